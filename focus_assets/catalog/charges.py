@@ -1,0 +1,189 @@
+"""Charges: what a catalog asks to be rated on a day, and where the day has to be cut.
+
+A charge is one version of a subscription item (rate card) of one customer in one rating period. What tiers,
+packages and limits count, they count from the charge's start. Rating and billing periods begin and end to the
+second, so a day may hold several slices of charges.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from focus_assets.catalog.models import Customer, Feature, Meter, Plan, Price, RateCard, Subscription
+from focus_assets.catalog.periods import Cadence, Period
+from focus_assets.catalog.snapshot import BEGINNING, Catalog
+from focus_assets.errors import FocusAssetsError
+
+DAY = dt.timedelta(days=1)
+_MONTHLY = Cadence.parse("P1M")
+
+
+class OpeningUnknown(FocusAssetsError):
+    """A charge began before the first day, so what it had used by then is not known."""
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One version of a subscription item in one rating period.
+
+    ``rating`` is the whole rating period; ``period`` the part of it in which this version was active.
+    ``list_price`` is the published plan's price, else the charge's own.
+    """
+
+    charge_id: str
+    customer: Customer
+    subscription: Subscription
+    plan: Plan | None
+    rate_card: RateCard
+    list_price: Price
+    feature: Feature
+    meter: Meter
+    currency: str
+    rating: Period
+    period: Period
+
+
+@dataclass(frozen=True)
+class ChargeSlice:
+    """The part of a charge within one day and one billing period; most days hold one slice of a charge."""
+
+    charge: Charge
+    period: Period
+    billing: Period
+
+
+@dataclass(frozen=True)
+class Cut:
+    """An instant within a day at which the usage of a subject has to be asked for in two parts."""
+
+    meter: str
+    subject: str
+    instant: dt.datetime
+
+
+def midnight(day: dt.date) -> dt.datetime:
+    """The UTC instant at which ``day`` begins."""
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
+
+
+def slices_on(catalog: Catalog, day: dt.date) -> list[ChargeSlice]:
+    """Every slice of every charge on ``day``, ordered by charge and time.
+
+    ``catalog`` is the snapshot of that day. Days without usage have slices too: a tier fee needs no usage.
+    """
+    today = Period(midnight(day), midnight(day) + DAY)
+    found = [
+        ChargeSlice(charge, part, billing)
+        for subscription in catalog.subscriptions
+        for charge in _charges(catalog, subscription, today)
+        for billing, part in _by_billing_period(catalog, charge, charge.period.clip(today.start, today.end))
+    ]
+    return sorted(found, key=lambda s: (s.charge.charge_id, s.period.start))
+
+
+def cuts_on(slices: Sequence[ChargeSlice], day: dt.date) -> list[Cut]:
+    """Where windows of a subject have to end early so that each lies in one slice or in none."""
+    start, end = midnight(day), midnight(day) + DAY
+    cuts = {
+        Cut(s.charge.meter.slug, subject, instant)
+        for s in slices
+        for instant in (s.period.start, s.period.end)
+        if start < instant < end
+        for subject in s.charge.customer.subjects
+    }
+    return sorted(cuts, key=lambda cut: (cut.meter, cut.subject, cut.instant))
+
+
+def require_known_opening(slices: Sequence[ChargeSlice], start: dt.date, *, assume_zero: bool) -> None:
+    """Refuse charges that began before the first day, unless they are said to begin at zero."""
+    early = sorted(
+        {(s.charge.period.start, s.charge.charge_id) for s in slices if s.charge.period.start < midnight(start)}
+    )
+    if early and not assume_zero:
+        instant, charge_id = early[0]
+        raise OpeningUnknown(
+            f"charge {charge_id} began at {instant:%FT%TZ}, before start_date {start}, and event files do not say "
+            f"what it had used by then ({len(early)} such charges). Either set start_date to {instant:%F} or earlier "
+            "and provide the events since, or set `opening: zero` in focus.yaml to count from start_date. "
+            "Nothing was written."
+        )
+
+
+def _charges(catalog: Catalog, subscription: Subscription, today: Period) -> Iterator[Charge]:
+    customer = catalog.customer.get(subscription.customer)
+    if customer is None:
+        return
+    plan = catalog.plan[subscription.plan] if subscription.plan else None
+    for key, versions in _item_versions(plan, subscription).items():
+        for version, (card, begins) in enumerate(versions):
+            ends = versions[version + 1][1] if version + 1 < len(versions) else None
+            active = Period(max(begins, subscription.active_from), _earliest(ends, subscription.active_to))
+            if not active.overlaps(today.start, today.end):
+                continue
+            cadence = card.billing_cadence or _billing_cadence(plan, subscription)
+            for rating in cadence.periods(
+                subscription.anchor, max(active.start, today.start), min(active.end, today.end)
+            ):
+                period = rating.clip(active.start, active.end)
+                feature = catalog.feature[card.feature]
+                yield Charge(
+                    charge_id=f"{subscription.key}/{key}/{period.start:%Y%m%dT%H%M%SZ}",
+                    customer=customer,
+                    subscription=subscription,
+                    plan=plan,
+                    rate_card=card,
+                    list_price=_published(plan, key, period.start) or card.price,
+                    feature=feature,
+                    meter=catalog.meter[feature.meter],
+                    currency=subscription.currency or (plan and plan.currency) or catalog.defaults.currency,
+                    rating=rating,
+                    period=period,
+                )
+
+
+def _item_versions(
+    plan: Plan | None, subscription: Subscription
+) -> Mapping[str, list[tuple[RateCard, dt.datetime]]]:
+    """By rate card key, each version in force with the instant it begins; the subscription's own override."""
+    versions: dict[str, list[tuple[RateCard, dt.datetime]]] = {}
+    own_keys = {card.key for card in subscription.rate_cards}
+    published = [card for card in (plan.rate_cards if plan else ()) if card.key not in own_keys]
+    negotiated = [
+        card
+        for card in (plan.rate_cards if plan else ())
+        if card.key in own_keys and (card.valid_from or BEGINNING) < _first_own(subscription, card.key)
+    ]
+    for card in (*published, *negotiated, *subscription.rate_cards):
+        versions.setdefault(card.key, []).append((card, card.valid_from or BEGINNING))
+    for found in versions.values():
+        found.sort(key=lambda version: version[1])
+    return dict(sorted(versions.items()))
+
+
+def _first_own(subscription: Subscription, key: str) -> dt.datetime:
+    return min(card.valid_from or BEGINNING for card in subscription.rate_cards if card.key == key)
+
+
+def _published(plan: Plan | None, key: str, instant: dt.datetime) -> Price | None:
+    cards = [
+        card
+        for card in (plan.rate_cards if plan else ())
+        if card.key == key and (card.valid_from or BEGINNING) <= instant
+    ]
+    return max(cards, key=lambda card: card.valid_from or BEGINNING).price if cards else None
+
+
+def _by_billing_period(catalog: Catalog, charge: Charge, part: Period) -> Iterator[tuple[Period, Period]]:
+    cadence = _billing_cadence(charge.plan, charge.subscription)
+    for billing in cadence.periods(charge.subscription.anchor, part.start, part.end):
+        yield billing, billing.clip(part.start, part.end)
+
+
+def _billing_cadence(plan: Plan | None, subscription: Subscription) -> Cadence:
+    return subscription.billing_cadence or (plan.billing_cadence if plan else _MONTHLY)
+
+
+def _earliest(*instants: dt.datetime | None) -> dt.datetime:
+    return min((i for i in instants if i is not None), default=dt.datetime.max.replace(tzinfo=dt.UTC))

@@ -1,0 +1,312 @@
+"""What is metered, for whom and at what price, in OpenMeter's vocabulary.
+
+What belongs here: the entries of a catalog and their own validity rules. What does not: where they come from
+(``settings``, ``openmeter``), periods (``periods``) and charges (``charges``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic.alias_generators import to_camel
+
+from focus_assets.catalog.periods import Cadence
+
+SLUG = r"^[a-z0-9]+(?:[_-][a-z0-9]+)*$"
+DIMENSION_KEY = r"^[a-zA-Z_][0-9a-zA-Z_]*$"
+
+
+def _utc(value: dt.datetime) -> dt.datetime:
+    if value.tzinfo is None:
+        raise ValueError("needs a time zone, such as 2026-08-15T13:22:07Z")
+    if value.microsecond:
+        raise ValueError("is finer than a second; periods begin and end on whole seconds")
+    return value.astimezone(dt.UTC)
+
+
+def _date_to_instant(value: Any) -> Any:
+    """A bare date in YAML means midnight UTC."""
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return dt.datetime.combine(value, dt.time(), dt.UTC)
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        return f"{value}T00:00:00Z"
+    return value
+
+
+def _decimal_text(value: Any) -> Any:
+    if isinstance(value, float):
+        raise ValueError("is a binary float; write the number as text or leave it to the YAML reader")
+    return value
+
+
+Instant = Annotated[dt.datetime, BeforeValidator(_date_to_instant), Field(description="UTC instant, whole seconds")]
+Amount = Annotated[Decimal, BeforeValidator(_decimal_text), Field(ge=0, max_digits=26, decimal_places=12)]
+Quantity = Annotated[Decimal, BeforeValidator(_decimal_text), Field(gt=0, max_digits=29, decimal_places=9)]
+Slug = Annotated[str, Field(pattern=SLUG, max_length=64)]
+
+
+class Entry(BaseModel):
+    """A frozen model that reads snake_case and OpenMeter's camelCase and refuses unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=AliasGenerator(validation_alias=to_camel),
+        populate_by_name=True,
+    )
+
+
+class Aggregation(StrEnum):
+    """How a meter turns events into one value."""
+
+    SUM = "SUM"
+    COUNT = "COUNT"
+    AVG = "AVG"
+    MIN = "MIN"
+    MAX = "MAX"
+    UNIQUE_COUNT = "UNIQUE_COUNT"
+    LATEST = "LATEST"
+
+    @property
+    def adds_up_over_time(self) -> bool:
+        """Whether the value of a period is the sum of the values of its parts."""
+        return self in (Aggregation.SUM, Aggregation.COUNT)
+
+
+class FromDimension(Entry):
+    """A FOCUS dimension whose value an event carries; ``default`` stands in where an event has none."""
+
+    dimension: Annotated[str, Field(pattern=DIMENSION_KEY)]
+    default: str | None = None
+
+
+DimensionSetting = str | None | FromDimension
+"""A FOCUS column's value: a text, an explicit null, or the name of an event dimension."""
+
+
+class Meter(Entry):
+    """A meter: which events count, how, and what one unit is called."""
+
+    slug: Slug
+    name: str = ""
+    event_type: Annotated[str, Field(min_length=1)]
+    aggregation: Aggregation
+    value_property: str | None = None
+    group_by: Mapping[Annotated[str, Field(pattern=DIMENSION_KEY)], str] = {}
+    event_from: Instant | None = None
+    unit: Annotated[str, Field(min_length=1)] = "Units"
+    sku_dimensions: tuple[str, ...] = ()
+    tag_dimensions: tuple[str, ...] | None = None
+    dimensions: Mapping[str, DimensionSetting] = {}
+
+    @property
+    def title(self) -> str:
+        """The display name; the slug where none was given."""
+        return self.name or self.slug
+
+    @model_validator(mode="after")
+    def _value_property_fits_the_aggregation(self) -> Self:
+        if self.aggregation is Aggregation.COUNT:
+            if self.value_property is not None:
+                raise ValueError("value_property has no meaning for COUNT; leave it out")
+        elif self.value_property is None:
+            raise ValueError(f"value_property is needed for {self.aggregation}, such as $.tokens")
+        for key, path in [("value_property", self.value_property), *self.group_by.items()]:
+            if path is not None and not path.startswith("$"):
+                raise ValueError(f"{key} is the JSON path {path!r}; JSON paths begin with $")
+        used = [*self.sku_dimensions, *(self.tag_dimensions or ())]
+        used += [s.dimension for s in self.dimensions.values() if isinstance(s, FromDimension)]
+        for name in used:
+            if name not in self.group_by and name != "subject":
+                raise ValueError(
+                    f"dimension {name!r} is not one of the meter's group_by keys ({', '.join(self.group_by) or 'none'})"
+                )
+        return self
+
+
+class Feature(Entry):
+    """What a customer buys: a meter, optionally only where its dimensions have certain values."""
+
+    key: Slug
+    name: str = ""
+    meter: Slug
+    filters: Mapping[str, tuple[str, ...]] = {}
+
+    @property
+    def title(self) -> str:
+        """The display name; the key where none was given."""
+        return self.name or self.key
+
+
+class Customer(Entry):
+    """A customer and the subjects whose usage is theirs: its key and its subject keys."""
+
+    key: Annotated[str, Field(min_length=1, max_length=256)]
+    id: str | None = None
+    name: str = ""
+    subject_keys: tuple[str, ...] = ()
+    labels: Mapping[str, str] = {}
+    dimensions: Mapping[str, str | None] = {}
+    valid_from: dt.date | None = None
+
+    @property
+    def title(self) -> str:
+        """The display name; the key where none was given."""
+        return self.name or self.key
+
+    @property
+    def account_id(self) -> str:
+        """What identifies the customer for ever: its id, else its key."""
+        return self.id or self.key
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Every subject attributed to this customer, its own key first."""
+        return (self.key, *(key for key in self.subject_keys if key != self.key))
+
+
+class Tier(Entry):
+    """One tier of a tiered price: up to and including ``up_to_amount``; the last tier is open."""
+
+    up_to_amount: Quantity | None = None
+    unit_price: Amount | None = None
+    flat_price: Amount | None = None
+
+    @field_validator("unit_price", "flat_price", mode="before")
+    @classmethod
+    def _amount_of_a_price(cls, value: Any) -> Any:
+        """OpenMeter writes ``{"type": "unit", "amount": "0.1"}`` where a bare amount says the same."""
+        return value.get("amount") if isinstance(value, Mapping) else value
+
+    @model_validator(mode="after")
+    def _prices_something(self) -> Self:
+        if self.unit_price is None and self.flat_price is None:
+            raise ValueError("a tier needs a unit_price, a flat_price, or both")
+        return self
+
+
+class UnitPrice(Entry):
+    """Every unit costs the same."""
+
+    type: Literal["unit"]
+    amount: Amount
+
+
+class TieredPrice(Entry):
+    """Graduated tiers: each unit is priced by the tier it falls in."""
+
+    type: Literal["tiered"]
+    mode: Literal["graduated"]
+    tiers: Annotated[tuple[Tier, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _tiers_cover_every_quantity_once(self) -> Self:
+        bounds = [tier.up_to_amount for tier in self.tiers]
+        if bounds[-1] is not None or bounds.count(None) != 1:
+            raise ValueError("exactly one tier, the last, has no up_to_amount: it takes what lies above the others")
+        closed = [bound for bound in bounds if bound is not None]
+        if closed != sorted(set(closed)):
+            raise ValueError("up_to_amount has to rise from tier to tier")
+        return self
+
+
+Price = Annotated[UnitPrice | TieredPrice, Field(discriminator="type")]
+
+
+class RateCard(Entry):
+    """The price of one feature within a plan or subscription, from ``valid_from`` on."""
+
+    key: Slug
+    feature: Slug
+    name: str = ""
+    billing_cadence: Cadence | None = None
+    price: Price
+    valid_from: Instant | None = None
+
+    _valid_from_is_utc = field_validator("valid_from")(lambda v: None if v is None else _utc(v))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _key_defaults_to_the_feature(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and "key" not in data and "feature" in data:
+            return {**data, "key": data["feature"]}
+        return data
+
+
+def _versions_are_distinct(rate_cards: tuple[RateCard, ...]) -> None:
+    seen: set[tuple[str, dt.datetime | None]] = set()
+    for card in rate_cards:
+        if (card.key, card.valid_from) in seen:
+            raise ValueError(
+                f"rate card {card.key!r} stands twice with the same valid_from; "
+                "a price change repeats the key with a later valid_from"
+            )
+        seen.add((card.key, card.valid_from))
+
+
+class Plan(Entry):
+    """A published price: what a subscription is compared with."""
+
+    key: Slug
+    name: str = ""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    billing_cadence: Cadence = Cadence.parse("P1M")
+    rate_cards: tuple[RateCard, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The display name; the key where none was given."""
+        return self.name or self.key
+
+    @model_validator(mode="after")
+    def _rate_cards_are_distinct(self) -> Self:
+        _versions_are_distinct(self.rate_cards)
+        return self
+
+
+class Subscription(Entry):
+    """A customer's subscription to a plan, or to rate cards of its own.
+
+    ``rate_cards`` with the key of one of the plan's replace it (a negotiated price); others are added.
+    """
+
+    key: str = ""
+    customer: str
+    plan: Slug | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    active_from: Instant
+    active_to: Instant | None = None
+    billing_anchor: Instant | None = None
+    billing_cadence: Cadence | None = None
+    rate_cards: tuple[RateCard, ...] = ()
+
+    _instants_are_utc = field_validator("active_from", "active_to", "billing_anchor")(
+        lambda v: None if v is None else _utc(v)
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _key_defaults_to_customer_and_plan(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and not data.get("key") and "customer" in data:
+            return {**data, "key": f"{data['customer']}/{data.get('plan') or 'default'}"}
+        return data
+
+    @model_validator(mode="after")
+    def _is_a_subscription(self) -> Self:
+        if self.active_to is not None and self.active_to <= self.active_from:
+            raise ValueError(f"active_to {self.active_to:%FT%TZ} is not after active_from {self.active_from:%FT%TZ}")
+        if self.plan is None and not self.rate_cards:
+            raise ValueError("needs a plan, rate_cards, or both")
+        _versions_are_distinct(self.rate_cards)
+        return self
+
+    @property
+    def anchor(self) -> dt.datetime:
+        """The instant that billing and rating periods are counted from."""
+        return self.billing_anchor or self.active_from

@@ -1,0 +1,216 @@
+"""A catalog: everything that says what usage means and costs, whole or as it stood on one day."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Annotated, Any
+
+import polars as pl
+from pydantic import Field
+
+from focus_assets.catalog.models import (
+    Customer,
+    DimensionSetting,
+    Entry,
+    Feature,
+    Meter,
+    Plan,
+    RateCard,
+    Subscription,
+)
+from focus_assets.datasets import CATALOG
+from focus_assets.errors import FocusAssetsError
+
+BEGINNING = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
+
+
+class CatalogProblem(FocusAssetsError):
+    """Entries of a catalog that contradict each other; the message lists each with its place."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(f"{place}: {what}" for place, what in problems))
+
+
+class FocusDefaults(Entry):
+    """What every FOCUS row says unless something nearer to the charge says otherwise."""
+
+    provider_name: Annotated[str, Field(min_length=1)]
+    publisher_name: str | None = None
+    invoice_issuer_name: str | None = None
+    host_provider_name: str | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    vendor_tag_prefix: str | None = None
+    dimensions: Mapping[str, DimensionSetting] = {}
+
+
+class Catalog(Entry):
+    """Meters, features, customers, plans and subscriptions with the defaults of their FOCUS rows."""
+
+    defaults: FocusDefaults
+    meters: tuple[Meter, ...] = ()
+    features: tuple[Feature, ...] = ()
+    customers: tuple[Customer, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
+
+    @cached_property
+    def meter(self) -> Mapping[str, Meter]:
+        """Meters by slug."""
+        return {meter.slug: meter for meter in self.meters}
+
+    @cached_property
+    def feature(self) -> Mapping[str, Feature]:
+        """Features by key."""
+        return {feature.key: feature for feature in self.features}
+
+    @cached_property
+    def customer(self) -> Mapping[str, Customer]:
+        """Customers by key; of several versions the last."""
+        return {customer.key: customer for customer in self.customers}
+
+    @cached_property
+    def plan(self) -> Mapping[str, Plan]:
+        """Plans by key."""
+        return {plan.key: plan for plan in self.plans}
+
+    @cached_property
+    def customer_of_subject(self) -> Mapping[str, str]:
+        """The key of the customer that each subject belongs to."""
+        return {subject: customer.key for customer in self.customers for subject in customer.subjects}
+
+    def on(self, day: dt.date) -> Catalog:
+        """The catalog as it stood on ``day``: nothing that began later, one version of each customer."""
+        midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
+        end = midnight + dt.timedelta(days=1)
+
+        def begun(cards: Iterable[RateCard]) -> tuple[RateCard, ...]:
+            return tuple(card for card in cards if (card.valid_from or BEGINNING) < end)
+
+        versions: dict[str, Customer] = {}
+        for customer in sorted(self.customers, key=lambda c: c.valid_from or dt.date.min):
+            if (customer.valid_from or dt.date.min) <= day:
+                versions[customer.key] = customer
+        return self.model_copy(
+            update={
+                "customers": tuple(versions[key] for key in sorted(versions)),
+                "plans": tuple(p.model_copy(update={"rate_cards": begun(p.rate_cards)}) for p in self.plans),
+                "subscriptions": tuple(
+                    s.model_copy(update={"rate_cards": begun(s.rate_cards)})
+                    for s in self.subscriptions
+                    if s.active_from < end and (s.active_to is None or s.active_to > midnight)
+                ),
+            }
+        )
+
+    def check_references(self) -> None:
+        """Raise :class:`CatalogProblem` where an entry names another that does not exist, or stands twice."""
+        problems = list(self._problems())
+        if problems:
+            raise CatalogProblem(problems)
+
+    def _problems(self) -> Iterator[tuple[str, str]]:
+        def known(kind: str, keys: Iterable[str]) -> str:
+            return f"known {kind}: {', '.join(sorted(keys)) or 'none'}"
+
+        for kind, keys in {
+            "meters": [m.slug for m in self.meters],
+            "features": [f.key for f in self.features],
+            "plans": [p.key for p in self.plans],
+            "subscriptions": [s.key for s in self.subscriptions],
+        }.items():
+            for key, count in Counter(keys).items():
+                if count > 1:
+                    yield f"{kind}[{_last(keys, key)}]", f"{key!r} stands {count} times; a key may stand once"
+        versions = [(c.key, c.valid_from) for c in self.customers]
+        for (key, valid_from), count in Counter(versions).items():
+            if count > 1:
+                place = f"customers[{_last(versions, (key, valid_from))}]"
+                yield place, f"customer {key!r} stands {count} times; a second version needs a valid_from of its own"
+        yield from self._shared_subjects()
+        for i, feature in enumerate(self.features):
+            meter = self.meter.get(feature.meter)
+            if meter is None:
+                yield f"features[{i}].meter", f"unknown meter {feature.meter!r}; {known('meters', self.meter)}"
+                continue
+            for name in feature.filters:
+                if name not in meter.group_by:
+                    yield (
+                        f"features[{i}].filters.{name}",
+                        f"meter {meter.slug!r} has no group_by key {name!r}; {known('keys', meter.group_by)}",
+                    )
+        for i, plan in enumerate(self.plans):
+            yield from self._unknown_features(f"plans[{i}]", plan.rate_cards)
+        for i, sub in enumerate(self.subscriptions):
+            if sub.customer not in self.customer:
+                yield (
+                    f"subscriptions[{i}].customer",
+                    f"unknown customer {sub.customer!r}; {known('customers', list(self.customer)[:20])}",
+                )
+            if sub.plan is not None and sub.plan not in self.plan:
+                yield f"subscriptions[{i}].plan", f"unknown plan {sub.plan!r}; {known('plans', self.plan)}"
+            yield from self._unknown_features(f"subscriptions[{i}]", sub.rate_cards)
+
+    def _unknown_features(self, place: str, cards: tuple[RateCard, ...]) -> Iterator[tuple[str, str]]:
+        for j, card in enumerate(cards):
+            if card.feature not in self.feature:
+                yield (
+                    f"{place}.rate_cards[{j}].feature",
+                    f"unknown feature {card.feature!r}: a price needs a feature, and a feature a meter; "
+                    f"known features: {', '.join(sorted(self.feature)) or 'none'}",
+                )
+
+    def _shared_subjects(self) -> Iterator[tuple[str, str]]:
+        """A subject may move from one customer to another on a day, but never belong to two at once."""
+        for day in sorted({c.valid_from or dt.date.min for c in self.customers}):
+            owner: dict[str, str] = {}
+            for customer in self.on(day).customers:
+                for subject in customer.subjects:
+                    other = owner.setdefault(subject, customer.key)
+                    if other != customer.key:
+                        place = _last([c.key for c in self.customers], customer.key)
+                        yield (
+                            f"customers[{place}].subject_keys",
+                            f"subject {subject!r} belongs to {other!r} and to {customer.key!r}; one customer may have it",
+                        )
+                        return
+
+    def to_frame(self) -> pl.LazyFrame:
+        """This catalog as rows of the ``catalog`` dataset, sorted; equal catalogs give equal rows."""
+        entries: list[tuple[str, str, Entry]] = [("settings", "defaults", self.defaults)]
+        entries += [("meter", m.slug, m) for m in self.meters]
+        entries += [("feature", f.key, f) for f in self.features]
+        entries += [("customer", c.key, c) for c in self.customers]
+        entries += [("plan", p.key, p) for p in self.plans]
+        entries += [("subscription", s.key, s) for s in self.subscriptions]
+        rows = sorted((kind, key, _canonical(entry)) for kind, key, entry in entries)
+        return pl.LazyFrame(rows, schema=CATALOG.schema, orient="row")
+
+    @classmethod
+    def from_frame(cls, frame: pl.LazyFrame) -> Catalog:
+        """The catalog that :meth:`to_frame` wrote."""
+        found: dict[str, list[Any]] = {}
+        for kind, document in frame.sort("kind", "key").select("kind", "document").collect().iter_rows():
+            found.setdefault(kind, []).append(json.loads(document))
+        return cls.model_validate(
+            {
+                "defaults": found["settings"][0],
+                "meters": found.get("meter", []),
+                "features": found.get("feature", []),
+                "customers": found.get("customer", []),
+                "plans": found.get("plan", []),
+                "subscriptions": found.get("subscription", []),
+            }
+        )
+
+
+def _last(items: list[Any], item: Any) -> int:
+    return len(items) - 1 - items[::-1].index(item)
+
+
+def _canonical(entry: Entry) -> str:
+    return json.dumps(entry.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
