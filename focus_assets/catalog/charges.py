@@ -99,14 +99,18 @@ def cuts_on(slices: Sequence[ChargeSlice], day: dt.date) -> list[Cut]:
 def require_known_opening(slices: Sequence[ChargeSlice], start: dt.date, *, assume_zero: bool) -> None:
     """Refuse charges that began before the first day, unless they are said to begin at zero."""
     early = sorted(
-        {(s.charge.period.start, s.charge.charge_id) for s in slices if s.charge.period.start < midnight(start)}
+        {
+            (s.charge.period.start, s.charge.charge_id)
+            for s in slices
+            if s.charge.period.start < midnight(start)
+        }
     )
     if early and not assume_zero:
         instant, charge_id = early[0]
         raise OpeningUnknown(
-            f"charge {charge_id} began at {instant:%FT%TZ}, before start_date {start}, and event files do not say "
-            f"what it had used by then ({len(early)} such charges). Either set start_date to {instant:%F} or earlier "
-            "and provide the events since, or set `opening: zero` in focus.yaml to count from start_date. "
+            f"charge {charge_id} began at {instant:%FT%TZ}, before start_date {start}, and event files do "
+            f"not say what it had used by then ({len(early)} such charges). Either set start_date to "
+            f"{instant:%F} or earlier and provide the events since, or set `opening: zero` in focus.yaml to count from start_date. "
             "Nothing was written."
         )
 

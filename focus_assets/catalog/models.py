@@ -13,7 +13,18 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasGenerator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from focus_assets.catalog.periods import Cadence
@@ -30,8 +41,19 @@ def _utc(value: dt.datetime) -> dt.datetime:
     return value.astimezone(dt.UTC)
 
 
+def _calendar_text(value: Any) -> Any:
+    """Pydantic reads the number 2026 as seconds since 1970; nobody who writes a year means that."""
+    is_number = isinstance(value, int | float | Decimal)
+    if is_number or (isinstance(value, str) and re.fullmatch(r"\s*[-+]?[\d.]+\s*", value)):
+        raise ValueError(
+            "is a number; write a day such as 2026-08-01 or an instant such as 2026-08-15T13:22:07Z"
+        )
+    return value
+
+
 def _date_to_instant(value: Any) -> Any:
     """A bare date in YAML means midnight UTC."""
+    value = _calendar_text(value)
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return dt.datetime.combine(value, dt.time(), dt.UTC)
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
@@ -45,18 +67,28 @@ def _decimal_text(value: Any) -> Any:
     return value
 
 
-Instant = Annotated[dt.datetime, BeforeValidator(_date_to_instant), Field(description="UTC instant, whole seconds")]
+Day = Annotated[dt.date, BeforeValidator(_calendar_text)]
+"""A UTC day."""
+
+Instant = Annotated[dt.datetime, BeforeValidator(_date_to_instant), AfterValidator(_utc)]
+"""A UTC instant on a whole second; a bare date is its midnight."""
+
 Amount = Annotated[Decimal, BeforeValidator(_decimal_text), Field(ge=0, max_digits=26, decimal_places=12)]
 Quantity = Annotated[Decimal, BeforeValidator(_decimal_text), Field(gt=0, max_digits=29, decimal_places=9)]
 Slug = Annotated[str, Field(pattern=SLUG, max_length=64)]
 
 
 class Entry(BaseModel):
-    """A frozen model that reads snake_case and OpenMeter's camelCase and refuses unknown keys."""
+    """A frozen model that reads snake_case and OpenMeter's camelCase and refuses unknown keys.
+
+    The docstring below a field is its description in the JSON Schema of ``focus.yaml``.
+    """
 
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
+        loc_by_alias=False,
+        use_attribute_docstrings=True,
         alias_generator=AliasGenerator(validation_alias=to_camel),
         populate_by_name=True,
     )
@@ -83,10 +115,19 @@ class FromDimension(Entry):
     """A FOCUS dimension whose value an event carries; ``default`` stands in where an event has none."""
 
     dimension: Annotated[str, Field(pattern=DIMENSION_KEY)]
+    """The group_by key of the meter that holds the value."""
     default: str | None = None
+    """The value where an event has none."""
 
 
-DimensionSetting = str | None | FromDimension
+def _is_from_dimension(value: Any) -> str:
+    return "(dimension)" if isinstance(value, Mapping | FromDimension) else "(text)"
+
+
+DimensionSetting = Annotated[
+    Annotated[str | None, Tag("(text)")] | Annotated[FromDimension, Tag("(dimension)")],
+    Discriminator(_is_from_dimension),
+]
 """A FOCUS column's value: a text, an explicit null, or the name of an event dimension."""
 
 
@@ -94,16 +135,27 @@ class Meter(Entry):
     """A meter: which events count, how, and what one unit is called."""
 
     slug: Slug
+    """What features refer to."""
     name: str = ""
+    """Display name; becomes SkuMeter."""
     event_type: Annotated[str, Field(min_length=1)]
+    """CloudEvents type of the events that count."""
     aggregation: Aggregation
+    """How events become one value."""
     value_property: str | None = None
+    """JSON path of the value in the event's data, such as $.tokens; none for COUNT."""
     group_by: Mapping[Annotated[str, Field(pattern=DIMENSION_KEY)], str] = {}
+    """Dimension key to JSON path in the event's data."""
     event_from: Instant | None = None
+    """Events before this instant do not count."""
     unit: Annotated[str, Field(min_length=1)] = "Units"
+    """What one unit is called; becomes ConsumedUnit."""
     sku_dimensions: tuple[str, ...] = ()
+    """Dimensions that change what is bought; they become part of SkuId."""
     tag_dimensions: tuple[str, ...] | None = None
+    """Dimensions that become Tags; without it all that serve nothing else."""
     dimensions: Mapping[str, DimensionSetting] = {}
+    """FOCUS columns of this meter's rows: a text, null, or {dimension: KEY}."""
 
     @property
     def title(self) -> str:
@@ -125,7 +177,8 @@ class Meter(Entry):
         for name in used:
             if name not in self.group_by and name != "subject":
                 raise ValueError(
-                    f"dimension {name!r} is not one of the meter's group_by keys ({', '.join(self.group_by) or 'none'})"
+                    f"dimension {name!r} is not one of the meter's group_by keys "
+                    f"({', '.join(self.group_by) or 'none'})"
                 )
         return self
 
@@ -134,9 +187,13 @@ class Feature(Entry):
     """What a customer buys: a meter, optionally only where its dimensions have certain values."""
 
     key: Slug
+    """What rate cards refer to."""
     name: str = ""
+    """Display name."""
     meter: Slug
+    """Slug of the meter."""
     filters: Mapping[str, tuple[str, ...]] = {}
+    """Dimension key to the values that count; others are not this feature."""
 
     @property
     def title(self) -> str:
@@ -148,12 +205,19 @@ class Customer(Entry):
     """A customer and the subjects whose usage is theirs: its key and its subject keys."""
 
     key: Annotated[str, Field(min_length=1, max_length=256)]
+    """What subscriptions refer to; also a subject of its own."""
     id: str | None = None
+    """What identifies the customer for ever, such as OpenMeter's id; the key where absent."""
     name: str = ""
+    """Display name."""
     subject_keys: tuple[str, ...] = ()
+    """Subjects whose usage is this customer's."""
     labels: Mapping[str, str] = {}
+    """Texts of your own."""
     dimensions: Mapping[str, str | None] = {}
-    valid_from: dt.date | None = None
+    """FOCUS columns of this customer's rows."""
+    valid_from: Day | None = None
+    """First day of this version; repeat the customer for a later one."""
 
     @property
     def title(self) -> str:
@@ -175,8 +239,11 @@ class Tier(Entry):
     """One tier of a tiered price: up to and including ``up_to_amount``; the last tier is open."""
 
     up_to_amount: Quantity | None = None
+    """Upper bound of the tier, inclusive; the last tier has none."""
     unit_price: Amount | None = None
+    """Price of one unit in this tier."""
     flat_price: Amount | None = None
+    """Charged once when usage enters this tier."""
 
     @field_validator("unit_price", "flat_price", mode="before")
     @classmethod
@@ -195,21 +262,28 @@ class UnitPrice(Entry):
     """Every unit costs the same."""
 
     type: Literal["unit"]
+    """Every unit costs the same."""
     amount: Amount
+    """Price of one unit."""
 
 
 class TieredPrice(Entry):
     """Graduated tiers: each unit is priced by the tier it falls in."""
 
     type: Literal["tiered"]
+    """The price depends on the quantity."""
     mode: Literal["graduated"]
+    """Each unit is priced by the tier it falls in."""
     tiers: Annotated[tuple[Tier, ...], Field(min_length=1)]
+    """Tiers in rising order."""
 
     @model_validator(mode="after")
     def _tiers_cover_every_quantity_once(self) -> Self:
         bounds = [tier.up_to_amount for tier in self.tiers]
         if bounds[-1] is not None or bounds.count(None) != 1:
-            raise ValueError("exactly one tier, the last, has no up_to_amount: it takes what lies above the others")
+            raise ValueError(
+                "exactly one tier, the last, has no up_to_amount: it takes what lies above the others"
+            )
         closed = [bound for bound in bounds if bound is not None]
         if closed != sorted(set(closed)):
             raise ValueError("up_to_amount has to rise from tier to tier")
@@ -222,14 +296,18 @@ Price = Annotated[UnitPrice | TieredPrice, Field(discriminator="type")]
 class RateCard(Entry):
     """The price of one feature within a plan or subscription, from ``valid_from`` on."""
 
-    key: Slug
+    key: Slug = ""
+    """What a negotiated price replaces; the feature's key where absent."""
     feature: Slug
+    """Key of the feature."""
     name: str = ""
+    """Display name."""
     billing_cadence: Cadence | None = None
+    """How often tiers begin anew, such as P1M; the plan's where absent."""
     price: Price
+    """A unit or tiered price."""
     valid_from: Instant | None = None
-
-    _valid_from_is_utc = field_validator("valid_from")(lambda v: None if v is None else _utc(v))
+    """From when this version is in force; repeat the key for a price change."""
 
     @model_validator(mode="before")
     @classmethod
@@ -254,10 +332,15 @@ class Plan(Entry):
     """A published price: what a subscription is compared with."""
 
     key: Slug
+    """What subscriptions refer to."""
     name: str = ""
+    """Display name."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    """ISO 4217 code; the default's where absent."""
     billing_cadence: Cadence = Cadence.parse("P1M")
+    """How often is invoiced, such as P1M or P3M."""
     rate_cards: tuple[RateCard, ...] = ()
+    """The published prices."""
 
     @property
     def title(self) -> str:
@@ -277,18 +360,23 @@ class Subscription(Entry):
     """
 
     key: str = ""
+    """Unique name; customer/plan where absent."""
     customer: str
+    """Key of the customer."""
     plan: Slug | None = None
+    """Key of the plan."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    """ISO 4217 code; the plan's where absent."""
     active_from: Instant
+    """When it begins, to the second."""
     active_to: Instant | None = None
+    """When it ends, exclusive; open where absent."""
     billing_anchor: Instant | None = None
+    """What periods are counted from; active_from where absent."""
     billing_cadence: Cadence | None = None
+    """How often is invoiced; the plan's where absent."""
     rate_cards: tuple[RateCard, ...] = ()
-
-    _instants_are_utc = field_validator("active_from", "active_to", "billing_anchor")(
-        lambda v: None if v is None else _utc(v)
-    )
+    """Negotiated or additional prices."""
 
     @model_validator(mode="before")
     @classmethod
@@ -300,7 +388,9 @@ class Subscription(Entry):
     @model_validator(mode="after")
     def _is_a_subscription(self) -> Self:
         if self.active_to is not None and self.active_to <= self.active_from:
-            raise ValueError(f"active_to {self.active_to:%FT%TZ} is not after active_from {self.active_from:%FT%TZ}")
+            raise ValueError(
+                f"active_to {self.active_to:%FT%TZ} is not after active_from {self.active_from:%FT%TZ}"
+            )
         if self.plan is None and not self.rate_cards:
             raise ValueError("needs a plan, rate_cards, or both")
         _versions_are_distinct(self.rate_cards)

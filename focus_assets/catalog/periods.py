@@ -47,7 +47,9 @@ class Cadence:
         """Read an ISO 8601 duration of years, months, weeks and days; raises ValueError otherwise."""
         match = _ISO_DURATION.match(text) if isinstance(text, str) else None
         if match is None:
-            raise ValueError(f"{text!r} is no cadence; write years, months, weeks and days, such as P1M, P3M, P1Y, P1W")
+            raise ValueError(
+                f"{text!r} is no cadence; write years, months, weeks and days, such as P1M, P3M, P1Y, P1W"
+            )
         years, months, weeks, days = (int(part or 0) for part in match.groups())
         cadence = cls(months=12 * years + months, days=7 * weeks + days)
         if not (cadence.months or cadence.days):
@@ -60,7 +62,7 @@ class Cadence:
         return f"P{months}{days}"
 
     def after(self, anchor: dt.datetime, times: int) -> dt.datetime:
-        """The anchor moved by ``times`` cadences; the last day of a shorter month where there is no such day."""
+        """The anchor moved by ``times`` cadences; in a month without that day its last."""
         return anchor + relativedelta(months=self.months * times, days=self.days * times)
 
     def index_at(self, anchor: dt.datetime, instant: dt.datetime) -> int:
@@ -91,5 +93,7 @@ class Cadence:
         return core_schema.json_or_python_schema(
             json_schema=parse,
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), parse]),
-            serialization=core_schema.plain_serializer_function_ser_schema(str, return_schema=core_schema.str_schema()),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                str, return_schema=core_schema.str_schema()
+            ),
         )

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any
 
 import polars as pl
@@ -40,12 +40,19 @@ class FocusDefaults(Entry):
     """What every FOCUS row says unless something nearer to the charge says otherwise."""
 
     provider_name: Annotated[str, Field(min_length=1)]
+    """ProviderName: who sells the service."""
     publisher_name: str | None = None
+    """PublisherName; the provider where absent."""
     invoice_issuer_name: str | None = None
+    """InvoiceIssuerName; the provider where absent."""
     host_provider_name: str | None = None
+    """HostProviderName; the provider where absent."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    """ISO 4217 code."""
     vendor_tag_prefix: str | None = None
+    """Prefix of the tags added here, such as acme in acme/plan."""
     dimensions: Mapping[str, DimensionSetting] = {}
+    """FOCUS columns of every row: a text, null, or {dimension: KEY}."""
 
 
 class Catalog(Entry):
@@ -130,12 +137,18 @@ class Catalog(Entry):
         for (key, valid_from), count in Counter(versions).items():
             if count > 1:
                 place = f"customers[{_last(versions, (key, valid_from))}]"
-                yield place, f"customer {key!r} stands {count} times; a second version needs a valid_from of its own"
+                yield (
+                    place,
+                    f"customer {key!r} stands {count} times; a second version needs a valid_from of its own",
+                )
         yield from self._shared_subjects()
         for i, feature in enumerate(self.features):
             meter = self.meter.get(feature.meter)
             if meter is None:
-                yield f"features[{i}].meter", f"unknown meter {feature.meter!r}; {known('meters', self.meter)}"
+                yield (
+                    f"features[{i}].meter",
+                    f"unknown meter {feature.meter!r}; {known('meters', self.meter)}",
+                )
                 continue
             for name in feature.filters:
                 if name not in meter.group_by:
@@ -175,7 +188,8 @@ class Catalog(Entry):
                         place = _last([c.key for c in self.customers], customer.key)
                         yield (
                             f"customers[{place}].subject_keys",
-                            f"subject {subject!r} belongs to {other!r} and to {customer.key!r}; one customer may have it",
+                            f"subject {subject!r} belongs to {other!r} and to {customer.key!r}; "
+                            "one customer may have it",
                         )
                         return
 
@@ -193,19 +207,26 @@ class Catalog(Entry):
     @classmethod
     def from_frame(cls, frame: pl.LazyFrame) -> Catalog:
         """The catalog that :meth:`to_frame` wrote."""
-        found: dict[str, list[Any]] = {}
-        for kind, document in frame.sort("kind", "key").select("kind", "document").collect().iter_rows():
-            found.setdefault(kind, []).append(json.loads(document))
-        return cls.model_validate(
-            {
-                "defaults": found["settings"][0],
-                "meters": found.get("meter", []),
-                "features": found.get("feature", []),
-                "customers": found.get("customer", []),
-                "plans": found.get("plan", []),
-                "subscriptions": found.get("subscription", []),
-            }
-        )
+        rows = frame.sort("kind", "key").select("kind", "document").collect().rows()
+        return _parsed(tuple(rows))
+
+
+@lru_cache(maxsize=64)
+def _parsed(rows: tuple[tuple[str, str], ...]) -> Catalog:
+    """Most days repeat the snapshot of the day before: each is parsed once."""
+    found: dict[str, list[Any]] = {}
+    for kind, document in rows:
+        found.setdefault(kind, []).append(json.loads(document))
+    return Catalog.model_validate(
+        {
+            "defaults": found["settings"][0],
+            "meters": found.get("meter", []),
+            "features": found.get("feature", []),
+            "customers": found.get("customer", []),
+            "plans": found.get("plan", []),
+            "subscriptions": found.get("subscription", []),
+        }
+    )
 
 
 def _last(items: list[Any], item: Any) -> int:
@@ -213,4 +234,6 @@ def _last(items: list[Any], item: Any) -> int:
 
 
 def _canonical(entry: Entry) -> str:
-    return json.dumps(entry.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(
+        entry.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )

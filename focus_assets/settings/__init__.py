@@ -1,0 +1,31 @@
+"""What an installation is told: ``focus.yaml`` and the environment, as pydantic models.
+
+What belongs here: the file's shape, its reading, and messages about it. What does not: defaults for a
+demonstration (``demo``), the meaning of meters and prices (``catalog``).
+"""
+
+from focus_assets.settings.models import (
+    CloudEventsSettings,
+    ConfigurationError,
+    Destination,
+    DuckDBSettings,
+    FocusVersion,
+    LakeSettings,
+    NoConfiguration,
+    S3Settings,
+    Settings,
+    SourceSettings,
+)
+
+__all__ = [
+    "CloudEventsSettings",
+    "ConfigurationError",
+    "Destination",
+    "DuckDBSettings",
+    "FocusVersion",
+    "LakeSettings",
+    "NoConfiguration",
+    "S3Settings",
+    "Settings",
+    "SourceSettings",
+]

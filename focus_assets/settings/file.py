@@ -1,0 +1,143 @@
+"""The shape of ``focus.yaml``, and what has to agree within it.
+
+What belongs here: the file's top level keys, how they become :class:`~focus_assets.settings.models.Settings`.
+What does not: the parts (``models``, ``catalog.models``) and the reading of text (``loading``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from focus_assets.catalog.models import Customer, Day, Entry, Feature, Instant, Meter, Plan, Subscription
+from focus_assets.catalog.snapshot import Catalog, CatalogProblem, FocusDefaults
+from focus_assets.settings.models import (
+    Destination,
+    DuckDBSettings,
+    LakeSettings,
+    Settings,
+    SourceSettings,
+    resolve_url,
+)
+
+JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class SqlSettings(Entry):
+    """The DuckDB file of views for people."""
+
+    path: Annotated[str, Field(min_length=1)] = "data/focus.duckdb"
+    """Where the file is put; relative to the configuration file."""
+
+
+class FocusFile(Entry):
+    """Configuration of focus-assets. Times are UTC, periods half open, secrets in the environment only."""
+
+    start_date: Day
+    """First day of the chain; nothing before it is metered."""
+    as_of: Instant | None = None
+    """The instant that counts as now; the clock where absent."""
+    opening: Literal["refuse", "zero"] = "refuse"
+    """Rating periods begun before start_date: refuse them, or count their usage from zero."""
+    defaults: FocusDefaults
+    """What every FOCUS row says unless something nearer says otherwise."""
+    meters: tuple[Meter, ...] = ()
+    """What is metered."""
+    features: tuple[Feature, ...] = ()
+    """What customers buy."""
+    customers: tuple[Customer, ...] = ()
+    """Who buys it, and whose usage is theirs."""
+    plans: tuple[Plan, ...] = ()
+    """Published prices."""
+    subscriptions: tuple[Subscription, ...] = ()
+    """Who is subscribed to which prices from when."""
+    source: SourceSettings = SourceSettings()
+    """Where usage comes from."""
+    lake: LakeSettings = LakeSettings()
+    """Where the datasets lie."""
+    duckdb: DuckDBSettings = DuckDBSettings()
+    """Limits of the engine that meters events."""
+    sql: SqlSettings = SqlSettings()
+    """The DuckDB file of views."""
+    days_per_run: Annotated[int, Field(ge=1, le=366)] = 31
+    """Days that one run of a backfill covers."""
+    destinations: tuple[Destination, ...] = ()
+    """Who receives FOCUS files."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """Meters, features, customers, plans and subscriptions as one catalog, unchecked."""
+        return Catalog(
+            defaults=self.defaults,
+            meters=self.meters,
+            features=self.features,
+            customers=self.customers,
+            plans=self.plans,
+            subscriptions=self.subscriptions,
+        )
+
+    def problems(self, folder: Path) -> Iterator[tuple[str, str]]:
+        """Everything that contradicts itself, as (key path, sentence)."""
+        try:
+            self.catalog.check_references()
+        except CatalogProblem as problem:
+            yield from problem.problems
+        yield from self._destination_problems(folder)
+
+    def _destination_problems(self, folder: Path) -> Iterator[tuple[str, str]]:
+        # Dagster writes both - and _ as _ in the names of an asset's outputs.
+        names = Counter(d.name.replace("-", "_") for d in self.destinations)
+        urls = Counter(resolve_url(d.url, folder) for d in self.destinations)
+        lake = resolve_url(self.lake.url, folder)
+        known = {customer.key for customer in self.customers}
+        for i, destination in enumerate(self.destinations):
+            if names[destination.name.replace("-", "_")] > 1:
+                yield (
+                    f"destinations[{i}].name",
+                    f"{destination.name!r} stands more than once (- and _ count as the same); "
+                    "give each its own name",
+                )
+            url = resolve_url(destination.url, folder)
+            if urls[url] > 1:
+                yield f"destinations[{i}].url", "two destinations share this place; give each its own prefix"
+            if url == lake or url.startswith(f"{lake}/"):
+                yield f"destinations[{i}].url", "lies within the lake; deliveries need a place of their own"
+            for key in () if destination.customers == "all" else destination.customers:
+                if key not in known:
+                    keys = ", ".join(sorted(known)[:20]) or "none"
+                    yield f"destinations[{i}].customers", f"unknown customer {key!r}; known customers: {keys}"
+
+    def to_settings(self, folder: Path, config_path: Path | None = None) -> Settings:
+        """Settings with every relative place counted from ``folder``."""
+
+        def place(entry: Any) -> dict[str, str]:
+            return {"url": resolve_url(entry.url, folder)}
+
+        temp = self.duckdb.temp_directory
+        return Settings(
+            config_path=config_path,
+            start_date=self.start_date,
+            as_of=self.as_of,
+            opening=self.opening,
+            catalog=self.catalog,
+            source=SourceSettings(
+                cloudevents=self.source.cloudevents.model_copy(update=place(self.source.cloudevents))
+            ),
+            lake=self.lake.model_copy(update=place(self.lake)),
+            duckdb=self.duckdb.model_copy(
+                update={"temp_directory": resolve_url(temp, folder) if temp is not None else None}
+            ),
+            sql_path=Path(resolve_url(self.sql.path, folder)),
+            days_per_run=self.days_per_run,
+            destinations=tuple(d.model_copy(update=place(d)) for d in self.destinations),
+        )
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of ``focus.yaml``, draft 2020-12, with snake_case keys."""
+    schema = FocusFile.model_json_schema(by_alias=False)
+    return {"$schema": JSON_SCHEMA_DIALECT, **schema, "title": "focus.yaml"}

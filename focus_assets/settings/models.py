@@ -1,0 +1,191 @@
+"""The settings of an installation: where usage comes from, where results lie, to whom they are delivered.
+
+What belongs here: the parts of :class:`Settings` and their own rules. What does not: meters, customers and
+prices (``catalog.models``), the shape of ``focus.yaml`` (``file``), how a file is read (``loading``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+
+from focus_assets.catalog.models import SLUG, Day, Entry, Instant
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.errors import FocusAssetsError
+
+CONFIG_VARIABLE: Final = "FOCUS_ASSETS_CONFIG"
+"""The environment variable that names the configuration file."""
+
+CONFIG_FILE: Final = "focus.yaml"
+"""The configuration file that is looked for in the working directory."""
+
+FocusVersion = Literal["1.0", "1.1", "1.2", "1.3", "1.4"]
+
+
+class ConfigurationError(FocusAssetsError):
+    """A configuration that cannot be used; the message names file, line, key path and what is allowed."""
+
+
+class NoConfiguration(FocusAssetsError):
+    """No configuration file was named and none lies in the working directory."""
+
+
+def _all_or_keys(value: Any) -> str:
+    return "(keys)" if isinstance(value, list | tuple) else "(all)"
+
+
+_Customers = Annotated[
+    Annotated[Literal["all"], Tag("(all)")] | Annotated[tuple[str, ...], Tag("(keys)")],
+    Discriminator(_all_or_keys),
+]
+
+
+def resolve_url(url: str, folder: Path) -> str:
+    """``url`` itself where it has a scheme, else the absolute path of a folder, counted from ``folder``."""
+    if "://" in url:
+        return url.rstrip("/")
+    return str((folder / Path(url).expanduser()).resolve())
+
+
+class S3Settings(Entry):
+    """How an S3 bucket is reached; access keys come from the environment only."""
+
+    endpoint_url: str | None = None
+    """Address of an S3 compatible server; AWS where absent."""
+    region: str | None = None
+    """Region of the bucket; AWS_REGION where absent."""
+    profile: str | None = None
+    """Profile of the AWS configuration files."""
+    role_arn: str | None = None
+    """Role to assume."""
+    external_id: str | None = None
+    """External id that the role asks for."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What an object store client needs to find the bucket; credentials are not among it."""
+        found = {"endpoint": self.endpoint_url, "region": self.region}
+        if self.endpoint_url and self.endpoint_url.startswith("http://"):
+            found["allow_http"] = "true"
+        return {name: value for name, value in found.items() if value}
+
+
+class CloudEventsSettings(Entry):
+    """A folder of CloudEvents files."""
+
+    url: Annotated[str, Field(min_length=1)] = "data/events"
+    """Folder or bucket prefix of the files; relative to the configuration file."""
+    window: Literal["minute", "hour", "day"] = "hour"
+    """Length of a usage window."""
+    lookback_days: Annotated[int, Field(ge=0, le=3660)] = 32
+    """Days in which an event with the same source and id is a duplicate."""
+
+
+class SourceSettings(Entry):
+    """Where usage comes from."""
+
+    cloudevents: CloudEventsSettings = CloudEventsSettings()
+    """CloudEvents files."""
+
+
+class LakeSettings(Entry):
+    """Where the datasets lie."""
+
+    url: Annotated[str, Field(min_length=1)] = "data/lake"
+    """Folder, or s3://bucket/prefix; relative to the configuration file."""
+    s3: S3Settings = S3Settings()
+    """How the bucket is reached, for an s3:// URL."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Object store options of :attr:`url`."""
+        return self.s3.options
+
+
+class DuckDBSettings(Entry):
+    """Limits of the engine that meters events; its own defaults are 80 % of the memory and all cores."""
+
+    memory_limit: Annotated[str, Field(pattern=r"^[0-9]+(?:\.[0-9]+)? ?(?:[KMGT]i?B)$")] = "2GB"
+    """Memory it may use before it spills to disk, such as 512MB or 2GB."""
+    threads: Annotated[int, Field(ge=1, le=1024)] = 2
+    """Threads it may use."""
+    temp_directory: str | None = None
+    """Folder it spills to; a temporary one where absent."""
+
+
+class Destination(Entry):
+    """Someone who receives FOCUS files: a place, whose customers, in which version."""
+
+    name: Annotated[str, Field(pattern=SLUG, max_length=64)]
+    """Names the export asset focus_export/NAME."""
+    url: Annotated[str, Field(min_length=1)]
+    """Folder, or s3://bucket/prefix; relative to the configuration file."""
+    customers: _Customers = "all"
+    """Keys of the customers whose rows are delivered, or all."""
+    focus_version: FocusVersion = "1.2"
+    """FOCUS version of the files."""
+    format: Literal["parquet"] = "parquet"
+    """File format."""
+    s3: S3Settings = S3Settings()
+    """How the bucket is reached, for an s3:// URL."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Object store options of :attr:`url`."""
+        return self.s3.options
+
+    @field_validator("customers")
+    @classmethod
+    def _names_someone(cls, value: Literal["all"] | tuple[str, ...]) -> Literal["all"] | tuple[str, ...]:
+        if not value:
+            raise ValueError("names no customer; write all, or a list of customer keys")
+        if value != "all" and len(set(value)) != len(value):
+            raise ValueError("names a customer twice")
+        return value
+
+
+class Settings(BaseModel):
+    """Everything an installation is told: the catalog, the source, the lake and the destinations.
+
+    URLs without a scheme and paths are absolute. Secrets are not part of it; they come from the environment.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config_path: Path | None = None
+    start_date: Day
+    as_of: Instant | None = None
+    opening: Literal["refuse", "zero"] = "refuse"
+    catalog: Catalog
+    source: SourceSettings = SourceSettings()
+    lake: LakeSettings = LakeSettings()
+    duckdb: DuckDBSettings = DuckDBSettings()
+    sql_path: Path = Path("data/focus.duckdb")
+    days_per_run: Annotated[int, Field(ge=1)] = 31
+    destinations: tuple[Destination, ...] = ()
+
+    @staticmethod
+    def load(path: Path | None = None) -> Settings:
+        """Read the configuration: ``path``, else $FOCUS_ASSETS_CONFIG, else ./focus.yaml.
+
+        Raises :class:`NoConfiguration` where there is none of the three and :class:`ConfigurationError`, with
+        every problem at once, where the file cannot be used.
+        """
+        from focus_assets.settings.loading import find_file, load_file
+
+        return load_file(find_file(path))
+
+    def now(self) -> dt.datetime:
+        """The instant that counts as now: ``as_of``, else the clock. Nothing else reads the clock."""
+        return self.as_of or dt.datetime.now(dt.UTC)
+
+    def destination(self, name: str) -> Destination:
+        """The destination called ``name``; raises :class:`ConfigurationError` listing the known ones."""
+        for destination in self.destinations:
+            if destination.name == name:
+                return destination
+        known = ", ".join(d.name for d in self.destinations) or "none"
+        raise ConfigurationError(f"unknown destination {name!r}; known destinations: {known}")
