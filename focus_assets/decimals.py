@@ -1,13 +1,27 @@
 """Decimal types of quantities and money, and the only functions that multiply, divide or round them.
 
-What belongs here: arithmetic whose result ends up in a file. What does not: prices, tiers, currencies.
+What belongs here: arithmetic whose result ends up in a file. What does not: prices, tiers, invoices.
 
-Polars multiplies half-even at the larger scale of its operands, so a product of a quantity and a price is
-never written with ``*`` outside this module.
+Polars multiplies half-even at the larger scale of its operands and casts half-even, so a product of a
+quantity and a price is never written with ``*`` outside this module. Every function here is exact and rounds
+at most once, half away from zero, as OpenMeter does.
+
+Supported range, beyond which a value is refused, never wrapped and never rounded twice:
+
+======================  ===========================================================
+quantity                below 10^16 units, to nine places (16 after conversion)
+unit price              below 10^14, to twelve places
+cost                    below 10^19, to eighteen places
+divisor                 below 10^13, to sixteen places
+======================  ===========================================================
+
+Polars itself raises ``ComputeError`` where a result passes 38 digits; rating asks :func:`may_exceed_cost`
+first, so that its error can name the charge.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 import polars as pl
@@ -28,3 +42,84 @@ SOURCE_VALUE: Final = pl.Decimal(38, 19)
 """A value as a source returned it, before it is rounded to :data:`METERED_QUANTITY`."""
 
 UTC_INSTANT: Final = pl.Datetime("us", "UTC")
+
+QUANTITY_LIMIT: Final = Decimal(10) ** 16
+"""Quantities are smaller than this, in either direction."""
+
+_COST_LIMIT: Final = Decimal(10) ** 20
+_WHOLE: Final = pl.Decimal(38, 0)
+_FINE: Final = pl.Decimal(38, 28)
+_EXACT_PLACES: Final = 6  # and the twelve of a unit price make the eighteen of a cost
+
+_CURRENCIES_BY_DIGITS: Final = {
+    0: "BIF CLP DJF GNF HUF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF",
+    5: "MGA MRU",
+}
+_MINOR_UNIT_DIGITS: Final = {
+    code: digits for digits, codes in _CURRENCIES_BY_DIGITS.items() for code in codes.split()
+}
+
+
+def currency_digits(code: str) -> int:
+    """Digits after the point of a currency's smallest unit, as OpenMeter rounds invoices: 2 unless listed.
+
+    The table is GOBL's, which OpenMeter uses; HUF, MGA and MRU differ from ISO 4217 there.
+    """
+    return _MINOR_UNIT_DIGITS.get(code, 2)
+
+
+def round_half_away(value: pl.Expr, digits: int) -> pl.Expr:
+    """``value`` rounded to ``digits`` places, ties away from zero; the type stays."""
+    return value.round(digits, mode="half_away_from_zero")
+
+
+def multiply(quantity: pl.Expr, unit_price: pl.Expr) -> pl.Expr:
+    """``quantity × unit_price`` as :data:`COST`: exact, rounded once to 18 places, half away from zero.
+
+    Takes :data:`PRICING_QUANTITY` (or :data:`METERED_QUANTITY`) and :data:`UNIT_PRICE`, either of which may
+    be negative or null. The exact product has 28 places, too many for one Decimal(38): what the quantity has
+    up to its sixth place is exact at 18 places; the rest, below 10^-6, leaves room for all 28, and since both
+    parts have one sign, rounding the second rounds the sum.
+    """
+    quantity, unit_price = quantity.cast(PRICING_QUANTITY), unit_price.cast(UNIT_PRICE)
+    coarse = quantity.truncate(_EXACT_PLACES)
+    rest = (quantity - coarse).cast(_FINE) * unit_price
+    return coarse.cast(COST) * unit_price + round_half_away(rest, 18).cast(COST)
+
+
+def may_exceed_cost(quantity: pl.Expr, unit_price: pl.Expr) -> pl.Expr:
+    """Whether the product might not fit :data:`COST`: never below 10^19, always from 10^20 on.
+
+    Takes operands within their own ranges; raises nothing within them.
+    """
+    return _rounded_up(quantity) * _rounded_up(unit_price) >= pl.lit(_COST_LIMIT, _WHOLE)
+
+
+def _rounded_up(value: pl.Expr) -> pl.Expr:
+    whole = value.abs().truncate(0)
+    return whole.cast(_WHOLE) + (value.abs() > whole).cast(pl.Int8).cast(_WHOLE)
+
+
+def divide(dividend: pl.Expr, divisor: pl.Expr) -> pl.Expr:
+    """``dividend ÷ divisor`` as :data:`PRICING_QUANTITY`, rounded once to 16 places, half away from zero.
+
+    Takes decimals of up to 16 places; a divisor of zero raises ``ComputeError``. Long division in two steps
+    of eight digits, because a remainder with 16 more digits would not fit (OpenMeter: alpacadecimal ``Div``).
+    """
+    dividend, divisor = dividend.cast(PRICING_QUANTITY), divisor.cast(PRICING_QUANTITY)
+    size, by = dividend.abs(), divisor.abs()
+    eight_digits = pl.lit(Decimal(10) ** 8, _WHOLE)
+    rest = (size % by) * eight_digits
+    last = (rest % by) * eight_digits
+    remainder = last % by
+    quotient = (
+        size // by
+        + (rest // by) * pl.lit(Decimal("1e-8"), PRICING_QUANTITY)
+        + (last // by) * pl.lit(Decimal("1e-16"), PRICING_QUANTITY)
+        + pl.when(remainder + remainder >= by)
+        .then(pl.lit(Decimal("1e-16"), PRICING_QUANTITY))
+        .otherwise(pl.lit(Decimal(0), PRICING_QUANTITY))
+    )
+    return quotient * dividend.sign().cast(_WHOLE) * divisor.sign().cast(_WHOLE)

@@ -1,0 +1,23 @@
+"""The rating kernel: usage, openings, slices and prices in; rated lines out.
+
+What belongs here: pure functions over Polars LazyFrames that are tied together by ``charge_id`` alone, so
+that any engine that partitions by charge can run them. What does not: where usage comes from, and FOCUS.
+"""
+
+from focus_assets.rating.kernel import rate
+from focus_assets.rating.lines import OPENINGS, RATED_LINES, SEGMENTS, SLICES, USAGE
+from focus_assets.rating.segments import price_table
+from focus_assets.rating.slices import slice_table
+from focus_assets.rating.spans import ChargeNotRated
+
+__all__ = [
+    "OPENINGS",
+    "RATED_LINES",
+    "SEGMENTS",
+    "SLICES",
+    "USAGE",
+    "ChargeNotRated",
+    "price_table",
+    "rate",
+    "slice_table",
+]

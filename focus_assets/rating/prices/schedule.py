@@ -1,0 +1,32 @@
+"""What a price says about a quantity to date: bands with a unit price, and fees for entering them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True)
+class Band:
+    """The quantities above ``start`` up to the next band: a price for each, a fee for the first of them."""
+
+    start: Decimal
+    unit_price: Decimal | None
+    flat_price: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Bands in rising order, the first from zero.
+
+    ``tiered``: the bands are tiers and have numbers.
+    ``refuses_negative``: a quantity to date below zero is an error and not merely free.
+    """
+
+    bands: tuple[Band, ...]
+    tiered: bool
+    refuses_negative: bool
+
+    def at(self, quantity: Decimal) -> Band:
+        """The band that begins at ``quantity`` or holds what lies just above it."""
+        return max((band for band in self.bands if band.start <= quantity), key=lambda band: band.start)

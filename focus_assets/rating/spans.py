@@ -1,0 +1,86 @@
+"""How far each slice moves its charge's quantity to date, and whether it can be rated at all."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from focus_assets.decimals import METERED_QUANTITY, QUANTITY_LIMIT, may_exceed_cost
+from focus_assets.errors import FocusAssetsError
+from focus_assets.rating.lines import USAGE_COMPONENT
+
+SLICE_KEY = ("charge_id", "slice_from")
+_ZERO = pl.lit(0, METERED_QUANTITY)
+
+
+class ChargeNotRated(FocusAssetsError):
+    """Usage that no price applies to, or quantities and costs outside the supported range."""
+
+
+def spans(
+    usage: pl.LazyFrame, opening: pl.LazyFrame, slices: pl.LazyFrame, segments: pl.LazyFrame
+) -> pl.LazyFrame:
+    """One row per slice with the quantity to date around it; raises :class:`ChargeNotRated` when collected.
+
+    Adds to SLICES ``before`` and ``after`` (quantity to date at the slice's start and end) and ``lowest`` and
+    ``highest``, which no order of its usage leaves. ``usage`` needs the slice key, ``quantity`` and
+    ``increase`` (the part of the quantity that is positive).
+    """
+    moved = usage.group_by(SLICE_KEY).agg(pl.col("quantity").sum(), pl.col("increase").sum())
+    prices = segments.group_by("charge_id").agg(
+        pl.col("refuses_negative").any(),
+        pl.max_horizontal("contracted_unit_price", "list_unit_price")
+        .filter(pl.col("component") == USAGE_COMPONENT)
+        .max()
+        .alias("highest_price"),
+    )
+    after = pl.col("_opening") + pl.col("quantity").cum_sum().over("charge_id", order_by="slice_from")
+    return (
+        slices.join(moved, on=SLICE_KEY, how="full", coalesce=True)
+        .join(opening.select("charge_id", _opening="quantity"), on="charge_id", how="left")
+        .join(prices, on="charge_id", how="left")
+        .with_columns(pl.col("quantity", "increase", "_opening").fill_null(_ZERO))
+        .with_columns(after.alias("after"))
+        .with_columns((pl.col("after") - pl.col("quantity")).alias("before"))
+        .with_columns(
+            (pl.col("before") + pl.col("increase")).alias("highest"),
+            (pl.col("after") - pl.col("increase")).alias("lowest"),
+        )
+        .map_batches(_checked, predicate_pushdown=False, projection_pushdown=False)
+        .select(*SLICE_KEY, "slice_to", "begins", "before", "after", "lowest", "highest")
+    )
+
+
+def _checked(found: pl.DataFrame) -> pl.DataFrame:
+    """``found`` unchanged; a small table, so that an error can be a sentence that names the charge."""
+    _refuse(found, pl.col("slice_to").is_null(), "has usage in a slice that is not among the day's slices")
+    _refuse(found, pl.col("refuses_negative").is_null(), "has no price")
+    _refuse(
+        found,
+        pl.col("refuses_negative") & (pl.min_horizontal("before", "after") < 0),
+        "has a negative quantity to date, which graduated tiers do not price",
+    )
+    limit = pl.lit(QUANTITY_LIMIT, METERED_QUANTITY)
+    _refuse(
+        found,
+        pl.max_horizontal(pl.col("before", "lowest", "highest").abs()) >= limit,
+        "has a quantity to date outside the supported range, which ends below 10^16 units",
+    )
+    _refuse(
+        found,
+        may_exceed_cost(pl.col("highest") - pl.col("lowest"), pl.col("highest_price")),
+        "would cost more than the supported range, which ends below 10^19",
+    )
+    return found
+
+
+def _refuse(found: pl.DataFrame, where: pl.Expr, what: str) -> None:
+    bad = found.filter(where).sort(SLICE_KEY)
+    if not bad.is_empty():
+        row = bad.row(0, named=True)
+        others = f" ({bad.height} such slices)" if bad.height > 1 else ""
+        quantities = f"{row['before']:f} to {row['after']:f}"
+        raise ChargeNotRated(
+            f"charge {row['charge_id']} {what}{others}: slice from {row['slice_from']:%FT%TZ}, "
+            f"quantity to date {quantities}. "
+            "Mend the usage or the price; none of the day's lines was written."
+        )
