@@ -12,9 +12,7 @@ from focus_assets_tests.vectors.run import cases_in, outcome
 def main(arguments: list[str]) -> int:
     """Run the folder named on the command line; 0 where nothing failed, 1 where a case did, 2 on misuse."""
     if len(arguments) != 1 or not Path(arguments[0]).is_dir():
-        print(
-            "usage: python -m focus_assets_tests.vectors FOLDER   (a folder of *.json files)", file=sys.stderr
-        )  # noqa: T201
+        sys.stderr.write("usage: python -m focus_assets_tests.vectors FOLDER   (a folder of *.json files)\n")
         return 2
     counts: Counter[str] = Counter()
     for file, case in cases_in(Path(arguments[0])):
@@ -23,7 +21,7 @@ def main(arguments: list[str]) -> int:
         if found.verdict != "passed":
             print(f"{found.verdict} {file} {found.case}: {found.why}")  # noqa: T201
     if not counts:
-        print(f"no cases in {arguments[0]}; expected *.json files", file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"no cases in {arguments[0]}; expected *.json files\n")
         return 2
     print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")  # noqa: T201
     return 1 if counts["failed"] else 0

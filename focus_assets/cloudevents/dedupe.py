@@ -1,0 +1,33 @@
+"""Which events were seen before.
+
+An event is known by its source and id, whatever its type, subject and time. Of several the first is kept, by
+(UTC day of the event's time, file path, line), and an event counts as seen for ``lookback_days`` days. The day comes
+first so that what a day keeps never depends on later days: a day metered alone and the same day metered within a
+range give the same rows.
+"""
+
+from __future__ import annotations
+
+from duckdb import DuckDBPyConnection
+
+from focus_assets.cloudevents.sql_text import identifier
+
+
+def mark_duplicates(connection: DuckDBPyConnection, table: str, lookback_days: int) -> None:
+    """Set ``duplicate`` on every event of ``table`` seen before; whole keys are compared, never hashes alone."""
+    name = identifier(table)
+    connection.execute(
+        f"""
+        UPDATE {name} SET duplicate = true FROM (
+            WITH repeated AS (
+                SELECT source, id FROM {name} WHERE reason IS NULL AND id IS NOT NULL
+                GROUP BY source, id HAVING count(*) > 1
+            )
+            SELECT seq, day - lag(day) OVER (PARTITION BY source, id ORDER BY day, seq) AS days_since
+            FROM {name} SEMI JOIN repeated USING (source, id)
+            WHERE reason IS NULL
+        ) AS again
+        WHERE {name}.seq = again.seq AND again.days_since <= $lookback_days
+        """,
+        {"lookback_days": lookback_days},
+    )

@@ -1,0 +1,284 @@
+"""Event files as a usage source: what ``raw_usage`` and ``quarantined_events`` hold of a day.
+
+What belongs here: which questions a day asks. What does not: how events are read (``ingest``) and how one question
+is answered (``meter``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+import polars as pl
+from duckdb import DuckDBPyConnection
+
+from focus_assets.catalog.charges import ChargeSlice, cuts_on, midnight
+from focus_assets.catalog.models import Meter
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.cloudevents.envelope import Properties
+from focus_assets.cloudevents.files import Listing, list_event_files
+from focus_assets.cloudevents.ingest import LINES_PER_FILE, Events, ingested
+from focus_assets.cloudevents.meter import (
+    SUBJECT,
+    ChargeUsage,
+    MeterQuery,
+    SubjectCut,
+    WindowSize,
+    meter_events,
+    to_date_values,
+)
+from focus_assets.cloudevents.sql_text import identifier
+from focus_assets.datasets import QUARANTINED_EVENTS, RAW_USAGE
+
+_DAY = dt.timedelta(days=1)
+
+
+class EventFilesSettings(Protocol):
+    """What of the settings this source reads.
+
+    ``url`` is a folder, ``window`` is minute, hour or day, ``lookback_days`` how long an event counts as seen.
+    """
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def window(self) -> str: ...
+
+    @property
+    def lookback_days(self) -> int: ...
+
+
+class CloudEventsSource:
+    """A folder of CloudEvents files, metered with DuckDB.
+
+    ``connection`` is used by one range at a time; its memory limit, threads and spill directory are its owner's.
+    """
+
+    def __init__(self, settings: EventFilesSettings, connection: DuckDBPyConnection) -> None:
+        self._settings = settings
+        self._connection = connection
+
+    @contextmanager
+    def open(
+        self,
+        days: Sequence[dt.date],
+        meters: Iterable[Meter],
+        *,
+        since: dt.date | None = None,
+        undated_day: dt.date | None = None,
+    ) -> Iterator[MeteredRange]:
+        """Read the event files once for a range of days.
+
+        ``meters`` are all that the days' catalogs hold. ``since`` is the first day whose events quantities to date
+        need, by default the first of ``days``. ``undated_day`` is where quarantined events without any date go, by
+        default the first of ``days``; give the same day on every run, or the same event stands on several days.
+        Raises EventFilesUnreadable and UnsupportedJsonPath.
+        """
+        first, last = min(days), max(days)
+        listing = list_event_files(local_folder(self._settings.url))
+        with ingested(
+            self._connection,
+            listing.files,
+            Properties.of(meters),
+            since=min(since or first, first),
+            until=last,
+            lookback_days=self._settings.lookback_days,
+            undated_day=undated_day or first,
+        ) as events:
+            yield MeteredRange(events, listing, WindowSize[self._settings.window.upper()])
+
+
+class MeteredRange:
+    """Event files, read for a range of days; valid within :meth:`CloudEventsSource.open`."""
+
+    def __init__(self, events: Events, listing: Listing, window: WindowSize) -> None:
+        self._events = events
+        self._listing = listing
+        self._window = window
+
+    @property
+    def listing(self) -> Listing:
+        """The files read, and how many other files lie beside them."""
+        return self._listing
+
+    def raw_usage(self, day: dt.date, catalog: Catalog, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
+        """The day's ``raw_usage`` rows (schema and order of :data:`focus_assets.datasets.RAW_USAGE`).
+
+        Window rows for every meter, cut where a charge of the subject begins or ends within the day; for meters
+        that do not add up over time also a row to date for each slice whose charge has a value. Raises
+        MeteredValueTooLarge and InvalidMeterQuery.
+        """
+        cuts: dict[str, list[SubjectCut]] = {}
+        for cut in cuts_on(slices, day):
+            cuts.setdefault(cut.meter, []).append(SubjectCut(cut.subject, cut.instant))
+        frames = [self._windows(day, meter, cuts.get(meter.slug, [])) for meter in catalog.meters]
+        frames += self._to_date(day, slices)
+        frames = [frame for frame in frames if not frame.is_empty()]
+        if not frames:
+            return RAW_USAGE.empty()
+        return pl.concat(frames).sort(RAW_USAGE.order, nulls_last=False).lazy()
+
+    def quarantined(self, day: dt.date) -> pl.LazyFrame:
+        """The day's ``quarantined_events`` rows."""
+        rows = self._events.connection.execute(
+            f"SELECT seq, reason, excerpt FROM {identifier(self._events.table)} "
+            "WHERE reason IS NOT NULL AND day = $day ORDER BY seq",
+            {"day": day},
+        ).fetchall()
+        return pl.LazyFrame(
+            [
+                (day, self._events.path_of(seq), seq % LINES_PER_FILE, reason, event)
+                for seq, reason, event in rows
+            ],
+            schema=QUARANTINED_EVENTS.schema,
+            orient="row",
+        ).sort(QUARANTINED_EVENTS.order)
+
+    def counts(self, day: dt.date) -> Mapping[str, int]:
+        """The day's events: ``read`` = ``metered`` + ``unmetered`` + ``duplicates`` + ``quarantined``.
+
+        ``unmetered`` events have a type that is of no meter.
+        """
+        rows = self._events.connection.execute(
+            "SELECT CASE WHEN reason IS NOT NULL THEN 'quarantined' WHEN duplicate THEN 'duplicates' "
+            f"WHEN metered THEN 'metered' ELSE 'unmetered' END, count(*) FROM {identifier(self._events.table)} "
+            "WHERE day = $day GROUP BY 1",
+            {"day": day},
+        ).fetchall()
+        found = Counter(dict(rows))
+        return {
+            "read": found.total(),
+            **{name: found[name] for name in ("metered", "unmetered", "duplicates", "quarantined")},
+        }
+
+    def _windows(self, day: dt.date, meter: Meter, cuts: Sequence[SubjectCut]) -> pl.DataFrame:
+        start = midnight(day)
+        dimensions = sorted(meter.group_by)
+        query = MeterQuery(start, start + _DAY, self._window, group_by=(SUBJECT, *dimensions))
+        found = meter_events(self._events, meter, query, cuts=cuts)
+        request = _request(
+            meter, start, start + _DAY, group_by=sorted({SUBJECT, *dimensions}), window=self._window
+        )
+        return _rows(found, day, meter, "window", request, _dimensions(found, dimensions), pl.col(SUBJECT))
+
+    def _to_date(self, day: dt.date, slices: Sequence[ChargeSlice]) -> list[pl.DataFrame]:
+        asked: dict[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], list[ChargeSlice]] = {}
+        for piece in slices:
+            charge = piece.charge
+            if not charge.meter.aggregation.adds_up_over_time:
+                asked.setdefault(
+                    (charge.meter.slug, tuple(sorted(charge.feature.filters.items()))), []
+                ).append(piece)
+        return [
+            self._to_date_of(day, pieces, dict(filters)) for (_, filters), pieces in sorted(asked.items())
+        ]
+
+    def _to_date_of(
+        self, day: dt.date, pieces: Sequence[ChargeSlice], filters: Mapping[str, tuple[str, ...]]
+    ) -> pl.DataFrame:
+        """One row per slice of charges with the same meter and filters."""
+        meter = pieces[0].charge.meter
+        usages = [
+            ChargeUsage(
+                charge_id=piece.charge.charge_id,
+                subjects=piece.charge.customer.subjects,
+                start=max(piece.charge.period.start, midnight(self._events.since)),
+                end=piece.period.end,
+            )
+            for piece in pieces
+        ]
+        found = to_date_values(self._events, meter, filters, usages)
+        rows = [
+            {
+                "window_from": piece.charge.period.start,
+                "window_to": piece.period.end,
+                "charge_id": piece.charge.charge_id,
+                "value": value,
+                "request": _request(
+                    meter,
+                    piece.charge.period.start,
+                    piece.period.end,
+                    filters={key: sorted(texts) for key, texts in filters.items()},
+                    subjects=sorted(piece.charge.customer.subjects),
+                ),
+            }
+            for position, value in found.iter_rows()
+            for piece in [pieces[position]]
+        ]
+        columns = ("window_from", "window_to", "charge_id", "value", "request")
+        frame = pl.DataFrame(rows, schema={name: RAW_USAGE.schema[name] for name in columns})
+        return _rows(frame, day, meter, "to_date", pl.col("request"), pl.lit("{}"), pl.lit(None, pl.String))
+
+
+def local_folder(url: str) -> Path:
+    """The folder a path or ``file://`` URL names."""
+    return Path(unquote(urlsplit(url).path)) if url.startswith("file://") else Path(url)
+
+
+def _rows(
+    frame: pl.DataFrame,
+    day: dt.date,
+    meter: Meter,
+    kind: str,
+    request: str | pl.Expr,
+    dimensions: pl.Expr,
+    subject: pl.Expr,
+) -> pl.DataFrame:
+    """Values as rows of ``raw_usage``."""
+    charge_id = pl.col("charge_id") if "charge_id" in frame.columns else pl.lit(None, pl.String)
+    return frame.select(
+        charge_date=pl.lit(day),
+        meter=pl.lit(meter.slug),
+        kind=pl.lit(kind),
+        request=pl.lit(request) if isinstance(request, str) else request,
+        window_from=pl.col("window_from"),
+        window_to=pl.col("window_to"),
+        subject=subject,
+        charge_id=charge_id,
+        dimensions=dimensions,
+        value=pl.col("value"),
+    ).match_to_schema(RAW_USAGE.schema)
+
+
+def _dimensions(found: pl.DataFrame, keys: Sequence[str]) -> pl.Expr:
+    """The groups as a JSON object of texts, keys sorted; each combination is written once and reused."""
+    if not keys:
+        return pl.lit("{}")
+    texts = {
+        row: _canonical(dict(zip(keys, row, strict=True))) for row in found.select(keys).unique().iter_rows()
+    }
+    return pl.Series("dimensions", [texts[row] for row in found.select(keys).iter_rows()], pl.String)  # type: ignore[return-value]
+
+
+def _request(
+    meter: Meter,
+    start: dt.datetime,
+    end: dt.datetime,
+    *,
+    group_by: Sequence[str] = (),
+    window: WindowSize | None = None,
+    filters: Mapping[str, Sequence[str]] | None = None,
+    subjects: Sequence[str] = (),
+) -> str:
+    """What was asked, as canonical JSON; what was not asked is left out."""
+    asked = {
+        "meter": meter.slug,
+        "from": f"{start:%FT%TZ}",
+        "to": f"{end:%FT%TZ}",
+        "group_by": list(group_by),
+        "granularity": window,
+        "filters": filters,
+        "subjects": list(subjects),
+    }
+    return _canonical({key: value for key, value in asked.items() if value})
+
+
+def _canonical(document: Mapping[str, object]) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
