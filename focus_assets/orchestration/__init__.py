@@ -1,0 +1,1 @@
+"""All that knows Dagster: assets, checks, IO manager, partitions, resources, jobs and sensors."""

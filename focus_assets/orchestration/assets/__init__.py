@@ -1,0 +1,31 @@
+"""The assets of the chain, one file each."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from focus_assets.orchestration.assets.catalog import catalog_asset
+from focus_assets.orchestration.assets.focus_cost_and_usage import focus_cost_and_usage_asset
+from focus_assets.orchestration.assets.focus_export import focus_export_asset
+from focus_assets.orchestration.assets.normalized_usage import normalized_usage_asset
+from focus_assets.orchestration.assets.raw_usage import raw_usage_asset
+from focus_assets.orchestration.assets.unbilled_usage import unbilled_usage_asset
+from focus_assets.orchestration.assets.usage_totals import usage_totals_asset
+from focus_assets.settings import Settings
+
+
+def usage_chain(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Every asset that is partitioned by day, in the order of the chain."""
+    return [
+        catalog_asset(settings),
+        raw_usage_asset(settings),
+        normalized_usage_asset(settings),
+        usage_totals_asset(settings),
+        unbilled_usage_asset(settings),
+        focus_cost_and_usage_asset(settings),
+    ]
+
+
+def exports(settings: Settings) -> list[dg.AssetsDefinition]:
+    """The deliveries: one asset for each destination; none where there is none."""
+    return [focus_export_asset(settings)] if settings.destinations else []

@@ -1,0 +1,225 @@
+"""The stages of the usage chain, day by day, without Dagster.
+
+What belongs here: which datasets a stage reads, which it gives, and the digests that tie them together. What does
+not: how a row is computed (``usage``, ``rating``, ``focus``) and when a stage runs (``orchestration``).
+
+Every stage takes what it reads as :class:`Upstream` and yields one :class:`DayOutput` per day, lazily and in
+order, so that a range needs the memory of its largest day.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import polars as pl
+
+from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
+from focus_assets.catalog.models import Meter
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.delivery.facts import billing_month_facts
+from focus_assets.errors import FocusAssetsError
+from focus_assets.focus.cost_and_usage import build
+from focus_assets.focus.dimensions import resolve
+from focus_assets.lake import Lake, MissingPartitions
+from focus_assets.rating import price_table, rate, slice_table
+from focus_assets.usage.normalize import normalized_usage
+from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities, rateable_usage
+from focus_assets.usage.totals import unbilled_usage, usage_totals
+
+Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
+
+
+class EarlierTotalsMissing(FocusAssetsError):
+    """A charge began on a day whose totals are not in the lake, so its tiers cannot be counted."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One dataset of the lake on the days of a run; each day is checked when it is read."""
+
+    lake: Lake
+    dataset: str
+    days: Sequence[dt.date]
+
+    def on(self, day: dt.date) -> pl.LazyFrame:
+        """The day's rows; raises MissingPartitions or CorruptPartition."""
+        return self.lake.scan(self.dataset, [day])
+
+    def digest(self, day: dt.date) -> dict[str, str]:
+        """The day's entry in the record of whatever is computed from it."""
+        return digests(self.lake, self.dataset, [day])
+
+
+@dataclass(frozen=True)
+class DayOutput:
+    """One day of a dataset, not yet computed, with the digests of what it is computed from."""
+
+    day: dt.date
+    frame: pl.LazyFrame
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    facts: Facts | None = None
+
+
+class OpenSource(Protocol):
+    """A usage source opened for a range of days."""
+
+    def raw_usage(self, day: dt.date, catalog: Catalog, slices: list[ChargeSlice]) -> pl.LazyFrame:
+        """The day's ``raw_usage`` rows."""
+
+    def quarantined(self, day: dt.date) -> pl.LazyFrame:
+        """The day's ``quarantined_events`` rows."""
+
+    def counts(self, day: dt.date) -> Mapping[str, int]:
+        """How many events were read, metered, dropped and quarantined."""
+
+
+def digests(lake: Lake, dataset: str, days: Sequence[dt.date]) -> dict[str, str]:
+    """``<dataset>/<day>`` → sha256, of the days that are in the lake."""
+    records = ((day, lake.record(dataset, day)) for day in days)
+    return {f"{dataset}/{day:%F}": record.sha256 for day, record in records if record is not None}
+
+
+def catalog_on(catalog: Upstream, day: dt.date) -> Catalog:
+    """The snapshot of one day."""
+    return Catalog.from_frame(catalog.on(day))
+
+
+def catalog_days(catalog: Catalog, days: Sequence[dt.date]) -> Iterator[DayOutput]:
+    """``catalog``: the configuration as it stood on each day, refused whole if a dimension resolves nowhere."""
+    resolve(catalog)
+    for day in days:
+        yield DayOutput(day, catalog.on(day).to_frame())
+
+
+def slices_of_days(
+    catalog: Upstream, days: Sequence[dt.date], start: dt.date, *, assume_zero: bool
+) -> dict[dt.date, list[ChargeSlice]]:
+    """What is rated on each day; refuses charges whose opening quantity nobody knows."""
+    slices = {day: slices_on(catalog_on(catalog, day), day) for day in days}
+    for found in slices.values():
+        require_known_opening(found, start, assume_zero=assume_zero)
+    return slices
+
+
+def metered_since(slices: Mapping[dt.date, list[ChargeSlice]], start: dt.date) -> dt.date:
+    """The first day whose events quantities to date need."""
+    begun = [
+        s.charge.period.start.date()
+        for found in slices.values()
+        for s in found
+        if not s.charge.meter.aggregation.adds_up_over_time
+    ]
+    return max(start, min(begun, default=min(slices)))
+
+
+def meters_of_days(catalog: Upstream, days: Sequence[dt.date]) -> tuple[Meter, ...]:
+    """Every meter that is in the catalog on one of the days."""
+    found = {meter.slug: meter for day in days for meter in catalog_on(catalog, day).meters}
+    return tuple(found[slug] for slug in sorted(found))
+
+
+def raw_usage_days(
+    source: OpenSource, catalog: Upstream, slices: Mapping[dt.date, list[ChargeSlice]]
+) -> Iterator[DayOutput]:
+    """``raw_usage``: what the source says, with the counts of events behind it as facts."""
+    for day, found in slices.items():
+        frame = source.raw_usage(day, catalog_on(catalog, day), found)
+        counts = dict(source.counts(day))
+        yield DayOutput(day, frame, catalog.digest(day), lambda _, counts=counts: {"events": counts})
+
+
+def quarantined_events_days(source: OpenSource, days: Sequence[dt.date]) -> Iterator[DayOutput]:
+    """``quarantined_events``: what could not be metered."""
+    for day in days:
+        yield DayOutput(day, source.quarantined(day))
+
+
+def normalized_usage_days(raw: Upstream, catalog: Upstream) -> Iterator[DayOutput]:
+    """``normalized_usage`` of each day of ``raw``."""
+    for day in raw.days:
+        frame = normalized_usage(raw.on(day), catalog_on(catalog, day))
+        yield DayOutput(day, frame, raw.digest(day) | catalog.digest(day), quantity_facts)
+
+
+def usage_totals_days(normalized: Upstream, catalog: Upstream) -> Iterator[DayOutput]:
+    """``usage_totals`` of each day of ``normalized``."""
+    for day in normalized.days:
+        slices = slices_on(catalog_on(catalog, day), day)
+        frame = usage_totals(normalized.on(day), slices)
+        yield DayOutput(day, frame, normalized.digest(day) | catalog.digest(day))
+
+
+def unbilled_usage_days(normalized: Upstream, catalog: Upstream) -> Iterator[DayOutput]:
+    """``unbilled_usage`` of each day of ``normalized``."""
+    for day in normalized.days:
+        snapshot = catalog_on(catalog, day)
+        frame = unbilled_usage(normalized.on(day), slices_on(snapshot, day), snapshot)
+        yield DayOutput(day, frame, normalized.digest(day) | catalog.digest(day), quantity_facts)
+
+
+def focus_cost_and_usage_days(
+    normalized: Upstream, totals: Upstream, catalog: Upstream, start: dt.date
+) -> Iterator[DayOutput]:
+    """``focus_cost_and_usage`` of each day, strictly from the earlier totals of its charges' own periods.
+
+    Raises :class:`EarlierTotalsMissing` before the first day is written if a day's totals are not in the lake.
+    """
+    slices = {day: slices_on(catalog_on(catalog, day), day) for day in normalized.days}
+    earlier = {day: earlier_days(found, day, start) for day, found in slices.items()}
+    _require_totals(totals.lake, totals.dataset, earlier)
+    for day, found in slices.items():
+        before = totals.lake.scan(totals.dataset, earlier[day]) if earlier[day] else no_earlier_totals()
+        opening = opening_quantities(before)
+        lines = rate(
+            rateable_usage(normalized.on(day), found, opening), opening, slice_table(found), price_table(found)
+        )
+        yield DayOutput(
+            day,
+            build(lines, found, catalog_on(catalog, day)),
+            normalized.digest(day)
+            | catalog.digest(day)
+            | digests(totals.lake, totals.dataset, [*earlier[day], day]),
+            cost_facts,
+        )
+
+
+def _require_totals(lake: Lake, dataset: str, earlier: Mapping[dt.date, Sequence[dt.date]]) -> None:
+    needed = sorted({day for days in earlier.values() for day in days})
+    missing = [day for day in needed if lake.record(dataset, day) is None]
+    if missing:
+        asked = min(day for day, days in earlier.items() if missing[0] in days)
+        raise EarlierTotalsMissing(
+            f"focus_cost_and_usage of {asked:%F} rates charges that began on or before {missing[0]:%F}, but "
+            f"{MissingPartitions(dataset, missing)}. Fill them first:\n"
+            f"  dg launch --job usage_to_focus --partition-range {missing[0]:%F}...{missing[-1]:%F}\n"
+            "Nothing was written."
+        )
+
+
+def quantity_facts(frame: pl.LazyFrame) -> dict[str, Any]:
+    """Rows and quantity by meter, as decimal text; windows only, for quantities to date do not add up."""
+    windows = frame.filter(pl.col("kind") == "window") if "kind" in frame.collect_schema() else frame
+    totals = windows.group_by("meter").agg(pl.len().alias("rows"), pl.col("quantity").sum()).sort("meter")
+    return {
+        "usage": {
+            meter: {"rows": rows, "quantity": f"{quantity.normalize():f}"}
+            for meter, rows, quantity in totals.collect().iter_rows()
+        }
+    }
+
+
+def cost_facts(frame: pl.LazyFrame) -> dict[str, Any]:
+    """Billing months (see ``delivery.facts``) and billed cost by currency and service, as decimal text."""
+    by_service = (
+        frame.group_by("BillingCurrency", "ServiceName")
+        .agg(pl.col("BilledCost").sum())
+        .sort("BillingCurrency", "ServiceName")
+        .collect()
+    )
+    costs: dict[str, dict[str, str]] = {}
+    for currency, service, cost in by_service.iter_rows():
+        costs.setdefault(currency, {})[service] = f"{cost.normalize():f}"
+    return {**billing_month_facts(frame), "billed_cost_by_service": costs}

@@ -1,0 +1,48 @@
+"""The one place that wires everything: settings in, Dagster definitions out.
+
+What belongs here: which assets, checks, jobs, sensors and resources there are. What does not: any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from focus_assets.orchestration.assets import exports, usage_chain
+from focus_assets.orchestration.assets.common import IO_MANAGER
+from focus_assets.orchestration.checks import asset_checks
+from focus_assets.orchestration.export_sensor import export_sensor
+from focus_assets.orchestration.io_manager import LakeIOManager
+from focus_assets.orchestration.jobs import chain_job, daily_schedule, export_job
+from focus_assets.orchestration.resources import duckdb_resource, lake_resource
+from focus_assets.settings import Settings, settings_or_sample
+
+
+def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Everything that Dagster loads for one configuration; ``resources`` replace the defaults by name."""
+    lake = lake_resource(settings)
+    chain = chain_job(settings)
+    delivery = export_job(settings)
+    return dg.Definitions(
+        assets=[*usage_chain(settings), *exports(settings)],
+        asset_checks=asset_checks(settings),
+        jobs=[chain, *([delivery] if settings.destinations else [])],
+        schedules=[daily_schedule(settings, chain)],
+        sensors=[export_sensor(settings, delivery)] if settings.destinations else [],
+        resources={
+            "lake": lake,
+            IO_MANAGER: LakeIOManager(lake=lake),
+            "duckdb": duckdb_resource(settings),
+            **(resources or {}),
+        },
+        # A process per step costs seconds each and would take the lake's lease step by step.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions of ``focus.yaml``, or of the sample company where there is none."""
+    return build_definitions(settings_or_sample())

@@ -1,0 +1,91 @@
+"""``focus_export/<destination>``: one delivery of a billing month to each destination."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+
+from focus_assets.delivery import DeliveryResult, check_destinations, deliver_all
+from focus_assets.orchestration.assets.common import OWNERS
+from focus_assets.orchestration.failures import explained
+from focus_assets.stage_controls import control_problems
+from focus_assets.orchestration.partitions import billing_months
+from focus_assets.orchestration.resources import LakeResource
+from focus_assets.settings import Destination, Settings
+
+EXPORT = "focus_export"
+
+
+def export_key(destination: str) -> dg.AssetKey:
+    """The asset key of one destination's deliveries."""
+    return dg.AssetKey([EXPORT, destination])
+
+
+def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
+    """One skippable asset for each destination, in one step, so that a run reads the month's rows once."""
+    by_key = {export_key(destination.name): destination for destination in settings.destinations}
+
+    @dg.multi_asset(
+        name=EXPORT,
+        specs=[_spec(settings, destination) for destination in settings.destinations],
+        partitions_def=billing_months(settings),
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+        can_subset=True,
+    )
+    def focus_export(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[dg.MaterializeResult[Any]]:
+        month = context.partition_key[:7]
+        chosen = [by_key[key] for key in sorted(context.selected_asset_keys)]
+        opened = lake.open()
+        failures: list[str] = []
+        with explained():
+            check_destinations(opened.url, settings.destinations)
+            with opened.writer(f"run {context.run_id}", wait=lake.lease_wait()):
+                results = deliver_all(opened, chosen, month, now=settings.now(), controls=[control_problems])
+        for result in results:
+            if isinstance(result, DeliveryResult):
+                yield dg.MaterializeResult(asset_key=export_key(result.destination), metadata=_metadata(result))
+            else:
+                failures.append(f"{result.destination}: {result.error}")
+        lake.refresh_views()
+        # One destination that fails does not stop the others; the run still has to say that not all arrived.
+        if failures:
+            raise dg.Failure(description="\n\n".join(failures), allow_retries=False)
+
+    return focus_export
+
+
+def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
+    customers = "all customers" if destination.customers == "all" else f"customers {', '.join(destination.customers)}"
+    return dg.AssetSpec(
+        export_key(destination.name),
+        deps=["focus_cost_and_usage"],
+        description=(
+            f"FOCUS {destination.focus_version} cost and usage of {customers}, as {destination.format}, "
+            f"delivered to `{destination.url}`. A billing month is delivered whole or not at all; the manifest is "
+            "written last."
+        ),
+        group_name="deliveries",
+        kinds={"s3" if destination.url.startswith("s3://") else "file", "focus"},
+        owners=OWNERS,
+        tags={"focus_assets/stage": "delivery"},
+        skippable=True,
+    )
+
+
+def _metadata(result: DeliveryResult) -> dict[str, Any]:
+    manifest = result.manifest
+    return {
+        "result": result.outcome,
+        "manifest": result.manifest_url,
+        "dagster/partition_row_count": manifest.totals.rows,
+        "files": len(manifest.files),
+        "bytes": sum(file.bytes for file in manifest.files),
+        "content_digest": manifest.content_digest,
+        **{
+            f"billed_cost_{currency.lower()}": float(Decimal(cost))
+            for currency, cost in manifest.totals.billed_cost.items()
+        },
+    }

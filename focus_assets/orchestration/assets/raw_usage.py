@@ -1,0 +1,72 @@
+"""``raw_usage`` and ``quarantined_events``: what the source says, and what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from focus_assets.chain import (
+    Upstream,
+    meters_of_days,
+    metered_since,
+    quarantined_events_days,
+    raw_usage_days,
+    slices_of_days,
+)
+from focus_assets.cloudevents import CloudEventsSource
+from focus_assets.datasets import QUARANTINED_EVENTS, RAW_USAGE
+from focus_assets.orchestration.assets.common import IO_MANAGER, looks
+from focus_assets.orchestration.failures import explained, explaining
+from focus_assets.orchestration.partitions import by_range, usage_days
+from focus_assets.settings import Settings
+
+SOURCE_POOL = "usage_source"
+
+_RETRIES = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+def raw_usage_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The assets ``raw_usage`` and ``quarantined_events`` over the CloudEvents files in ``settings``."""
+
+    @dg.multi_asset(
+        name="raw_usage",
+        outs={
+            "raw_usage": dg.AssetOut(
+                description=(
+                    "What the source returned, with the request that asked for it: one row per meter, window, "
+                    "subject and dimensions, and quantities to date of meters that do not add up over time."
+                ),
+                io_manager_key=IO_MANAGER,
+                **looks(RAW_USAGE, group="usage", kinds={"duckdb"}, stage="usage"),
+            ),
+            "quarantined_events": dg.AssetOut(
+                description="Events that could not be metered, with file, line and reason. Nothing is dropped silently.",
+                io_manager_key=IO_MANAGER,
+                **looks(QUARANTINED_EVENTS, group="usage", kinds={"duckdb"}, stage="usage"),
+            ),
+        },
+        ins={"catalog": dg.AssetIn(dagster_type=Any)},
+        partitions_def=usage_days(settings),
+        backfill_policy=by_range(settings),
+        pool=SOURCE_POOL,
+        retry_policy=_RETRIES,
+    )
+    def raw_usage(
+        context: dg.AssetExecutionContext, duckdb: DuckDBResource, catalog: Upstream
+    ) -> Iterator[dg.Output[Any]]:
+        with explained(), duckdb.get_connection() as connection:
+            slices = slices_of_days(
+                catalog, catalog.days, settings.start_date, assume_zero=settings.opening == "zero"
+            )
+            source = CloudEventsSource(settings.source.cloudevents, connection)
+            meters = meters_of_days(catalog, catalog.days)
+            with source.open(catalog.days, meters, since=metered_since(slices, settings.start_date)) as opened:
+                yield dg.Output(explaining(raw_usage_days(opened, catalog, slices)), output_name="raw_usage")
+                yield dg.Output(
+                    explaining(quarantined_events_days(opened, catalog.days)), output_name="quarantined_events"
+                )
+
+    return raw_usage

@@ -1,0 +1,221 @@
+"""The chain and its deliveries in this process, on this machine's instance: the demo, backfills by hand, tests.
+
+What belongs here: which days have to run, in which runs, and what came of it. What does not: how it looks on a
+terminal (``commands``). The same jobs, checks and export sensor run that the daemon runs.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from dagster import AssetCheckEvaluation, DagsterInstance
+
+from focus_assets.chain import catalog_days
+from focus_assets.cloudevents import source_fingerprint
+from focus_assets.errors import FocusAssetsError
+from focus_assets.lake import Lake
+from focus_assets.orchestration import orphans
+from focus_assets.orchestration.assets.focus_export import EXPORT
+from focus_assets.orchestration.assets.raw_usage import SOURCE_INPUT
+from focus_assets.orchestration.export_decisions import Position, RunState, advance
+from focus_assets.orchestration.export_sensor import materializations_after
+from focus_assets.orchestration.io_manager import day_written
+from focus_assets.orchestration.jobs import CHAIN_JOB, EXPORT_JOB
+from focus_assets.orchestration.partitions import day, usage_days
+from focus_assets.settings import Settings
+
+CHAIN = (
+    "catalog",
+    "raw_usage",
+    "quarantined_events",
+    "normalized_usage",
+    "usage_totals",
+    "unbilled_usage",
+    "focus_cost_and_usage",
+)
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_PASSES = 3
+Progress = Callable[[str, dt.date], None]
+
+
+class RunFailed(FocusAssetsError):
+    """A run of the chain or of a delivery did not succeed; the message is that of its failing step."""
+
+
+@dataclass
+class Outcome:
+    """What a run of the whole chain did."""
+
+    days_run: list[dt.date] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    checks: list[AssetCheckEvaluation] = field(default_factory=list)
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
+    changed: int = 0
+
+    @property
+    def nothing_changed(self) -> bool:
+        """Whether no file of the lake or of a destination is another than before."""
+        return not self.changed and not any(d["result"] == "delivered" for d in self.deliveries)
+
+
+class Chain:
+    """The jobs of one configuration on one instance."""
+
+    def __init__(self, definitions: dg.Definitions, settings: Settings, instance: DagsterInstance, lake: Lake) -> None:
+        self.definitions = definitions
+        self.settings = settings
+        self.instance = instance
+        self.lake = lake
+
+    def all_days(self) -> list[dt.date]:
+        """Every whole day from ``start_date`` to now."""
+        keys = usage_days(self.settings).get_partition_keys(current_time=self.settings.now())
+        return [day(key) for key in keys]
+
+    def days_to_run(self, days: Sequence[dt.date]) -> list[dt.date]:
+        """Days that are missing, were made from something else than what is there now, or never passed.
+
+        A day is up to date when its catalog and its source are as they were, every file of it was made from the
+        files there are, and the run of its newest materialization succeeded.
+        """
+        passed = self._passed_days()
+        catalogs = {output.day: output.frame for output in catalog_days(self.settings.catalog, days)}
+        source = source_fingerprint(self.settings.source.cloudevents)
+        found = []
+        for each in days:
+            records = {dataset: self.lake.record(dataset, each) for dataset in CHAIN}
+            raw = records["raw_usage"]
+            if (
+                each not in passed
+                or raw is None
+                or None in records.values()
+                or raw.inputs.get(SOURCE_INPUT) != source
+                or not self.lake.scan("catalog", [each]).collect().equals(catalogs[each].collect())
+                or any(self.lake.stale_inputs(dataset, each) for dataset in CHAIN)
+            ):
+                found.append(each)
+        return found
+
+    def run(self, days: Sequence[dt.date], outcome: Outcome, progress: Progress | None = None) -> None:
+        """Materialize ``days`` with every check, in runs of at most ``days_per_run`` adjacent days."""
+        before = self._digests(days)
+        job = self.definitions.resolve_job_def(CHAIN_JOB)
+        for first, last in ranges(days, self.settings.days_per_run):
+            listening = day_written.set(progress)
+            try:
+                result = job.execute_in_process(
+                    instance=self.instance,
+                    run_config=_QUIET,
+                    raise_on_error=False,
+                    tags={
+                        **orphans.process_tags(),
+                        "dagster/asset_partition_range_start": f"{first:%F}",
+                        "dagster/asset_partition_range_end": f"{last:%F}",
+                    },
+                )
+            finally:
+                day_written.reset(listening)
+            outcome.runs.append(result.run_id)
+            outcome.checks += result.get_asset_check_evaluations()
+            _require_success(result, f"The run of {first:%F} to {last:%F}")
+        outcome.days_run += days
+        after = self._digests(days)
+        outcome.changed += sum(after[key] != before.get(key) for key in after)
+
+    def bring_up_to_date(self, outcome: Outcome, progress: Progress | None = None) -> None:
+        """Run whatever days have to run, until none has: a day that changes makes later days stale."""
+        for _ in range(_PASSES):
+            days = self.days_to_run(self.all_days())
+            if not days:
+                return
+            self.run(days, outcome, progress)
+
+    def deliver(self, outcome: Outcome) -> None:
+        """Evaluate the export sensor as the daemon would and run what it asks for, until it asks for nothing."""
+        if not self.settings.destinations:
+            return
+        sensor = self.definitions.resolve_sensor_def(f"{EXPORT}_sensor")
+        job = self.definitions.resolve_job_def(EXPORT_JOB)
+        cursor: str | None = None
+        for _ in range(_PASSES):
+            with dg.build_sensor_context(
+                instance=self.instance, cursor=cursor, definitions=self.definitions
+            ) as context:
+                asked = sensor.evaluate_tick(context)
+            cursor = asked.cursor
+            if not asked.run_requests:
+                return
+            for request in asked.run_requests:
+                result = job.execute_in_process(
+                    instance=self.instance,
+                    run_config=_QUIET,
+                    raise_on_error=False,
+                    partition_key=request.partition_key,
+                    asset_selection=list(request.asset_selection or []),
+                    tags={**orphans.process_tags(), **request.tags},
+                )
+                outcome.runs.append(result.run_id)
+                outcome.deliveries += list(_deliveries(result))
+                _require_success(result, f"The delivery of {(request.partition_key or '')[:7]}")
+
+    def _passed_days(self) -> set[dt.date]:
+        records = materializations_after(self.instance, 0)
+        position, unread = advance(Position(), records)
+        return {r.day for r in records if r.state is RunState.SUCCEEDED} - unread - set(position.held_back)
+
+    def _digests(self, days: Sequence[dt.date]) -> dict[tuple[str, dt.date], str | None]:
+        return {
+            (dataset, each): record.sha256 if record else None
+            for dataset in CHAIN
+            for each in days
+            for record in [self.lake.record(dataset, each)]
+        }
+
+
+def ranges(days: Sequence[dt.date], longest: int) -> Iterator[tuple[dt.date, dt.date]]:
+    """Adjacent days as (first, last), none longer than ``longest`` days."""
+    first = last = None
+    for each in sorted(days):
+        if first is not None and last is not None:
+            if each - last == dt.timedelta(days=1) and (each - first).days < longest:
+                last = each
+                continue
+            yield first, last
+        first = last = each
+    if first is not None and last is not None:
+        yield first, last
+
+
+def _deliveries(result: dg.ExecuteInProcessResult) -> Iterator[dict[str, Any]]:
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        yield {
+            "destination": materialization.asset_key.path[-1],
+            "month": (materialization.partition or "")[:7],
+            **{name: value.value for name, value in materialization.metadata.items()},
+        }
+
+
+def _require_success(result: dg.ExecuteInProcessResult, what: str) -> None:
+    if result.success:
+        return
+    reasons = []
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.user_failure_data is not None:
+            reasons.append(event.step_failure_data.user_failure_data.description or "")
+        elif event.is_step_failure and event.step_failure_data.error is not None:
+            reasons.append(event.step_failure_data.error_display_string)
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed and evaluation.blocking:
+            shown = evaluation.metadata.get("failing_days")
+            rows = evaluation.metadata.get("first_rows")
+            reasons.append(
+                f"check {evaluation.check_name} of {evaluation.asset_key.to_user_string()} failed on "
+                f"{shown.value if shown else 'some day'}: {evaluation.description}\n{rows.value if rows else ''}"
+            )
+    raise RunFailed(f"{what} did not succeed (run {result.run_id}).\n" + "\n".join(filter(None, reasons)))

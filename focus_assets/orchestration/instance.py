@@ -1,0 +1,31 @@
+"""The Dagster instance of this machine: a folder with ``dagster.yaml`` and SQLite beside the lake.
+
+What belongs here: finding or making it. What does not: what runs on it.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+from dagster import DagsterInstance
+
+
+def prepare_home(folder: Path) -> Path:
+    """Make ``folder`` a DAGSTER_HOME, with this package's ``dagster.yaml`` unless it has one; returns its path."""
+    home = folder.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "dagster.yaml"
+    if not config.exists():
+        text = resources.files("focus_assets.orchestration").joinpath("dagster.yaml").read_text(encoding="utf-8")
+        aside = home / ".dagster.yaml.new"
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(config)
+    return home
+
+
+def local_instance(folder: Path) -> DagsterInstance:
+    """The instance in ``$DAGSTER_HOME``, or in ``folder`` where that is not set."""
+    home = os.environ.get("DAGSTER_HOME")
+    return DagsterInstance.from_config(str(prepare_home(Path(home) if home else folder)))

@@ -1,0 +1,49 @@
+"""Jobs and the daily schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from focus_assets.orchestration.assets.focus_export import EXPORT
+from focus_assets.orchestration.partitions import billing_months, usage_days
+from focus_assets.settings import Settings
+
+CHAIN_JOB = "usage_to_focus"
+EXPORT_JOB = "focus_export_job"
+SERIAL = {"focus_assets/writes": "lake"}
+"""Tag of every run that writes the lake, so that the instance can queue them one behind the other."""
+
+
+def chain_job(settings: Settings) -> Any:
+    """The whole usage chain with its checks, for a day or a range of days."""
+    chain = dg.AssetSelection.all() - dg.AssetSelection.key_prefixes(EXPORT)
+    return dg.define_asset_job(
+        CHAIN_JOB,
+        selection=chain | dg.AssetSelection.checks_for_assets(),
+        partitions_def=usage_days(settings),
+        tags=SERIAL,
+        description="Metered usage to FOCUS cost and usage, with every check.",
+    )
+
+
+def export_job(settings: Settings) -> Any:
+    """The deliveries of one billing month."""
+    return dg.define_asset_job(
+        EXPORT_JOB,
+        selection=dg.AssetSelection.key_prefixes(EXPORT),
+        partitions_def=billing_months(settings),
+        tags=SERIAL,
+        description="Deliver a billing month to its destinations.",
+    )
+
+
+def daily_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:
+    """Yesterday's partition, every day at 06:00 UTC: late events have had their night."""
+    return dg.build_schedule_from_partitioned_job(
+        job,
+        name="daily_usage_to_focus",
+        hour_of_day=6,
+        description="Materializes the whole chain for the day that ended.",
+    )

@@ -1,0 +1,79 @@
+"""Control totals between the stages of a day, read from the lake.
+
+What belongs here: which files of a day are compared. What does not: how (``usage.controls``), and what happens
+when they differ (asset checks stop the run, the export refuses the month).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+
+import polars as pl
+
+from focus_assets.catalog.charges import ChargeSlice, slices_on
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.lake import Lake
+from focus_assets.usage.controls import (
+    normalized_against_totals,
+    normalized_against_unbilled,
+    raw_against_normalized,
+    totals_against_focus,
+)
+from focus_assets.usage.rateable import no_earlier_totals, opening_quantities
+
+Control = Callable[[Lake, dt.date], pl.DataFrame]
+
+
+def raw_rows_and_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Differences between ``raw_usage`` and ``normalized_usage``."""
+    return raw_against_normalized(lake.scan("raw_usage", [day]), lake.scan("normalized_usage", [day]))
+
+
+def charge_totals(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Differences between ``normalized_usage`` and ``usage_totals``."""
+    return normalized_against_totals(
+        lake.scan("normalized_usage", [day]), lake.scan("usage_totals", [day]), _slices(lake, day)
+    )
+
+
+def every_window_accounted_for(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Windows of ``normalized_usage`` that are neither rated nor in ``unbilled_usage``, or both."""
+    return normalized_against_unbilled(
+        lake.scan("normalized_usage", [day]), lake.scan("unbilled_usage", [day]), _slices(lake, day)
+    )
+
+
+def consumed_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Charges whose FOCUS rows do not consume what ``usage_totals`` says they used."""
+    record = lake.record("focus_cost_and_usage", day)
+    prefix = "usage_totals/"
+    read = {dt.date.fromisoformat(key.removeprefix(prefix)) for key in record.inputs if key.startswith(prefix)} if record else set()
+    earlier = sorted(read - {day})
+    before = lake.scan("usage_totals", earlier) if earlier else no_earlier_totals()
+    return totals_against_focus(
+        lake.scan("usage_totals", [day]), opening_quantities(before), lake.scan("focus_cost_and_usage", [day])
+    )
+
+
+CONTROLS: Mapping[str, tuple[str, Control]] = {
+    "raw_rows_and_quantities": ("normalized_usage", raw_rows_and_quantities),
+    "charge_totals": ("usage_totals", charge_totals),
+    "every_window_accounted_for": ("unbilled_usage", every_window_accounted_for),
+    "consumed_quantities": ("focus_cost_and_usage", consumed_quantities),
+}
+"""Check name → the dataset it guards, and the comparison."""
+
+
+def control_problems(lake: Lake, day: dt.date) -> list[str]:
+    """One sentence for each control total that does not hold on ``day``."""
+    found = ((name, control(lake, day)) for name, (_, control) in CONTROLS.items())
+    return [
+        f"{name}: {frame.height} rows differ, the first is {frame.row(0, named=True)}"
+        for name, frame in found
+        if frame.height
+    ]
+
+
+def _slices(lake: Lake, day: dt.date) -> list[ChargeSlice]:
+    return slices_on(Catalog.from_frame(lake.scan("catalog", [day])), day)

@@ -1,0 +1,88 @@
+"""What the rating kernel is given for a day: usage of each slice and each charge's quantity before the day."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import polars as pl
+
+from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.datasets import USAGE_TOTALS
+from focus_assets.decimals import METERED_QUANTITY
+from focus_assets.usage.totals import slice_frame, windows_of_charges
+
+_RATEABLE = ["charge_id", "slice_from", "slice_to", "window_from", "subject", "dimensions", "quantity"]
+
+
+def earlier_days(slices: Sequence[ChargeSlice], day: dt.date, start: dt.date) -> list[dt.date]:
+    """The days before ``day`` whose totals its charges need: from their earliest start, or the first day of all.
+
+    Meters that do not add up over time need the day before only; their totals are to date.
+    """
+    needed: set[dt.date] = set()
+    for s in slices:
+        begun = max(s.charge.period.start.date(), start)
+        if not s.charge.meter.aggregation.adds_up_over_time:
+            begun = max(begun, day - dt.timedelta(days=1))
+        needed.update(begun + dt.timedelta(days=n) for n in range((day - begun).days))
+    return sorted(needed)
+
+
+def opening_quantities(earlier_totals: pl.LazyFrame) -> pl.LazyFrame:
+    """Each charge's quantity before the day: charge_id, quantity.
+
+    Takes ``usage_totals`` of the days before: sums what adds up, and takes the latest of what does not.
+    """
+    return (
+        earlier_totals.sort("charge_date")
+        .group_by("charge_id", maintain_order=True)
+        .agg(
+            pl.col("quantity").sum().alias("summed"),
+            pl.col("quantity_to_date").last().alias("latest"),
+        )
+        .select("charge_id", quantity=pl.coalesce("latest", "summed").cast(METERED_QUANTITY))
+        .sort("charge_id")
+    )
+
+
+def rateable_usage(
+    normalized: pl.LazyFrame, slices: Sequence[ChargeSlice], opening: pl.LazyFrame
+) -> pl.LazyFrame:
+    """The day's usage as the kernel takes it.
+
+    Columns: charge_id, slice_from, slice_to, window_from, subject, dimensions, quantity. Windows of meters that
+    add up; of the others one row per slice, the change of the quantity to date, without subject or dimensions.
+    """
+    windows = windows_of_charges(normalized, slices).filter("adds_up").select(_RATEABLE)
+    changes = (
+        slice_frame(slices)
+        .filter(~pl.col("adds_up"))
+        .join(
+            normalized.filter(pl.col("kind") == "to_date").select(
+                "charge_id", slice_to="window_to", to_date="quantity"
+            ),
+            on=["charge_id", "slice_to"],
+            how="inner",
+        )
+        .join(opening.rename({"quantity": "opening"}), on="charge_id", how="left")
+        .sort("charge_id", "slice_from")
+        .with_columns(
+            window_from=pl.col("slice_from"),
+            subject=pl.lit(None, pl.String),
+            dimensions=pl.lit("{}"),
+            before=pl.col("to_date")
+            .shift(1)
+            .over("charge_id")
+            .fill_null(pl.col("opening").fill_null(pl.lit(0).cast(METERED_QUANTITY))),
+        )
+        .with_columns(quantity=(pl.col("to_date") - pl.col("before")).cast(METERED_QUANTITY))
+        .select(_RATEABLE)
+    )
+    return pl.concat([windows, changes])
+
+
+def no_earlier_totals() -> pl.LazyFrame:
+    """Totals of a charge's first day: none."""
+    return USAGE_TOTALS.empty()
+
