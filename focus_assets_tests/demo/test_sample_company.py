@@ -19,6 +19,7 @@ from focus_assets.catalog.snapshot import Catalog
 from focus_assets.demo.company import ConfigurationInUse, SampleCompany, company_yaml, sample_company
 from focus_assets.demo.events import EventsFolderInUse, write_events
 from focus_assets.demo.usage import FIRST_DAY, LAST_DAY
+from focus_assets.settings import Settings
 from focus_assets_tests.demo.reading import Entry, entries, first_of_each
 
 DAYS = [FIRST_DAY + dt.timedelta(days=n) for n in range((LAST_DAY - FIRST_DAY).days + 1)]
@@ -69,6 +70,15 @@ def test_it_covers_two_whole_months_and_does_not_depend_on_the_calendar(company:
     assert (company.first_day, company.last_day) == (dt.date(2026, 8, 1), dt.date(2026, 9, 30))
     assert document["start_date"] == company.first_day
     assert document["as_of"] == dt.datetime(2026, 10, 2, tzinfo=dt.UTC)
+
+
+def test_the_configuration_loads_and_says_where_everything_lies(
+    company: SampleCompany, catalog: Catalog
+) -> None:
+    settings = Settings.load(company.config)
+    assert settings.catalog == catalog
+    assert settings.source.cloudevents.url == str(company.events.folder)
+    assert settings.now() == dt.datetime(2026, 10, 2, tzinfo=dt.UTC)
 
 
 def test_the_configuration_written_is_the_commented_one_of_the_package(company: SampleCompany) -> None:
@@ -271,11 +281,10 @@ def test_a_small_company_has_the_same_events_as_the_whole_one(tmp_path: Path, fo
 
 def test_a_small_company_has_a_configuration_of_its_own(tmp_path: Path) -> None:
     small = sample_company(tmp_path, days=4, customers=3)
-    document = yaml.safe_load(small.config.read_text())
-    catalog = catalog_of(small.config.read_text())
-    catalog.check_references()
+    settings = Settings.load(small.config)
+    catalog = settings.catalog
     assert list(catalog.customer) == ["cust-01", "cust-02", "cust-03"]
-    assert document["as_of"] == dt.datetime(2026, 8, 6, tzinfo=dt.UTC)
+    assert settings.now() == dt.datetime(2026, 8, 6, tzinfo=dt.UTC)
     assert any(cut.period.start.hour for day in DAYS[:4] for cut in slices_on(catalog.on(day), day))
 
 
