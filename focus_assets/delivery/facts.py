@@ -1,0 +1,68 @@
+"""What a day of FOCUS rows holds of each billing month, and the texts of amounts.
+
+What belongs here: sums that are stored beside data. What does not: comparing them with the data (``verify``).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+import polars as pl
+
+from focus_assets.errors import FocusAssetsError
+
+BILLING_MONTHS: Final = "billing_months"
+
+
+class BillingMonthUnknown(FocusAssetsError):
+    """A FOCUS row without BillingPeriodStart belongs to no billing month, so it could never be delivered."""
+
+
+def billing_month_of_row() -> pl.Expr:
+    """The billing month, such as ``2026-08``, of each row: the UTC month of its BillingPeriodStart."""
+    return pl.col("BillingPeriodStart").dt.convert_time_zone("UTC").dt.strftime("%Y-%m")
+
+
+def billing_month_facts(frame: pl.LazyFrame) -> dict[str, Any]:
+    """Rows and billed cost of each billing month in ``frame``, for the facts of a lake partition.
+
+    ``frame`` needs BillingPeriodStart (UTC instant), BillingCurrency and BilledCost. The result is
+    ``{"billing_months": {"2026-08": {"rows": 3, "billed_cost": {"USD": "1.5"}}}}``, sorted by month and
+    currency. Raises :class:`BillingMonthUnknown` where a row has no BillingPeriodStart.
+    """
+    sums = (
+        frame.group_by(billing_month_of_row().alias("month"), pl.col("BillingCurrency").alias("currency"))
+        .agg(pl.len().alias("rows"), pl.col("BilledCost").sum().alias("cost"))
+        .sort("month", "currency")
+        .collect(engine="streaming")
+    )
+    months: dict[str, Any] = {}
+    for month, currency, rows, cost in sums.iter_rows():
+        if month is None:
+            raise BillingMonthUnknown(
+                f"{rows} rows have no BillingPeriodStart, so they belong to no billing month; "
+                "every FOCUS row needs one. The day was not recorded."
+            )
+        entry = months.setdefault(month, {"rows": 0, "billed_cost": {}})
+        entry["rows"] += rows
+        entry["billed_cost"][str(currency)] = decimal_text(cost)
+    return {BILLING_MONTHS: months}
+
+
+def sums_by(frame: pl.LazyFrame, key: str, value: str) -> dict[str, str]:
+    """The sum of ``value`` for each ``key``, as exact decimal text; rows without a key are left out."""
+    sums = (
+        frame.filter(pl.col(key).is_not_null() & pl.col(value).is_not_null())
+        .group_by(key)
+        .agg(pl.col(value).sum())
+        .sort(key)
+        .collect(engine="streaming")
+    )
+    return {str(group): decimal_text(total) for group, total in sums.iter_rows()}
+
+
+def decimal_text(value: Decimal) -> str:
+    """``value`` in plain notation without trailing zeros, such as ``-0.5``; equal values have equal texts."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,180 @@
+"""The gate: everything that forbids delivering a billing month, asked of the bytes about to be delivered.
+
+What belongs here: refusals and what to do about them. What does not: the rules themselves
+(``focus.rules``), the control totals (``usage.controls``) and the lake's digests (``lake``).
+
+A check in a run gates that run alone: a day that failed is still in the lake, and an export launched by
+hand, or together with good days, would deliver it. So the export asks again, here, and one bad day refuses
+the whole month for every destination.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from focus_assets.delivery.errors import DeliveryRefused
+from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth, billing_months, parse_month
+from focus_assets.focus.project import project
+from focus_assets.focus.rules import check, rules_for
+from focus_assets.lake import CorruptPartition, Lake, MissingPartitions
+
+Control = Callable[[Lake, dt.date], Sequence[str]]
+"""Says what is wrong with a day, a sentence each; nothing when all is well."""
+
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a billing month may not be delivered, the day to blame, and what to do about it."""
+
+    month: str
+    day: dt.date
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.month}, {self.day.isoformat()}: {self.reason}. {self.remedy}"
+
+
+@dataclass(frozen=True)
+class PassedMonth:
+    """A billing month that passed the gate, with the digests of its days and the FOCUS versions asked about."""
+
+    held: BillingMonth
+    span: Mapping[dt.date, str]
+    versions: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def month(self) -> str:
+        """The billing month, such as ``2026-08``."""
+        return self.held.month
+
+
+def refusals(
+    lake: Lake,
+    held: BillingMonth,
+    *,
+    versions: Sequence[str] = (),
+    controls: Sequence[Control] = (),
+) -> list[Refusal]:
+    """Every reason against delivering a billing month, by day; empty when it may be delivered.
+
+    Asked of every day from the month's first to its last: that it is there, whole (its digest) and not stale
+    (what it was computed from is what the lake holds, all the way up). Asked of the days that are delivered,
+    where they are: whatever ``controls`` ask, and that their rows, all of them, break no blocking rule of the
+    FOCUS ``versions``.
+    """
+    unreadable = {day: _unreadable(lake, held.month, day) for day in held.span}
+    found = [refusal for refusal in unreadable.values() if refusal is not None]
+    whole = [day for day, refusal in unreadable.items() if refusal is None]
+    try:
+        stale = {day: changed for day, changed in lake.stale_inputs_of(DATASET, whole).items() if changed}
+    except CorruptPartition as error:
+        found.append(Refusal(held.month, error.day, str(error), materialize(error.day)))
+        stale = {}
+    found += _stale(held, stale)
+    for day in whole:
+        if day in held.digests and day not in stale:
+            found += _contradictions(lake, held.month, day, controls)
+            for version in versions:
+                found += _violations(lake, held.month, day, version)
+    return sorted(found, key=lambda refusal: (refusal.day, refusal.reason))
+
+
+def require_days(lake: Lake, month: str, *, controls: Sequence[Control] = ()) -> PassedMonth:
+    """The billing month, if its days may be delivered; raises :class:`DeliveryRefused` with every refusal."""
+    held = billing_months(lake).get(parse_month(month))
+    if held is None:
+        first = dt.date.fromisoformat(f"{month}-01")
+        raise DeliveryRefused(
+            f"billing month {month} was not delivered: the lake holds no day of it. {materialize(first)}"
+        )
+    passed = PassedMonth(held, _digests(lake, held))
+    _refuse(held.month, refusals(lake, held, controls=controls))
+    require_same(lake, passed)
+    return passed
+
+
+def require_rules(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth:
+    """The month, if its rows keep the blocking rules of a FOCUS version; else :class:`DeliveryRefused`."""
+    if version in passed.versions:
+        return passed
+    days = passed.held.days
+    _refuse(passed.month, [r for day in days for r in _violations(lake, passed.month, day, version)])
+    return replace(passed, versions=passed.versions | {version})
+
+
+def require_same(lake: Lake, passed: PassedMonth) -> None:
+    """Raise :class:`DeliveryRefused` if a day is no longer what passed the gate; asked before a put."""
+    now = _digests(lake, passed.held)
+    for day, sha256 in passed.span.items():
+        if now[day] != sha256 or _unreadable(lake, passed.month, day) is not None:
+            raise DeliveryRefused(
+                f"billing month {passed.month} was not delivered: {day} was materialized again meanwhile. "
+                "Deliver again once that run has ended."
+            )
+
+
+def materialize(first: dt.date, last: dt.date | None = None) -> str:
+    """The command that computes a range of days, all stages of the chain."""
+    return f"Run: dg launch --job usage_to_focus --partition-range {first:%F}...{last or first:%F}"
+
+
+def _refuse(month: str, found: Sequence[Refusal]) -> None:
+    if found:
+        reasons = "\n".join(f"  {refusal}" for refusal in found)
+        raise DeliveryRefused(f"billing month {month} was not delivered:\n{reasons}")
+
+
+def _digests(lake: Lake, held: BillingMonth) -> dict[dt.date, str]:
+    try:
+        return {day: record.sha256 for day, record in lake.records(DATASET, held.span).items()}
+    except (MissingPartitions, CorruptPartition):
+        return dict.fromkeys(held.span, UNRECORDED)
+
+
+def _unreadable(lake: Lake, month: str, day: dt.date) -> Refusal | None:
+    try:
+        lake.files(DATASET, [day])
+    except MissingPartitions:
+        reason = f"{DATASET} is missing, though days before and after it are there"
+        return Refusal(month, day, reason, materialize(day))
+    except CorruptPartition as error:
+        return Refusal(month, day, str(error).rstrip("."), materialize(day))
+    return None
+
+
+def _stale(held: BillingMonth, stale: Mapping[dt.date, Sequence[str]]) -> Iterator[Refusal]:
+    """One refusal per stale day; all name the same range, which one run of the chain mends."""
+    if not stale:
+        return
+    remedy = materialize(min(stale), max(stale))
+    for day, changed in stale.items():
+        names = ", ".join(sorted(changed)[:_SHOWN])
+        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        reason = f"{DATASET} is stale: {names}{more} changed since it was computed"
+        yield Refusal(held.month, day, reason, remedy)
+
+
+def _contradictions(lake: Lake, month: str, day: dt.date, controls: Sequence[Control]) -> Iterator[Refusal]:
+    for control in controls:
+        for problem in control(lake, day):
+            yield Refusal(month, day, problem.rstrip("."), _mend(day))
+
+
+def _violations(lake: Lake, month: str, day: dt.date, version: str) -> Iterator[Refusal]:
+    rows = project(lake.scan(DATASET, [day]), version)
+    for result in check(rows, rules_for(version), examples=1).blocking:
+        first = "".join(
+            f" First: row {example.get('row')}, charge {example.get('x_ChargeId')}"
+            for example in result.examples
+        )
+        yield Refusal(month, day, f"FOCUS {version}: {result.sentence.rstrip('.')}.{first}", _mend(day))
+
+
+def _mend(day: dt.date) -> str:
+    return f"Mend the cause (configuration or usage), then materialize the day again. {materialize(day)}"

@@ -1,0 +1,213 @@
+"""The ledger: the append-only record of every delivery, kept in the lake.
+
+What belongs here: entries, how they are appended and read, and how they are made again from manifests. What
+does not: which deliveries are due (``due``). An entry is ``_ledger/<destination>/<month>/<n>.json``, n
+counting from 1; it is created only if absent, so of two writers one takes the number and the other sees it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Annotated, Final, Literal
+
+import polars as pl
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from focus_assets.decimals import UTC_INSTANT
+from focus_assets.delivery.layout import manifest_path, month_of_manifest
+from focus_assets.delivery.manifest import ControlTotals, Manifest, Scope, canonical_json, scope_of
+from focus_assets.lake import Lake
+from focus_assets.lake.errors import ConditionFailed
+from focus_assets.lake.store import ObjectStore
+from focus_assets.settings import Destination
+
+ROOT: Final = "_ledger"
+
+_COLUMNS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "destination": pl.String,
+    "billing_month": pl.String,
+    "sequence": pl.Int64,
+    "result": pl.String,
+    "focus_version": pl.String,
+    "content_digest": pl.String,
+    "supersedes": pl.String,
+    "source_digest": pl.String,
+    "terms_digest": pl.String,
+    "rows": pl.Int64,
+    "billed_cost": pl.String,
+    "effective_cost": pl.String,
+    "consumed_quantity": pl.String,
+    "files": pl.Int64,
+    "bytes": pl.Int64,
+    "delivered_at": UTC_INSTANT,
+    "manifest_url": pl.String,
+    "manifest_sha256": pl.String,
+}
+
+SCHEMA: Final = pl.Schema(_COLUMNS)
+"""Columns of :func:`entries`; the three sums are JSON objects of decimal texts by currency or unit."""
+
+
+class LedgerEntry(BaseModel):
+    """One delivery: what came to lie at a destination, made from which state of the lake.
+
+    ``result`` is ``delivered`` where a manifest was written, ``unchanged`` where the lake had changed and
+    what is delivered had not. ``terms_digest`` covers the URL, scope, FOCUS version and format asked for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal["1"] = "1"
+    destination: str
+    billing_month: str
+    sequence: Annotated[int, Field(ge=1)]
+    result: Literal["delivered", "unchanged"]
+    focus_version: str
+    content_digest: str
+    supersedes: str | None
+    source_digest: str
+    terms_digest: str
+    totals: ControlTotals
+    files: int
+    bytes: int
+    delivered_at: AwareDatetime
+    manifest_url: str
+    manifest_sha256: str
+
+
+def terms_digest(*, url: str, scope: Scope, focus_version: str, format: str) -> str:
+    """A digest of what a destination asks for; where it differs, everything delivered so far is due again."""
+    terms = {
+        "url": url.rstrip("/"),
+        "scope": scope.model_dump(mode="json"),
+        "version": focus_version,
+        "format": format,
+    }
+    return hashlib.sha256(canonical_json(terms)).hexdigest()
+
+
+def terms_of(destination: Destination) -> str:
+    """The digest of what ``destination`` asks for."""
+    return terms_digest(
+        url=destination.url,
+        scope=scope_of(destination),
+        focus_version=destination.focus_version,
+        format=destination.format,
+    )
+
+
+def record(lake: Lake, manifest: Manifest, url: str, last: LedgerEntry | None) -> LedgerEntry:
+    """Append the entry of a manifest that was written below ``url``, unless ``last`` is already about it.
+
+    The entry follows from the manifest alone, so it is the same whether it is appended at once or, after a
+    crash between manifest and ledger, by the next delivery.
+    """
+    data = manifest.to_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if last is not None and last.manifest_sha256 == digest:
+        return last
+    entry = LedgerEntry(
+        destination=manifest.destination,
+        billing_month=manifest.billing_month,
+        sequence=1 if last is None else last.sequence + 1,
+        result="delivered",
+        focus_version=manifest.focus_version,
+        content_digest=manifest.content_digest,
+        supersedes=manifest.supersedes,
+        source_digest=manifest.source_digest,
+        terms_digest=terms_digest(
+            url=url, scope=manifest.scope, focus_version=manifest.focus_version, format=manifest.format
+        ),
+        totals=manifest.totals,
+        files=len(manifest.files),
+        bytes=sum(file.bytes for file in manifest.files),
+        delivered_at=manifest.generated_at,
+        manifest_url=f"{url.rstrip('/')}/{manifest_path(manifest.billing_month)}",
+        manifest_sha256=digest,
+    )
+    return append(lake, entry)
+
+
+def confirm(
+    lake: Lake, last: LedgerEntry, source_digest: str, *, terms: str, now: dt.datetime
+) -> LedgerEntry:
+    """Append that the lake changed and what is delivered did not, unless ``last`` says so already."""
+    if (last.source_digest, last.terms_digest) == (source_digest, terms):
+        return last
+    return append(
+        lake,
+        last.model_copy(
+            update={
+                "sequence": last.sequence + 1,
+                "result": "unchanged",
+                "source_digest": source_digest,
+                "terms_digest": terms,
+                "delivered_at": now.astimezone(dt.UTC),
+            }
+        ),
+    )
+
+
+def append(lake: Lake, entry: LedgerEntry) -> LedgerEntry:
+    """Write ``entry`` under its number, or the next free one where another writer took it."""
+    while True:
+        data = canonical_json(entry.model_dump(mode="json")) + b"\n"
+        path = _path(entry.destination, entry.billing_month, entry.sequence)
+        try:
+            lake.store.put(path, data, if_absent=True)
+        except ConditionFailed:
+            there = LedgerEntry.model_validate_json(lake.store.get(path))
+            if there.manifest_sha256 == entry.manifest_sha256 and there.source_digest == entry.source_digest:
+                return there
+            entry = entry.model_copy(update={"sequence": entry.sequence + 1})
+        else:
+            return entry
+
+
+def last(lake: Lake, destination: str, month: str) -> LedgerEntry | None:
+    """The newest entry of a destination's billing month."""
+    paths = sorted(info.path for info in lake.store.list(f"{ROOT}/{destination}/{month}/"))
+    return LedgerEntry.model_validate_json(lake.store.get(paths[-1])) if paths else None
+
+
+def entries(lake: Lake) -> pl.DataFrame:
+    """Every delivery, as :data:`SCHEMA`, sorted by destination, billing month and sequence."""
+    return _frame(lake, sorted(info.path for info in lake.store.list(f"{ROOT}/")))
+
+
+def latest_deliveries(lake: Lake) -> pl.DataFrame:
+    """The newest entry of each destination's billing month, as :data:`SCHEMA`; reads those alone."""
+    newest: dict[str, str] = {}
+    for path in sorted(info.path for info in lake.store.list(f"{ROOT}/")):
+        newest[path.rpartition("/")[0]] = path
+    return _frame(lake, newest.values())
+
+
+def rebuild(lake: Lake, store: ObjectStore) -> list[LedgerEntry]:
+    """Append what is missing for each manifest below a destination's ``store``; an entry per manifest."""
+    found = []
+    for path in sorted(info.path for info in store.list("")):
+        if month_of_manifest(path) is not None:
+            manifest = Manifest.from_bytes(store.get(path), f"{store.url}/{path}")
+            before = last(lake, manifest.destination, manifest.billing_month)
+            found.append(record(lake, manifest, store.url, before))
+    return found
+
+
+def _path(destination: str, month: str, sequence: int) -> str:
+    return f"{ROOT}/{destination}/{month}/{sequence:06d}.json"
+
+
+def _frame(lake: Lake, paths: Iterable[str]) -> pl.DataFrame:
+    rows = []
+    for path in paths:
+        entry = LedgerEntry.model_validate_json(lake.store.get(path))
+        values = entry.model_dump(exclude={"format_version", "totals"})
+        values["rows"] = entry.totals.rows
+        for name in ("billed_cost", "effective_cost", "consumed_quantity"):
+            values[name] = json.dumps(getattr(entry.totals, name), sort_keys=True)
+        rows.append(values)
+    return pl.DataFrame(rows, schema=SCHEMA).sort("destination", "billing_month", "sequence")

@@ -1,0 +1,154 @@
+"""The manifest: a delivery's table of contents, written last, and everything a reader needs to check it.
+
+What belongs here: its model, its canonical bytes and its JSON Schema. What does not: where it lies
+(``layout``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from importlib.metadata import version
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from focus_assets.errors import FocusAssetsError
+from focus_assets.settings import Destination
+
+FORMAT_VERSION: Final = "1"
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+DecimalText = Annotated[str, Field(pattern=r"^-?\d+(\.\d*[1-9])?$")]
+_NOT_CONTENT: Final = {"content_digest", "generated_at", "generator", "supersedes", "source_digest"}
+
+
+class InvalidManifest(FocusAssetsError):
+    """Bytes that are no manifest of a format this version reads."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Scope(_Part):
+    """Whose rows are delivered: those of all customers, or of these."""
+
+    customers: Literal["all"] | tuple[str, ...]
+
+
+def scope_of(destination: Destination) -> Scope:
+    """The scope that ``destination`` asks for; the order of its customers makes no difference."""
+    if destination.customers == "all":
+        return Scope(customers="all")
+    return Scope(customers=tuple(sorted(set(destination.customers))))
+
+
+class DayCompleteness(_Part):
+    """That a day's rows are all there; a day without usage is complete with 0 rows."""
+
+    day: dt.date
+    complete: Literal[True] = True
+    rows: Annotated[int, Field(ge=0)]
+
+
+class DataFile(_Part):
+    """A data file; its path is relative to the destination's URL."""
+
+    path: str
+    charge_date: dt.date
+    bytes: Annotated[int, Field(ge=0)]
+    rows: Annotated[int, Field(ge=0)]
+    sha256: Sha256
+
+
+class ControlTotals(_Part):
+    """Sums over all rows, as exact decimal text: costs by BillingCurrency, quantity by ConsumedUnit."""
+
+    rows: Annotated[int, Field(ge=0)]
+    billed_cost: dict[str, DecimalText]
+    effective_cost: dict[str, DecimalText]
+    consumed_quantity: dict[str, DecimalText]
+
+
+class ColumnType(_Part):
+    """A column of the data files and its type."""
+
+    name: str
+    type: str
+
+
+class Generator(_Part):
+    """The program that made the delivery."""
+
+    name: str
+    version: str
+
+    @classmethod
+    def this(cls) -> Generator:
+        """This program, as installed."""
+        return cls(name="focus-assets", version=version("focus-assets"))
+
+
+class Manifest(_Part):
+    """One delivery of one billing month to one destination.
+
+    ``content_digest`` covers what is delivered, not when and by what: it leaves out generated_at, generator,
+    supersedes and source_digest, so equal content has an equal digest. ``supersedes`` is the content digest
+    of the manifest that stood here before; ``source_digest`` that of the lake's days it was made from. There
+    is no run id: the same lake delivered at the same instant gives the same bytes.
+    """
+
+    format_version: Literal["1"] = FORMAT_VERSION
+    destination: str
+    dataset: str
+    focus_version: str
+    format: Literal["parquet"] = "parquet"
+    billing_month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    scope: Scope
+    days: tuple[DayCompleteness, ...]
+    files: tuple[DataFile, ...]
+    totals: ControlTotals
+    columns: tuple[ColumnType, ...]
+    content_digest: str = ""
+    source_digest: Sha256
+    supersedes: Sha256 | None = None
+    generated_at: AwareDatetime
+    generator: Generator
+
+    def sealed(self) -> Manifest:
+        """This manifest with its content digest set."""
+        return self.model_copy(update={"content_digest": self.compute_content_digest()})
+
+    def compute_content_digest(self) -> str:
+        """The sha256 of the canonical JSON of what is delivered."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json", exclude=_NOT_CONTENT))).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON; equal manifests give equal bytes."""
+        return canonical_json(self.model_dump(mode="json")) + b"\n"
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> Manifest:
+        """Read a manifest; raises :class:`InvalidManifest` naming ``where``."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the whole file"
+            raise InvalidManifest(
+                f"{where} is no manifest of format {FORMAT_VERSION}: {place}: {first['msg']}"
+            ) from None
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a manifest, for readers in any language."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Manifest.model_json_schema(mode="serialization"),
+    }
+
+
+def canonical_json(value: object) -> bytes:
+    """``value`` as JSON with sorted keys and no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

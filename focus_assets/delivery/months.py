@@ -1,0 +1,111 @@
+"""Billing months as the lake holds them: which days hold a month's rows, and a digest of all of them.
+
+What belongs here: reading the records of ``focus_cost_and_usage``. What does not: whether a month may be
+delivered (``gate``) or has to be (``due``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from focus_assets.delivery.facts import BILLING_MONTHS
+from focus_assets.errors import FocusAssetsError
+from focus_assets.lake import CorruptPartition, Lake, MissingPartitions, PartitionRecord
+
+DATASET: Final = "focus_cost_and_usage"
+UNRECORDED: Final = "unrecorded"
+_MONTH: Final = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
+_DAY: Final = dt.timedelta(days=1)
+
+
+class UnknownBillingMonth(FocusAssetsError):
+    """A text that is no billing month, or a day whose record does not say which months it holds."""
+
+
+@dataclass(frozen=True)
+class BillingMonth:
+    """The days of ``focus_cost_and_usage`` that make up a billing month, each with its digest.
+
+    A day belongs to the month when it holds rows of it, or lies in the calendar month: such a day without
+    rows is delivered as complete and empty. A day whose record cannot be read has the digest ``unrecorded``;
+    the gate refuses it.
+    """
+
+    month: str
+    digests: Mapping[dt.date, str] = field(default_factory=dict)
+
+    @property
+    def days(self) -> list[dt.date]:
+        """The month's days, sorted."""
+        return sorted(self.digests)
+
+    @property
+    def span(self) -> list[dt.date]:
+        """Every day from the month's first to its last, also those that hold none of its rows."""
+        if not self.digests:
+            return []
+        first, last = min(self.digests), max(self.digests)
+        return [first + n * _DAY for n in range((last - first).days + 1)]
+
+    @property
+    def source_digest(self) -> str:
+        """A digest of the month's days and their contents: differs when anything to deliver does."""
+        lines = "".join(f"{day.isoformat()} {self.digests[day]}\n" for day in self.days)
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def billing_months(lake: Lake) -> dict[str, BillingMonth]:
+    """Every billing month of the lake, sorted; reads the record of each day."""
+    digests: dict[str, dict[dt.date, str]] = {}
+    for day, record in _records(lake).items():
+        held = set() if record is None else _held(record)
+        for month in held | {month_of(day)}:
+            digests.setdefault(month, {})[day] = UNRECORDED if record is None else record.sha256
+    return {month: BillingMonth(month, digests[month]) for month in sorted(digests)}
+
+
+def months_of(lake: Lake) -> dict[str, list[dt.date]]:
+    """The days of each billing month: those that hold rows of it, and the calendar month's own."""
+    return {month: held.days for month, held in billing_months(lake).items()}
+
+
+def month_of(day: dt.date) -> str:
+    """The calendar month of ``day``, such as ``2026-08``."""
+    return f"{day:%Y-%m}"
+
+
+def parse_month(text: str) -> str:
+    """``text`` if it is a billing month such as ``2026-08``; else :class:`UnknownBillingMonth` is raised."""
+    if not _MONTH.match(text):
+        raise UnknownBillingMonth(f"{text!r} is no billing month; write year and month, such as 2026-08")
+    return text
+
+
+def _records(lake: Lake) -> dict[dt.date, PartitionRecord | None]:
+    days = lake.days(DATASET)
+    try:
+        return dict(lake.records(DATASET, days))
+    except (CorruptPartition, MissingPartitions):
+        return {day: _record(lake, day) for day in days}
+
+
+def _record(lake: Lake, day: dt.date) -> PartitionRecord | None:
+    try:
+        return lake.record(DATASET, day)
+    except CorruptPartition:
+        return None
+
+
+def _held(record: PartitionRecord) -> set[str]:
+    held = record.facts.get(BILLING_MONTHS)
+    if not isinstance(held, Mapping):
+        raise UnknownBillingMonth(
+            f"the record of {DATASET} on {record.day} does not say which billing months it holds; "
+            f"materialize {DATASET} for {record.day} again. Nothing was delivered."
+        )
+    return {str(month) for month in held}

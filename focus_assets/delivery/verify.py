@@ -1,0 +1,137 @@
+"""Checking a delivery from outside: whether what lies at a URL is what its manifests say, byte for byte.
+
+What belongs here: what a recipient can check with the URL alone. What does not: whether the rows are right
+(``focus.rules``). Neither Dagster nor the lake is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from focus_assets.delivery.facts import billing_month_of_row
+from focus_assets.delivery.files import CUSTOMER, column_types, control_totals
+from focus_assets.delivery.layout import MANIFEST, data_file_path, manifest_path, month_of_manifest
+from focus_assets.delivery.manifest import DataFile, InvalidManifest, Manifest
+from focus_assets.errors import FocusAssetsError
+from focus_assets.lake.store import ObjectStore, open_store
+
+
+class NothingDelivered(FocusAssetsError):
+    """There is no manifest below a URL."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found of one manifest: ``problems`` is empty where everything is as it says."""
+
+    manifest_url: str
+    manifest: Manifest | None
+    problems: tuple[str, ...]
+
+
+def verify(
+    url: str,
+    *,
+    options: Mapping[str, str] | None = None,
+    credential_provider: Callable[[], Any] | None = None,
+) -> list[Verification]:
+    """Check every manifest below ``url``, or the one it names, against the files, by billing month.
+
+    ``url`` is a destination's URL or that of one manifest. Files are downloaded. Raises
+    :class:`NothingDelivered` where there is no manifest, and StoreError where the store cannot be read.
+    """
+    root, month = url.rstrip("/"), None
+    if root.endswith(f"/{MANIFEST}"):
+        root, _, folder = root.removesuffix(f"/{MANIFEST}").rpartition("/")
+        month = month_of_manifest(f"{folder}/{MANIFEST}")
+    store = open_store(root, options, credential_provider)
+    if month is None:
+        found = (month_of_manifest(info.path) for info in store.list(""))
+        months = sorted(held for held in found if held is not None)
+    else:
+        months = [month] if store.exists(manifest_path(month)) else []
+    if not months:
+        raise NothingDelivered(f"{url} has no billing_period=YYYY-MM/{MANIFEST}; nothing was delivered there")
+    return [verify_month(store, held) for held in months]
+
+
+def verify_month(store: ObjectStore, month: str) -> Verification:
+    """Check one billing month's manifest and the files it names."""
+    path = manifest_path(month)
+    where = f"{store.url}/{path}"
+    try:
+        manifest = Manifest.from_bytes(store.get(path), where)
+    except InvalidManifest as error:
+        return Verification(where, None, (str(error),))
+    with tempfile.TemporaryDirectory(prefix="focus-assets-verify-") as folder:
+        problems = (*_own_problems(manifest, month), *_file_problems(store, manifest, Path(folder)))
+    return Verification(where, manifest, problems)
+
+
+def _own_problems(manifest: Manifest, month: str) -> Iterator[str]:
+    if manifest.compute_content_digest() != manifest.content_digest:
+        yield "the manifest is not the one that was written: its content digest differs"
+    if manifest.billing_month != month:
+        yield f"the manifest in the folder of {month} is that of {manifest.billing_month}"
+    rows = Counter({day.day: day.rows for day in manifest.days})
+    held: Counter[Any] = Counter()
+    for file in manifest.files:
+        held[file.charge_date] += file.rows
+        if file.path != data_file_path(manifest.billing_month, file.charge_date, file.sha256):
+            yield f"{file.path}: not where the file of {file.charge_date} with this digest lies"
+    for day in sorted(rows.keys() | held.keys()):
+        if rows[day] != held[day]:
+            yield f"{day}: complete with {rows[day]} rows, but its files have {held[day]}"
+    if sum(held.values()) != manifest.totals.rows:
+        yield f"the totals say {manifest.totals.rows} rows, the files {sum(held.values())}"
+
+
+def _file_problems(store: ObjectStore, manifest: Manifest, folder: Path) -> Iterator[str]:
+    sound: list[Path] = []
+    for number, file in enumerate(manifest.files):
+        local = folder / f"{number}.parquet"
+        if not store.exists(file.path):
+            yield f"{file.path}: missing"
+            continue
+        store.download(file.path, local)
+        with local.open("rb") as data:
+            digest = hashlib.file_digest(data, "sha256").hexdigest()
+        if digest != file.sha256 or local.stat().st_size != file.bytes:
+            yield (
+                f"{file.path}: {local.stat().st_size} bytes with digest {digest}, "
+                f"the manifest says {file.bytes} with {file.sha256}"
+            )
+            continue
+        yield from _row_problems(manifest, file, local)
+        sound.append(local)
+    if len(sound) == len(manifest.files) and sound:
+        totals = control_totals(sound)
+        for name in type(totals).model_fields:
+            said, is_ = getattr(manifest.totals, name), getattr(totals, name)
+            if said != is_:
+                yield f"totals: {name} is {is_}, the manifest says {said}"
+
+
+def _row_problems(manifest: Manifest, file: DataFile, local: Path) -> Iterator[str]:
+    if column_types(local) != manifest.columns:
+        yield f"{file.path}: its columns are not those of the manifest"
+        return
+    frame = pl.scan_parquet(local)
+    rows = frame.select(pl.len()).collect().item()
+    if rows != file.rows:
+        yield f"{file.path}: {rows} rows, the manifest says {file.rows}"
+    other = frame.filter(billing_month_of_row().ne_missing(manifest.billing_month))
+    if strangers := other.select(pl.len()).collect().item():
+        yield f"{file.path}: {strangers} rows are not of billing month {manifest.billing_month}"
+    if manifest.scope.customers != "all" and CUSTOMER in frame.collect_schema():
+        outside = frame.filter(~pl.col(CUSTOMER).is_in(list(manifest.scope.customers)).fill_null(False))
+        if strangers := outside.select(pl.len()).collect().item():
+            yield f"{file.path}: {strangers} rows are of customers outside the delivery's scope"
