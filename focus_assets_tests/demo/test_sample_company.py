@@ -162,6 +162,11 @@ def test_files_are_plain_compressed_and_a_batch(company: SampleCompany) -> None:
     assert kinds == {"ndjson": 2, "json": 1, "ndjson.gz": len(DAYS) - 3}
 
 
+def test_compressed_files_do_not_say_when_they_were_written(company: SampleCompany) -> None:
+    headers = {path.read_bytes()[:10] for path in company.events.folder.rglob("*.gz")}
+    assert [header[3:8] for header in headers] == [bytes(5)], "flags and time of a gzip header are zero"
+
+
 def test_some_events_are_late_by_two_days(company: SampleCompany, found: list[Entry]) -> None:
     seen: set[tuple[str, str]] = set()
     late = 0
