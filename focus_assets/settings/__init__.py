@@ -16,6 +16,7 @@ from focus_assets.settings.models import (
     Settings,
     SourceSettings,
 )
+from focus_assets.settings.sample import settings_or_sample
 
 __all__ = [
     "CloudEventsSettings",
@@ -28,4 +29,5 @@ __all__ = [
     "S3Settings",
     "Settings",
     "SourceSettings",
+    "settings_or_sample",
 ]

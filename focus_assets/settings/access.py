@@ -1,0 +1,40 @@
+"""Opening what the settings name: the lake, and the keys that sign requests to S3.
+
+What belongs here: settings to open stores. What does not: the stores themselves (``lake``), dagster-aws
+(``orchestration.s3``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from focus_assets.lake import Lake
+from focus_assets.settings.models import S3Settings, Settings
+
+
+def open_lake(settings: Settings) -> Lake:
+    """The lake of the settings; nothing is contacted. Raises StoreError for a URL that names no store."""
+    lake = settings.lake
+    if not lake.url.startswith("s3://"):
+        return Lake.open(lake.url)
+    return Lake.open(lake.url, options=lake.options, credential_provider=credential_provider(lake.s3))
+
+
+def credential_provider(s3: S3Settings) -> Callable[[], Any] | None:
+    """Keys of the profile, or of the role assumed with them; ``None`` leaves it to the environment.
+
+    boto3 takes most of a second to import, so it is, only where a profile or a role is set.
+    """
+    if s3.profile is None and s3.role_arn is None:
+        return None
+    import boto3
+    from obstore.auth.boto3 import Boto3CredentialProvider, StsCredentialProvider
+
+    session = boto3.Session(profile_name=s3.profile, region_name=s3.region)
+    if s3.role_arn is None:
+        return Boto3CredentialProvider(session)
+    assumed = {"RoleArn": s3.role_arn, "RoleSessionName": "focus-assets"}
+    if s3.external_id is not None:
+        assumed["ExternalId"] = s3.external_id
+    return StsCredentialProvider(session, **assumed)
