@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
+import polars as pl
 import pytest
 
 from focus_assets.catalog.charges import require_known_opening, slices_on
 from focus_assets.catalog.models import TieredPrice
+from focus_assets.cloudevents import CloudEventsSource
 from focus_assets.settings import Settings
 from focus_assets_tests.demo.reading import Entry, entries
-from focus_assets_tests.real_usage.azure_llm import LLM_LOGS, REQUESTS, llm_requests, tokens_oracle
+from focus_assets_tests.real_usage.azure_llm import DAY, LLM_LOGS, REQUESTS, llm_requests, tokens_oracle
 from focus_assets_tests.real_usage.logs import log
 from focus_assets_tests.real_usage.nasa_ipsc import (
     FIRST_DAY,
@@ -114,3 +118,36 @@ def test_tokens_by_service_and_direction_are_those_of_the_raw_files(tmp_path: Pa
     assert len(found) == 2 * REQUESTS
     assert len({(e.event["source"], e.event["id"]) for e in found if e.event}) == 2 * REQUESTS
     assert [customer.key for customer in Settings.load(configuration).catalog.customers] == ["code", "conv"]
+
+
+def test_metered_node_seconds_are_those_of_the_raw_log(nasa: Path) -> None:
+    metered = _metered(nasa, FIRST_DAY, LAST_DAY)
+    by_user_and_day = metered.group_by("subject", "charge_date").agg(pl.col("value").sum())
+    assert {(user, day): value for user, day, value in by_user_and_day.iter_rows()} == node_seconds_oracle(
+        log(NASA_LOG)
+    )
+
+
+def test_metered_tokens_are_those_of_the_raw_files(tmp_path: Path) -> None:
+    csvs = [log(name) for name in LLM_LOGS]
+    metered = _metered(llm_requests(csvs, tmp_path), DAY, DAY)
+    rows = metered.select("dimensions", "window_from", "value").iter_rows()
+    found = {(*_service_and_direction(dimensions), hour): value for dimensions, hour, value in rows}
+    assert found == tokens_oracle(csvs)
+
+
+def _metered(configuration: Path, first: dt.date, last: dt.date) -> pl.DataFrame:
+    settings = Settings.load(configuration)
+    days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
+    source = CloudEventsSource(settings.source.cloudevents, duckdb.connect(config={"threads": 2}))
+    with source.open(days, settings.catalog.meters) as metered:
+        catalogs = {day: settings.catalog.on(day) for day in days}
+        return pl.concat(
+            metered.raw_usage(day, catalog, slices_on(catalog, day)).collect()
+            for day, catalog in catalogs.items()
+        )
+
+
+def _service_and_direction(dimensions: str) -> tuple[str, str]:
+    values = json.loads(dimensions)
+    return values["service"], values["direction"]
