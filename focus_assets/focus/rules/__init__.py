@@ -1,0 +1,74 @@
+"""FOCUS rules and how they are checked.
+
+``rules_for(version)`` is what a file of that version must satisfy; ``check(frame, rules)`` says whether it
+does. A further rule belongs into the module of its subject; a further subject is a module and one entry of
+``_SUBJECTS``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from focus_assets.focus.columns import COST_AND_USAGE, VERSIONS, UnknownColumnError
+from focus_assets.focus.rules import (
+    charges,
+    costs,
+    formats,
+    key_values,
+    nullability,
+    periods,
+    presence,
+    sku,
+    values,
+)
+from focus_assets.focus.rules.check import EXAMPLES, ROW_NUMBER, check
+from focus_assets.focus.rules.model import (
+    AnyRule,
+    NoDuplicatesRule,
+    OneValueRule,
+    Reads,
+    RowRule,
+    Rule,
+    SchemaRule,
+)
+from focus_assets.focus.rules.report import CheckReport, RuleResult
+
+__all__ = [
+    "EXAMPLES",
+    "ROW_NUMBER",
+    "AnyRule",
+    "CheckReport",
+    "NoDuplicatesRule",
+    "OneValueRule",
+    "Reads",
+    "RowRule",
+    "Rule",
+    "RuleResult",
+    "SchemaRule",
+    "all_rules",
+    "check",
+    "rules_for",
+]
+
+_SUBJECTS: Final = (presence, nullability, values, formats, costs, periods, charges, sku, key_values)
+
+
+@cache
+def all_rules() -> tuple[AnyRule, ...]:
+    """Every rule of every version, by subject. A rule that no version has any more is not among them."""
+    return tuple(rule for subject in _SUBJECTS for rule in subject.rules() if rule.versions)
+
+
+@cache
+def rules_for(version: str, dataset: str = COST_AND_USAGE) -> tuple[AnyRule, ...]:
+    """The rules that hold for a dataset of one FOCUS version.
+
+    Raises:
+        UnknownColumnError: no such version.
+    """
+    if version not in VERSIONS:
+        raise UnknownColumnError(
+            f"{version!r} is no FOCUS version this project knows: {', '.join(VERSIONS)}."
+        )
+    return tuple(rule for rule in all_rules() if version in rule.versions and rule.dataset == dataset)

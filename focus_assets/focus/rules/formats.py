@@ -1,0 +1,69 @@
+"""What values look like: text that says something, and the notation of instants and numbers kept as text."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from focus_assets.focus.columns import FocusColumn, Format, ValueType, columns, own_columns
+from focus_assets.focus.rules.model import AnyRule, Reads, RowRule
+
+_CLOSED: Final = (Format.ALLOWED_VALUES, Format.NATIONAL_CURRENCY)
+_PLACEHOLDERS: Final = ("n/a", "not applicable", "null")
+_DAY: Final = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
+_INSTANT: Final = f"^{_DAY}T{_TIME}Z$"
+_NUMBER: Final = r"^-?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE]-?[0-9]+)?$"
+
+
+def rules() -> tuple[AnyRule, ...]:
+    """No empty text and no words for nothing; ISO 8601 instants; plain numbers."""
+    text = [
+        entry
+        for entry in (*columns(), *own_columns())
+        if entry.type is ValueType.STRING and entry.format not in _CLOSED
+    ]
+    return (
+        *(_not_empty(entry) for entry in text),
+        *(_no_placeholder(entry) for entry in text),
+        *(_matches(entry) for entry in columns() if entry.type in (ValueType.DATE_TIME, ValueType.DECIMAL)),
+    )
+
+
+def _not_empty(entry: FocusColumn) -> RowRule:
+    return RowRule(
+        id=f"formats.{entry.id}_empty",
+        sentence=f"{entry.id} must be null where it has no value, not an empty text.",
+        section="Attributes: Null Handling",
+        versions=tuple(entry.levels),
+        reads={entry.id: Reads.TEXT},
+        violation=(pl.col(entry.id).str.strip_chars() == "").fill_null(False),
+    )
+
+
+def _no_placeholder(entry: FocusColumn) -> RowRule:
+    return RowRule(
+        id=f"formats.{entry.id}_placeholder",
+        sentence=f"{entry.id} must be null where it has no value, not a word such as N/A.",
+        section="Attributes: Null Handling",
+        versions=tuple(entry.levels),
+        reads={entry.id: Reads.TEXT},
+        violation=pl.col(entry.id).str.to_lowercase().is_in(_PLACEHOLDERS).fill_null(False),
+    )
+
+
+def _matches(entry: FocusColumn) -> RowRule:
+    instant = entry.type is ValueType.DATE_TIME
+    return RowRule(
+        id=f"formats.{entry.id}",
+        sentence=(
+            f"{entry.id} must be written as ISO 8601 in UTC, such as 2026-10-01T00:00:00Z."
+            if instant
+            else f"{entry.id} must be written as a plain number, without plus sign, commas or symbols."
+        ),
+        section=f"Attributes: {'Date/Time' if instant else 'Numeric'} Format",
+        versions=tuple(entry.levels),
+        reads={entry.id: Reads.TEXT},
+        violation=~pl.col(entry.id).str.contains(_INSTANT if instant else _NUMBER).fill_null(True),
+    )

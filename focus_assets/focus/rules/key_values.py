@@ -1,0 +1,72 @@
+"""Key-value columns: one flat JSON object, and the names of SKU price properties."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from focus_assets.focus.columns import FocusColumn, Format, columns
+from focus_assets.focus.rules.model import AnyRule, Reads, RowRule, both, since
+
+SKU_PRICE_PROPERTIES: Final = (
+    "CoreCount",
+    "DiskMaxIops",
+    "DiskSpace",
+    "DiskType",
+    "GpuCount",
+    "InstanceSeries",
+    "InstanceType",
+    "MemorySize",
+    "NetworkMaxIops",
+    "NetworkMaxThroughput",
+    "OperatingSystem",
+    "Redundancy",
+    "StorageClass",
+)
+"""Properties of SkuPriceDetails that FOCUS 1.2 to 1.4 define; every other begins with ``x_``."""
+
+# A flat JSON object is a regular language (RFC 8259 without nesting), so one expression decides it, at the
+# speed of Polars' text search and without parsing a value.
+_SPACE: Final = r"[ \t\r\n]*"
+_CHARACTERS: Final = r'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*'
+_TEXT: Final = f'"{_CHARACTERS}"'
+_SCALAR: Final = rf"(?:{_TEXT}|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)"
+
+
+def _object(key: str) -> str:
+    pair = f"{key}{_SPACE}:{_SPACE}{_SCALAR}"
+    return rf"^{_SPACE}\{{{_SPACE}(?:{pair}(?:{_SPACE},{_SPACE}{pair})*{_SPACE})?\}}{_SPACE}$"
+
+
+_FLAT: Final = _object(_TEXT)
+_PREFIXED: Final = _object(rf'"(?:x_{_CHARACTERS}|{"|".join(SKU_PRICE_PROPERTIES)})"')
+
+
+def rules() -> tuple[AnyRule, ...]:
+    """Flat objects everywhere; prefixed property names in SkuPriceDetails."""
+    return (*(_flat(entry) for entry in columns() if entry.format is Format.KEY_VALUE), _property_names())
+
+
+def _flat(entry: FocusColumn) -> RowRule:
+    return RowRule(
+        id=f"key_values.{entry.id}_flat",
+        sentence=f"{entry.id} must be one JSON object whose values are text, numbers, true, false or null.",
+        section="Attributes: Key-Value Format",
+        versions=tuple(entry.levels),
+        reads={entry.id: Reads.TEXT},
+        violation=~pl.col(entry.id).str.contains(_FLAT).fill_null(True),
+    )
+
+
+def _property_names() -> RowRule:
+    details = pl.col("SkuPriceDetails")
+    return RowRule(
+        id="key_values.SkuPriceDetails_names",
+        sentence="The name of a property of SkuPriceDetails outside FOCUS must begin with x_.",
+        section="Columns: SkuPriceDetails, SKU Price properties",
+        versions=both("SkuPriceDetails", since("1.2")),
+        reads={"SkuPriceDetails": Reads.TEXT},
+        violation=details.str.contains(_FLAT).fill_null(False)
+        & ~details.str.contains(_PREFIXED).fill_null(True),
+    )

@@ -1,0 +1,153 @@
+"""Counting, examples and what is left out: the engine apart from the rules."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from focus_assets.focus.project import project
+from focus_assets.focus.rules import Reads, RowRule, check, rules_for
+from focus_assets.focus.schema import internal_schema
+from focus_assets_tests.focus.sample import clean
+
+NEGATIVE = RowRule(
+    id="test.negative",
+    sentence="a must not be negative.",
+    section="Columns: a",
+    reads={"a": Reads.NUMBER},
+    violation=(pl.col("a") < 0).fill_null(False),
+)
+
+
+def test_all_violations_are_counted_and_the_first_rows_shown() -> None:
+    frame = pl.LazyFrame({"a": [1, *range(-30, 0), None]})
+    result = check(frame, [NEGATIVE]).result("test.negative")
+    assert result.violations == 30
+    assert [example["row"] for example in result.examples] == list(range(2, 22))
+    assert result.examples[0]["a"] == -30
+
+
+def test_a_rule_whose_column_is_absent_or_of_another_type_is_not_run_and_says_why() -> None:
+    absent = check(pl.LazyFrame({"b": [1]}), [NEGATIVE]).result("test.negative")
+    assert (absent.violations, absent.not_run) == (0, "a: no such column")
+    text = check(pl.LazyFrame({"a": ["-1"]}), [NEGATIVE]).result("test.negative")
+    assert text.not_run == "a is stored as String; the rule reads a number"
+
+
+def test_a_column_that_is_null_throughout_counts_as_absent_only_where_the_rule_says_so() -> None:
+    frame = project(clean(), "1.2")
+    unused = frame.with_columns(
+        pl.lit(None, frame.collect_schema()[name]).alias(name)
+        for name in (
+            "PricingCurrency",
+            "PricingCurrencyEffectiveCost",
+            "PricingCurrencyListUnitPrice",
+            "PricingCurrencyContractedUnitPrice",
+        )
+    )
+    assert check(unused, rules_for("1.2")).clean
+    half_used = unused.with_columns(frame.collect().get_column("PricingCurrencyListUnitPrice"))
+    assert {r.rule.id for r in check(half_used, rules_for("1.2")).violated} == {
+        "nulls.PricingCurrency",
+        "nulls.PricingCurrencyEffectiveCost",
+    }
+
+
+def test_an_empty_day_is_clean() -> None:
+    report = check(project(pl.LazyFrame(schema=internal_schema()), "1.2"), rules_for("1.2"))
+    assert report.clean
+    assert report.rows == 0
+
+
+def test_a_file_with_no_known_column_is_an_answer_and_no_crash() -> None:
+    report = check(pl.LazyFrame({"a": [1]}), rules_for("1.2"))
+    assert len(report.blocking) == 22  # 21 mandatory columns and the name of the column
+
+
+def test_blocking_violations_come_before_warnings() -> None:
+    frame = project(clean(tier_1={"SkuMeter": None}, storage={"ListCost": Decimal(7)}), "1.2")
+    report = check(frame, rules_for("1.2"))
+    assert [r.rule.id for r in report.violated] == ["costs.ListCost_product", "nulls.SkuMeter_with_SkuId"]
+    assert [r.rule.id for r in report.blocking] == ["costs.ListCost_product"]
+    assert [r.rule.id for r in report.warnings] == ["nulls.SkuMeter_with_SkuId"]
+    example = report.blocking[0].examples[0]
+    assert (example["x_ChargeId"], example["ListCost"]) == ("storage", Decimal(7))
+
+
+def test_duplicates_are_counted_as_surplus_rows_and_shown_once() -> None:
+    frame = project(clean(), "1.2")
+    report = check(pl.concat([frame, frame.head(2), frame.head(1)]), rules_for("1.2"))
+    result = report.result("charges.duplicate")
+    assert result.violations == 3
+    assert [(e["row"], e["times"], e["x_ChargeId"]) for e in result.examples] == [
+        (1, 3, "tier-1"),
+        (2, 2, "tier-1-team-b"),
+    ]
+
+
+def test_a_parquet_file_is_checked_like_a_frame(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    project(clean(storage={"Tags": "[]"}), "1.2").sink_parquet(path)
+    assert [r.rule.id for r in check(pl.scan_parquet(path), rules_for("1.2")).violated] == [
+        "key_values.Tags_flat"
+    ]
+
+
+def test_amounts_too_large_to_multiply_are_violations_and_no_crash() -> None:
+    huge = Decimal("99999999999999999999")
+    frame = project(clean(storage={"PricingQuantity": huge, "ListUnitPrice": Decimal(10) ** 25}), "1.2")
+    assert {r.rule.id for r in check(frame, rules_for("1.2")).violated} == {
+        "costs.ListCost_product",
+        "costs.ContractedCost_product",
+    }
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    quantity=st.decimals(-(10**9), 10**9, places=16),
+    price=st.decimals(0, 10**6, places=12),
+)
+def test_a_cost_is_right_exactly_when_python_says_so(quantity: Decimal, price: Decimal) -> None:
+    from decimal import ROUND_HALF_UP, localcontext
+
+    with localcontext(prec=80):
+        cost = (quantity * price).quantize(Decimal("1e-18"), ROUND_HALF_UP)
+        off = cost + Decimal("1e-18")
+    rules = [rule for rule in rules_for("1.2") if rule.id == "costs.ListCost_product"]
+    for listed, violations in ((cost, 0), (off, 1)):
+        frame = clean(storage={"PricingQuantity": quantity, "ListUnitPrice": price, "ListCost": listed})
+        assert check(frame, rules).results[0].violations == violations
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", ' { "a" : "x,}{\\"y\\u00e9" , "b" : -1.5e3 } ', '{"a":null,"b":true,"c":false,"d":0}'],
+)
+def test_flat_objects_are_flat(text: str) -> None:
+    assert check(project(clean(storage={"Tags": text}), "1.2"), rules_for("1.2")).clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "[]",
+        '{"a":{}}',
+        '{"a":[]}',
+        '{"a":1,}',
+        '{"a":01}',
+        "{a:1}",
+        '{"a":"\n"}',
+        '{"a":1} {}',
+        "null",
+    ],
+)
+def test_anything_else_is_not(text: str) -> None:
+    report = check(project(clean(storage={"Tags": text}), "1.2"), rules_for("1.2"))
+    assert [r.rule.id for r in report.violated] == ["key_values.Tags_flat"]
