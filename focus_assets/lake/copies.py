@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import shutil
 import tempfile
 import threading
 import time
-import weakref
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
+
+from filelock import FileLock
 
 from focus_assets.lake.errors import CorruptPartition, ObjectNotFound
 from focus_assets.lake.paths import data_path
@@ -25,22 +29,26 @@ _SETTLED: Final = 2.0
 """Seconds after which an unchanged modification time proves an unchanged file (the coarsest clock of a
 filesystem); a younger file could be changed once more within the same tick."""
 
-_PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds to wait for a writer that is between a partition's file and its record."""
+
+_FOLDER_PREFIX: Final = "focus-assets-copies-"
+_ALIVE: Final = ".alive"
+_kept: list[object] = []
+
+_proven: dict[tuple[str, str], tuple[object, str]] = {}
+"""Of each store and path, the version (an etag, or what the filesystem says) last found to have a sha256."""
 
 
 class VerifiedCopies:
     """Local files whose sha256 is the record's.
 
     Folders are read in place. Objects of a bucket are downloaded once per process into a temporary folder
-    (under ``TMPDIR``) that is removed when the process ends, named by digest, so a file in use never changes.
+    (under ``TMPDIR``), named by digest, so a file in use never changes.
     """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._proven: dict[Path, tuple[tuple[int, ...], str]] = {}
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._lock = threading.Lock()
 
     def file(self, record: PartitionRecord, reread: Callable[[], PartitionRecord | None]) -> Path:
         """A local file that holds what the partition's record says.
@@ -51,7 +59,7 @@ class VerifiedCopies:
         Raises:
             CorruptPartition: file and record do not become one.
         """
-        for pause in (*_PAUSES, None):
+        for pause in (*PAUSES, None):
             path = self._matching(record)
             if path is not None:
                 return path
@@ -60,17 +68,10 @@ class VerifiedCopies:
                 record = reread() or record
         raise self._corrupt(record.dataset, record.day, "its file is not the one its record describes")
 
-    def adopt(self, record: PartitionRecord, finished: Path) -> None:
+    def adopt(self, record: PartitionRecord, finished: Path, etag: str) -> None:
         """Keep a file that was just uploaded, so that this process need not download it again."""
-        finished.replace(self._cached(record.sha256))
-
-    def temporary_folder(self) -> Path:
-        """A folder of this process, on the disk of the cache."""
-        with self._lock:
-            if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="focus-assets-", ignore_cleanup_errors=True)
-                weakref.finalize(self, self._folder.cleanup)
-            return Path(self._folder.name)
+        finished.replace(_cached(record.sha256))
+        _proven[self._store.identity, data_path(record.dataset, record.day)] = (etag, record.sha256)
 
     def matches(self, record: PartitionRecord) -> bool:
         """Whether the store itself holds the record's file now, without trusting any copy."""
@@ -88,12 +89,13 @@ class VerifiedCopies:
         path = data_path(record.dataset, record.day)
         root = self._store.local_root
         if root is not None:
-            return self._matching_in_place(root / path, record)
-        cached = self._cached(record.sha256)
-        if cached.exists():
-            # The copy is right by its name; the object it stands for must still be there.
-            info = self._store.head(path)
-            return cached if info is not None and info.size == record.bytes else None
+            return self._matching_in_place(root / path, path, record)
+        info = self._store.head(path)
+        if info is None or info.size != record.bytes:
+            return None
+        cached = _cached(record.sha256)
+        if _proven.get((self._store.identity, path)) == (info.etag, record.sha256) and cached.exists():
+            return cached
         arriving = cached.with_name(f"{cached.name}.{threading.get_ident()}")
         try:
             self._store.download(path, arriving)
@@ -102,26 +104,53 @@ class VerifiedCopies:
         if _sha256(arriving) != record.sha256:
             arriving.unlink()
             return None
+        _proven[self._store.identity, path] = (info.etag, record.sha256)
         return arriving.replace(cached)
 
-    def _matching_in_place(self, file: Path, record: PartitionRecord) -> Path | None:
-        if not self._store.exists(data_path(record.dataset, record.day)):
+    def _matching_in_place(self, file: Path, path: str, record: PartitionRecord) -> Path | None:
+        if not self._store.exists(path):
             return None
         stat = file.stat()
         state = (stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size)
-        known = self._proven.get(file)
-        if known is None or known[0] != state:
-            info = self._store.head(data_path(record.dataset, record.day))
-            known = (state, "" if info is None or info.etag is None else info.etag)
-            if abs(time.time() - stat.st_ctime) > _SETTLED:
-                self._proven[file] = known
-        return file if known[1] == record.sha256 else None
-
-    def _cached(self, sha256: str) -> Path:
-        return self.temporary_folder() / f"{sha256}.parquet"
+        if _proven.get((self._store.identity, path)) == (state, record.sha256):
+            return file
+        info = self._store.head(path)
+        if info is None or info.etag != record.sha256:
+            return None
+        if abs(time.time() - stat.st_ctime) > _SETTLED:
+            _proven[self._store.identity, path] = (state, record.sha256)
+        return file
 
     def _corrupt(self, dataset: str, day: dt.date, what: str) -> CorruptPartition:
         return CorruptPartition(dataset, day, self._store.url, what)
+
+
+@cache
+def temporary_folder() -> Path:
+    """This process's folder for copies and unfinished uploads, removed when the process ends.
+
+    It belongs to the process, not to a lake: a frame may outlive the lake it was scanned from.
+    """
+    _remove_folders_of_the_dead()
+    folder = tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX, ignore_cleanup_errors=True)
+    alive = FileLock(Path(folder.name) / _ALIVE, thread_local=False)
+    alive.acquire(timeout=0)
+    _kept.append((folder, alive))
+    return Path(folder.name)
+
+
+def _remove_folders_of_the_dead() -> None:
+    """A killed process cannot clean up; its lock is free, which no living process's is."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
+        # Folders of other users refuse, and another process may be removing the same one.
+        with suppress(OSError):
+            if (folder / _ALIVE).exists():
+                with FileLock(folder / _ALIVE, timeout=0, thread_local=False):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cached(sha256: str) -> Path:
+    return temporary_folder() / f"{sha256}.parquet"
 
 
 def _sha256(file: Path) -> str:

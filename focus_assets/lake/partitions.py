@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -19,7 +20,7 @@ from typing import Any, Final
 import polars as pl
 
 from focus_assets.lake import lineage, paths
-from focus_assets.lake.copies import VerifiedCopies
+from focus_assets.lake.copies import PAUSES, VerifiedCopies, temporary_folder
 from focus_assets.lake.errors import CorruptPartition, MissingPartitions
 from focus_assets.lake.folder import FolderStore
 from focus_assets.lake.lease import DEFAULT_EXPIRY, hold
@@ -132,14 +133,11 @@ class Lake:
             CorruptPartition: a day's file lies there without a record, or its record is unreadable.
         """
         wanted = sorted(set(days))
-        found = dict(zip(wanted, self._each(lambda day: self.record(dataset, day), wanted), strict=True))
-        missing = [day for day, record in found.items() if record is None]
-        for day in missing:
-            if self.store.exists(paths.data_path(dataset, day)) and self.record(dataset, day) is None:
-                raise CorruptPartition(dataset, day, self.url, "its file has no record")
-        if missing:
-            raise MissingPartitions(dataset, missing, self.url)
-        return {day: record for day, record in found.items() if record is not None}
+        read = self._each(lambda day: self._settled_record(dataset, day), wanted)
+        found = {day: record for day, record in zip(wanted, read, strict=True) if record is not None}
+        if len(found) < len(wanted):
+            raise MissingPartitions(dataset, [day for day in wanted if day not in found], self.url)
+        return found
 
     def digests(self, dataset: str, days: Sequence[dt.date]) -> dict[str, str]:
         """``inputs`` for :meth:`write`: input key and sha256 of each day; errors as :meth:`records`."""
@@ -191,10 +189,20 @@ class Lake:
         stale = lineage.stale_inputs(list(records.values()), self.record)
         return {day: keys for (_, day), keys in stale.items()}
 
+    def _settled_record(self, dataset: str, day: dt.date) -> PartitionRecord | None:
+        """The record, or None where there is no file either; a writer between the two is waited for."""
+        for pause in (*PAUSES, None):
+            record = self.record(dataset, day)
+            if record is not None or not self.store.exists(paths.data_path(dataset, day)):
+                return record
+            if pause is not None:
+                time.sleep(pause)
+        raise CorruptPartition(dataset, day, self.url, "its file has no record")
+
     def _temporary(self, path: str) -> Path:
         if isinstance(self.store, FolderStore):
             return self.store.temporary(path)
-        return self._copies.temporary_folder() / f"{hashlib.sha256(path.encode()).hexdigest()}.writing"
+        return temporary_folder() / f"{hashlib.sha256(path.encode()).hexdigest()}.writing"
 
     def _publish(self, path: str, finished: Path, record: PartitionRecord) -> None:
         # The bytes are compared, not only the records: a damaged file is repaired by writing the day again.
@@ -202,8 +210,7 @@ class Lake:
             if isinstance(self.store, FolderStore):
                 self.store.publish(path, finished)
             else:
-                self.store.put_file(path, finished)
-                self._copies.adopt(record, finished)
+                self._copies.adopt(record, finished, self.store.put_file(path, finished))
         sidecar = paths.record_path(record.dataset, record.day)
         if self.store.get_or_none(sidecar) != record.to_json():
             self.store.put(sidecar, record.to_json())
