@@ -110,8 +110,8 @@ def require_known_opening(slices: Sequence[ChargeSlice], start: dt.date, *, assu
         raise OpeningUnknown(
             f"charge {charge_id} began at {instant:%FT%TZ}, before start_date {start}, and event files do "
             f"not say what it had used by then ({len(early)} such charges). Either set start_date to "
-            f"{instant:%F} or earlier and provide the events since, or set `opening: zero` in focus.yaml to count from start_date. "
-            "Nothing was written."
+            f"{instant:%F} or earlier and provide the events since, or set `opening: zero` in focus.yaml to "
+            "count from start_date. Nothing was written."
         )
 
 
@@ -124,7 +124,7 @@ def _charges(catalog: Catalog, subscription: Subscription, today: Period) -> Ite
         for version, (card, begins) in enumerate(versions):
             ends = versions[version + 1][1] if version + 1 < len(versions) else None
             active = Period(max(begins, subscription.active_from), _earliest(ends, subscription.active_to))
-            if not active.overlaps(today.start, today.end):
+            if active.start >= active.end or not active.overlaps(today.start, today.end):
                 continue
             cadence = card.billing_cadence or _billing_cadence(plan, subscription)
             for rating in cadence.periods(

@@ -192,7 +192,7 @@ class Feature(Entry):
     """Display name."""
     meter: Slug
     """Slug of the meter."""
-    filters: Mapping[str, tuple[str, ...]] = {}
+    filters: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
     """Dimension key to the values that count; others are not this feature."""
 
     @property

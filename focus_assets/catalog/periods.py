@@ -18,6 +18,9 @@ from pydantic_core import CoreSchema, core_schema
 
 _ISO_DURATION = re.compile(r"^P(?=\d)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?$")
 
+_LONGEST_MONTHS = 1_200
+_LONGEST_DAYS = 36_525
+
 
 @dataclass(frozen=True)
 class Period:
@@ -52,6 +55,8 @@ class Cadence:
             )
         years, months, weeks, days = (int(part or 0) for part in match.groups())
         cadence = cls(months=12 * years + months, days=7 * weeks + days)
+        if cadence.months > _LONGEST_MONTHS or cadence.days > _LONGEST_DAYS:
+            raise ValueError(f"{text!r} is longer than a century")
         if not (cadence.months or cadence.days):
             raise ValueError(f"{text!r} is an empty cadence; the shortest is P1D")
         return cadence

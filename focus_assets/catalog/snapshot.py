@@ -102,16 +102,18 @@ class Catalog(Entry):
         for customer in sorted(self.customers, key=lambda c: c.valid_from or dt.date.min):
             if (customer.valid_from or dt.date.min) <= day:
                 versions[customer.key] = customer
-        return self.model_copy(
-            update={
-                "customers": tuple(versions[key] for key in sorted(versions)),
-                "plans": tuple(p.model_copy(update={"rate_cards": begun(p.rate_cards)}) for p in self.plans),
-                "subscriptions": tuple(
-                    s.model_copy(update={"rate_cards": begun(s.rate_cards)})
-                    for s in self.subscriptions
-                    if s.active_from < end and (s.active_to is None or s.active_to > midnight)
-                ),
-            }
+        # Not model_copy: it would copy the cached lookups, and the snapshot would answer with later versions.
+        return Catalog(
+            defaults=self.defaults,
+            meters=self.meters,
+            features=self.features,
+            customers=tuple(versions[key] for key in sorted(versions)),
+            plans=tuple(p.model_copy(update={"rate_cards": begun(p.rate_cards)}) for p in self.plans),
+            subscriptions=tuple(
+                s.model_copy(update={"rate_cards": begun(s.rate_cards)})
+                for s in self.subscriptions
+                if s.active_from < end and (s.active_to is None or s.active_to > midnight)
+            ),
         )
 
     def check_references(self) -> None:
@@ -167,6 +169,14 @@ class Catalog(Entry):
             if sub.plan is not None and sub.plan not in self.plan:
                 yield f"subscriptions[{i}].plan", f"unknown plan {sub.plan!r}; {known('plans', self.plan)}"
             yield from self._unknown_features(f"subscriptions[{i}]", sub.rate_cards)
+            plan = self.plan.get(sub.plan or "")
+            if plan is not None and sub.currency not in (None, plan.currency or self.defaults.currency):
+                yield (
+                    f"subscriptions[{i}].currency",
+                    f"{sub.currency!r} is not the currency of plan {plan.key!r}, whose prices are in "
+                    f"{plan.currency or self.defaults.currency}; leave it out, or make a plan in {sub.currency}",
+                )
+        yield from self._sold_twice()
 
     def _unknown_features(self, place: str, cards: tuple[RateCard, ...]) -> Iterator[tuple[str, str]]:
         for j, card in enumerate(cards):
@@ -177,21 +187,41 @@ class Catalog(Entry):
                     f"known features: {', '.join(sorted(self.feature)) or 'none'}",
                 )
 
+    def _sold_twice(self) -> Iterator[tuple[str, str]]:
+        """A customer may buy a feature through one rate card at a time; two would bill its usage twice."""
+        taken: dict[tuple[str, str], list[tuple[Subscription, str]]] = {}
+        for i, sub in enumerate(self.subscriptions):
+            plan = self.plan.get(sub.plan or "")
+            cards = {
+                (card.key, card.feature) for card in (*(plan.rate_cards if plan else ()), *sub.rate_cards)
+            }
+            for key, feature in sorted(cards):
+                for other, other_key in taken.setdefault((sub.customer, feature), []):
+                    if (other is not sub or other_key != key) and _overlap(other, sub):
+                        yield (
+                            f"subscriptions[{i}]",
+                            f"customer {sub.customer!r} buys feature {feature!r} through {other.key!r} (rate card "
+                            f"{other_key!r}) and {sub.key!r} (rate card {key!r}) at the same time, so its usage "
+                            "would be billed twice; end one with active_to, or give both cards the same key",
+                        )
+                taken[sub.customer, feature].append((sub, key))
+
     def _shared_subjects(self) -> Iterator[tuple[str, str]]:
         """A subject may move from one customer to another on a day, but never belong to two at once."""
+        told: set[str] = set()
         for day in sorted({c.valid_from or dt.date.min for c in self.customers}):
             owner: dict[str, str] = {}
             for customer in self.on(day).customers:
                 for subject in customer.subjects:
                     other = owner.setdefault(subject, customer.key)
-                    if other != customer.key:
+                    if other != customer.key and subject not in told:
+                        told.add(subject)
                         place = _last([c.key for c in self.customers], customer.key)
                         yield (
                             f"customers[{place}].subject_keys",
                             f"subject {subject!r} belongs to {other!r} and to {customer.key!r}; "
                             "one customer may have it",
                         )
-                        return
 
     def to_frame(self) -> pl.LazyFrame:
         """This catalog as rows of the ``catalog`` dataset, sorted; equal catalogs give equal rows."""
@@ -226,6 +256,12 @@ def _parsed(rows: tuple[tuple[str, str], ...]) -> Catalog:
             "plans": found.get("plan", []),
             "subscriptions": found.get("subscription", []),
         }
+    )
+
+
+def _overlap(one: Subscription, other: Subscription) -> bool:
+    return (one.active_to is None or other.active_from < one.active_to) and (
+        other.active_to is None or one.active_from < other.active_to
     )
 
 

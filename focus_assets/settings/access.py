@@ -34,7 +34,7 @@ def credential_provider(s3: S3Settings) -> Callable[[], Any] | None:
     session = boto3.Session(profile_name=s3.profile, region_name=s3.region)
     if s3.role_arn is None:
         return Boto3CredentialProvider(session)
-    assumed = {"RoleArn": s3.role_arn, "RoleSessionName": "focus-assets"}
+    assumed: dict[str, Any] = {"RoleArn": s3.role_arn, "RoleSessionName": "focus-assets"}
     if s3.external_id is not None:
         assumed["ExternalId"] = s3.external_id
     return StsCredentialProvider(session, **assumed)

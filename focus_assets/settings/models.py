@@ -77,7 +77,7 @@ class CloudEventsSettings(Entry):
     """A folder of CloudEvents files."""
 
     url: Annotated[str, Field(min_length=1)] = "data/events"
-    """Folder or bucket prefix of the files; relative to the configuration file."""
+    """Folder of the files; relative to the configuration file."""
     window: Literal["minute", "hour", "day"] = "hour"
     """Length of a usage window."""
     lookback_days: Annotated[int, Field(ge=0, le=3660)] = 32

@@ -12,10 +12,10 @@ from focus_assets.settings.models import NoConfiguration, Settings
 
 
 def settings_or_sample(path: Path | None = None, *, root: Path | None = None) -> Settings:
-    """As :meth:`Settings.load`; where there is no configuration, the sample company's with its data in ``root``.
+    """As :meth:`Settings.load`; where nothing is configured, the sample company's with its data in ``root``.
 
-    ``root`` is the working directory unless given. Raises ConfigurationError for a file that cannot be used: a
-    broken configuration never turns into the sample.
+    ``root`` is the working directory unless given. Raises ConfigurationError for a file that cannot be
+    used: a broken configuration never turns into the sample.
     """
     try:
         return Settings.load(path)

@@ -1,0 +1,31 @@
+"""``focus-assets dimensions``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from focus_assets.commands.options import config_option
+
+
+@click.command("dimensions")
+@click.option("--meter", help="Slug of one meter; all of them unless given.")
+@config_option
+def command(meter: str | None, config: Path | None) -> None:
+    """Show, for each meter, which layer decides each FOCUS dimension and where it is set.
+
+    Layers, nearest first: the event, the customer, the meter, the defaults.
+    """
+    from focus_assets.commands.printing import as_table
+    from focus_assets.focus.dimensions import resolve
+    from focus_assets.settings import ConfigurationError, settings_or_sample
+
+    settings = settings_or_sample(config)
+    if meter is not None and meter not in settings.catalog.meter:
+        known = ", ".join(sorted(settings.catalog.meter)) or "none"
+        raise ConfigurationError(f"unknown meter {meter!r}; known meters: {known}")
+    frame = resolve(settings.catalog).to_frame()
+    if meter is not None:
+        frame = frame.filter(frame["meter"].eq_missing(meter))
+    click.echo(as_table(frame.columns, frame.rows()), nl=False)

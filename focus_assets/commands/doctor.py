@@ -1,0 +1,191 @@
+"""``focus-assets doctor``: what is configured, whether it is within reach, and what to do where it is not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from focus_assets.commands.options import config_option
+from focus_assets.errors import FocusAssetsError
+
+if TYPE_CHECKING:
+    from focus_assets.lake import Lake, ObjectStore
+    from focus_assets.settings import Destination, Settings
+
+FOUND_SOMETHING: Final = 1
+_PROBE: Final = "focus-assets-doctor-probe"
+
+
+class Wrong(FocusAssetsError):
+    """Something that would stop a run; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: what was looked at, whether it is fine, and what to do if not."""
+
+    subject: str
+    what: str
+    fine: bool = True
+
+
+@click.command("doctor")
+@config_option
+@click.option("--probe", is_flag=True, help="Also write an object to each destination and remove it again.")
+def command(config: Path | None, probe: bool) -> None:
+    """Check configuration, lake, source, destinations and runs; say what to do.
+
+    Exits 1 if anything is wrong. Nothing is changed, but for --probe.
+    """
+    broken = 0
+    for finding in examine(config, probe=probe):
+        mark = click.style("ok   ", fg="green") if finding.fine else click.style("wrong", fg="red", bold=True)
+        first, *more = finding.what.splitlines() or [""]
+        click.echo(f"{mark}  {finding.subject}: {first}")
+        for line in more:
+            click.echo(f"       {line}")
+        broken += not finding.fine
+    if broken:
+        click.echo(f"\n{broken} {'thing is' if broken == 1 else 'things are'} wrong.")
+        sys.exit(FOUND_SOMETHING)
+    click.echo("\nEverything is fine.")
+
+
+def examine(config: Path | None, *, probe: bool = False) -> Iterator[Finding]:
+    """Every finding, in the order in which things have to be mended."""
+    from focus_assets.settings import settings_or_sample
+
+    try:
+        settings = settings_or_sample(config)
+    except FocusAssetsError as error:
+        yield Finding("configuration", str(error), fine=False)
+        return
+    catalog = settings.catalog
+    named = settings.config_path or "the sample company's; write your own with `focus-assets init`"
+    yield Finding(
+        "configuration",
+        f"{named} ({len(catalog.meters)} meters, {len(catalog.customer)} customers, "
+        f"{len(catalog.subscriptions)} subscriptions)",
+    )
+    yield from _looked_at("dimensions", lambda: _dimensions(settings))
+    yield from _looked_at("lake", lambda: _lake(settings))
+    yield from _looked_at("source", lambda: _source(settings))
+    for destination in settings.destinations:
+        subject = f"destination {destination.name}"
+        yield from _looked_at(subject, partial(_destination, settings, destination, probe))
+    yield from _looked_at("runs", lambda: _runs(settings))
+
+
+def _looked_at(subject: str, look: Callable[[], str]) -> Iterator[Finding]:
+    try:
+        yield Finding(subject, look())
+    except FocusAssetsError as error:
+        yield Finding(subject, str(error), fine=False)
+
+
+def _dimensions(settings: Settings) -> str:
+    from focus_assets.focus.dimensions import resolve
+
+    resolve(settings.catalog)
+    return "every FOCUS dimension that is required is decided for every meter"
+
+
+def _lake(settings: Settings) -> str:
+    from focus_assets.settings.access import open_lake
+
+    lake = open_lake(settings)
+    root = lake.store.local_root
+    if root is not None and not root.exists():
+        _require_writable(root)
+        return f"{lake.url} does not exist yet; the first run makes it"
+    if root is not None:
+        _require_writable(root)
+    days = lake.days("focus_cost_and_usage")
+    _require_free(lake)
+    span = f"{len(days)} days, {days[0]} to {days[-1]}" if days else "no days yet"
+    return f"{lake.url} can be written; FOCUS rows of {span}"
+
+
+def _require_free(lake: Lake) -> None:
+    with lake.writer("focus-assets doctor"):
+        pass
+
+
+def _require_writable(folder: Path) -> None:
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not nearest.is_dir():
+        raise Wrong(f"{folder}: {nearest} is a file; name a folder in focus.yaml")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise Wrong(f"{folder}: {nearest} cannot be written by this user; change its permissions")
+
+
+def _source(settings: Settings) -> str:
+    from focus_assets.cloudevents.files import list_event_files
+    from focus_assets.lake.urls import FolderLocation, parse_url
+
+    url = settings.source.cloudevents.url
+    location = parse_url(url)
+    if not isinstance(location, FolderLocation):
+        raise Wrong(f"{url}: event files are read from a folder; set source.cloudevents.url to one")
+    listing = list_event_files(location.root)
+    if not listing.files:
+        raise Wrong(
+            f"{url} holds no CloudEvents files. Put .ndjson, .jsonl or .json files there (plain, .gz or .zst), "
+            "or change source.cloudevents.url in focus.yaml."
+        )
+    return f"{url} holds {len(listing.files)} event files"
+
+
+def _destination(settings: Settings, destination: Destination, probe: bool) -> str:
+    from focus_assets.delivery import check_destinations
+    from focus_assets.lake import open_store
+    from focus_assets.settings.access import credential_provider
+
+    check_destinations(settings.lake.url, [destination])
+    provider = credential_provider(destination.s3) if destination.url.startswith("s3://") else None
+    store = open_store(destination.url, destination.options, provider)
+    root = store.local_root
+    if root is not None:
+        _require_writable(root)
+        if not root.exists() and not probe:
+            return f"{store.url} does not exist yet; the first delivery makes it"
+    else:
+        list(islice(store.list(), 1))
+    if probe:
+        _write_and_remove(store)
+        return f"{store.url} can be listed and written"
+    return f"{store.url} is within reach"
+
+
+def _write_and_remove(store: ObjectStore) -> None:
+    store.put(_PROBE, b"written by focus-assets doctor; safe to delete\n")
+    store.delete(_PROBE)
+
+
+def _runs(settings: Settings) -> str:
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.sql_path.parent / "dagster")
+    if not (home / "dagster.yaml").is_file():
+        return f"no Dagster instance in {home} yet (DAGSTER_HOME says where it is)"
+    # Dagster takes seconds to import; without an instance there is nothing to ask it.
+    from dagster import DagsterInstance
+
+    from focus_assets.orchestration.orphans import find
+
+    with DagsterInstance.from_config(str(home)) as instance:
+        orphans = find(instance)
+    if orphans:
+        listed = ", ".join(run.run_id[:8] for run in orphans)
+        raise Wrong(
+            f"{len(orphans)} runs are marked as running, but their processes are gone: {listed}. "
+            "They hold back deliveries. Run `focus-assets demo` again, which marks them failed, or end them "
+            "in the Dagster UI (Runs, Terminate, Force)."
+        )
+    return f"no orphans in {home}"

@@ -1,0 +1,37 @@
+"""``focus-assets sql``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from focus_assets.commands.options import config_option
+
+
+@click.command("sql")
+@click.argument("statement")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="How the answer is printed.",
+)
+@config_option
+def command(statement: str, form: str, config: Path | None) -> None:
+    """Run one SQL STATEMENT over the lake.
+
+    There is a view for each dataset and FOCUS version, such as usage_totals and focus_1_2:
+
+    focus-assets sql "select ServiceName, sum(BilledCost) from focus_1_2 group by 1"
+    """
+    from focus_assets.commands.printing import as_csv, as_json, as_table
+    from focus_assets.settings import settings_or_sample
+    from focus_assets.sql import query
+
+    answer = query(settings_or_sample(config), statement)
+    click.echo(
+        {"table": as_table, "csv": as_csv, "json": as_json}[form](answer.columns, answer.rows), nl=False
+    )

@@ -1,0 +1,78 @@
+"""Questions to the lake in SQL, for one answer each.
+
+What belongs here: running a statement over the views. What does not: how an answer is printed (``commands``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from focus_assets.errors import FocusAssetsError
+from focus_assets.lake import Lake
+from focus_assets.settings import DuckDBSettings, Settings
+from focus_assets.settings.access import open_lake
+from focus_assets.sql.view_file import dataset_glob
+from focus_assets.sql.views import views
+
+_Config = dict[str, str | bool | int | float | list[str]]
+
+
+class SqlProblem(FocusAssetsError):
+    """A statement that DuckDB cannot run."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Column names and rows of an answer; decimals are ``Decimal``, instants aware and UTC."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def query(settings: Settings, sql: str) -> Answer:
+    """Run one statement over the views of the lake as it is now.
+
+    The views live in memory, so the DuckDB file is neither needed nor opened. Of a lake in a bucket the
+    datasets that the statement names are downloaded first, and proven against their digests.
+
+    Raises:
+        SqlProblem: not one statement, or one that DuckDB refuses.
+    """
+    connection = duckdb.connect(":memory:", config=_config(settings.duckdb))
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        if len(connection.extract_statements(sql)) != 1:
+            raise SqlProblem("expected one SQL statement, such as: select * from focus_1_2 limit 10")
+        _open_views(connection, open_lake(settings), sql)
+        found = connection.execute(sql)
+        columns = tuple(str(column[0]) for column in found.description or ())
+        return Answer(columns, found.fetchall())
+    except duckdb.CatalogException as error:
+        names = ", ".join(view.name for view in views())
+        raise SqlProblem(f"{error}\nViews: {names}") from error
+    except duckdb.Error as error:
+        raise SqlProblem(str(error)) from error
+    finally:
+        connection.close()
+
+
+def _open_views(connection: duckdb.DuckDBPyConnection, lake: Lake, sql: str) -> None:
+    root = lake.store.local_root
+    wanted = connection.get_table_names(sql) if root is None else set()
+    for view in views():
+        if root is not None:
+            files = dataset_glob(root, view.dataset)
+        else:
+            days = lake.days(view.dataset) if view.name in wanted else []
+            files = [file.as_posix() for file in lake.files(view.dataset, days)] if days else []
+        connection.execute(view.sql(files))
+
+
+def _config(duckdb_settings: DuckDBSettings) -> _Config:
+    config: _Config = {"memory_limit": duckdb_settings.memory_limit, "threads": str(duckdb_settings.threads)}
+    if duckdb_settings.temp_directory is not None:
+        config["temp_directory"] = duckdb_settings.temp_directory
+    return config

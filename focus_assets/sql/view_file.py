@@ -1,0 +1,116 @@
+"""The DuckDB file of views beside the lake: built aside, put in place whole.
+
+What belongs here: the file. What does not: the views (``views``) and questions (``query``).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from focus_assets.errors import FocusAssetsError
+from focus_assets.lake import Lake
+from focus_assets.sql.views import View, identifier, literal_glob, text, views
+
+_ABOUT: Final = "focus_assets"
+"""A schema of the file that says which views it was built with; the views are in the default schema."""
+
+_ASIDE: Final = ".views-"
+
+
+class ViewFileProblem(FocusAssetsError):
+    """The DuckDB file of views could not be written."""
+
+
+def create_views(path: Path, lake: Lake) -> bool:
+    """Put a DuckDB file at ``path`` with a view for each dataset and FOCUS version of a local lake.
+
+    The views hold absolute globs, so days that are written later are seen. Returns whether the file was
+    replaced: one that holds these views already is left untouched. A lake in a bucket gets no file, because
+    DuckDB reads buckets only with an extension that it would have to download; ``query`` reads those.
+
+    Raises:
+        ViewFileProblem: the file cannot be written; the old one is still there.
+    """
+    root = lake.store.local_root
+    if root is None:
+        return False
+    statements = _statements(root)
+    if _holds(path, statements):
+        return False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=_ASIDE) as folder:
+            aside = Path(folder) / path.name
+            _build(aside, statements)
+            aside.replace(path)
+    except (OSError, duckdb.IOException) as error:
+        raise ViewFileProblem(
+            f"{path}: the SQL views could not be written: {error}. The datasets are complete; make the "
+            "folder writable, or set sql.path in focus.yaml, and run again."
+        ) from error
+    return True
+
+
+def dataset_glob(root: Path, dataset: str) -> list[str]:
+    """The glob of a dataset's files below a local lake; none where it has no file yet."""
+    if next(root.glob(f"{dataset}/charge_date=*/part-0.parquet"), None) is None:
+        return []
+    return [f"{literal_glob(root.resolve().as_posix())}/{dataset}/charge_date=*/part-0.parquet"]
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left; an hour is longer than any build takes."""
+    for leftover in folder.glob(f"{_ASIDE}*"):
+        if time.time() - leftover.stat().st_mtime > 3600:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _statements(root: Path) -> list[str]:
+    found: list[str] = []
+    for view in views():
+        found += [view.sql(dataset_glob(root, view.dataset)), _comment(view)]
+    return found
+
+
+def _comment(view: View) -> str:
+    return f"COMMENT ON VIEW {identifier(view.name)} IS {text(view.comment)}"
+
+
+def _build(aside: Path, statements: list[str]) -> None:
+    connection = duckdb.connect(str(aside))
+    try:
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute(f"CREATE SCHEMA {_ABOUT}")
+        connection.execute(f"CREATE TABLE {_ABOUT}.views (statement VARCHAR)")
+        connection.executemany(f"INSERT INTO {_ABOUT}.views VALUES (?)", [[s] for s in statements])  # noqa: S608
+        connection.execute("CHECKPOINT")
+    finally:
+        connection.close()
+    with aside.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _holds(path: Path, statements: list[str]) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+        try:
+            rows = connection.execute(
+                f"SELECT statement FROM {_ABOUT}.views ORDER BY rowid"  # noqa: S608
+            ).fetchall()
+        finally:
+            connection.close()
+    except duckdb.Error:
+        # Another version's file, something else, or open elsewhere for writing: replaced either way.
+        return False
+    return [row[0] for row in rows] == statements
