@@ -1,0 +1,157 @@
+"""What all rows of a slice or of a price have in common, as two small tables for the lines to join.
+
+What belongs here: facts of the catalog, one row per slice or per price component; loops over charges end
+here. What does not: anything that differs from line to line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import polars as pl
+
+from focus_assets.catalog.charges import Charge, ChargeSlice
+from focus_assets.catalog.models import Customer, Price
+from focus_assets.decimals import UTC_INSTANT
+from focus_assets.errors import FocusAssetsError
+from focus_assets.focus.dimensions import Resolution
+from focus_assets.focus.settable import SETTABLE
+from focus_assets.focus.sku import price_details, price_stem, published_tier
+from focus_assets.focus.tags import vendor_tags
+from focus_assets.rating import price_table
+
+_NO_PLAN_TITLE: Final = "custom plan"
+
+_SLICE_SCHEMA: Final = pl.Schema(
+    {
+        "charge_id": pl.String(),
+        "slice_from": UTC_INSTANT,
+        "_terms": pl.Int32(),
+        "_meter": pl.String(),
+        "_unit": pl.String(),
+        "_currency": pl.String(),
+        "_billing_from": UTC_INSTANT,
+        "_billing_to": UTC_INSTANT,
+        "_feature_key": pl.String(),
+        "_feature_title": pl.String(),
+        "_plan_key": pl.String(),
+        "_plan_title": pl.String(),
+        "_subscription_key": pl.String(),
+        "_account_id": pl.String(),
+        "_account_name": pl.String(),
+        "_customer_key": pl.String(),
+        "_vendor_tags": pl.String(),
+        **{f"_{column}": pl.String() for column in SETTABLE},
+        **{f"_follows_{column}": pl.Boolean() for column, s in SETTABLE.items() if s.follows is not None},
+    }
+)
+
+_PRICE_SCHEMA: Final = pl.Schema(
+    {
+        "_terms": pl.Int32(),
+        "component": pl.String(),
+        "tier": pl.Int32(),
+        "_price_id": pl.String(),
+        "_price_details": pl.String(),
+    }
+)
+
+_Terms = tuple[str, Price, Price]
+
+
+class DuplicateSliceError(FocusAssetsError):
+    """Two slices of one charge begin at the same instant, so lines would be counted twice."""
+
+
+def charge_terms(
+    slices: Sequence[ChargeSlice], resolution: Resolution, prefix: str | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The facts of slices and of their prices.
+
+    Returns:
+        One row per slice (``charge_id``, ``slice_from``): its account, periods, keys and titles, for each
+        settable column X in ``_X`` what customer, meter or default say and in ``_follows_X`` whether it then
+        follows another column, and in ``_terms`` its price.
+        One row per price, component and tier (``_terms``, ``component``, ``tier``, null where untiered):
+        ``_price_id``, the SkuPriceId without dimensions, and ``_price_details``.
+
+    Raises:
+        DuplicateSliceError: a charge has two slices from the same instant.
+    """
+    numbers: dict[_Terms, int] = {}
+    first: dict[int, ChargeSlice] = {}
+    rows: list[dict[str, Any]] = []
+    shared: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for s in slices:
+        charge = s.charge
+        number = numbers.setdefault(_terms(charge), len(numbers))
+        first.setdefault(number, s)
+        pair = (charge.customer.key, charge.meter.slug)
+        if pair not in shared:
+            shared[pair] = _of_customer(charge.customer, prefix) | _of_meter(charge, resolution)
+        rows.append({**_of_slice(s), "_terms": number, **shared[pair]})
+    frame = pl.DataFrame(rows, schema=_SLICE_SCHEMA, orient="row")
+    twice = frame.filter(pl.struct("charge_id", "slice_from").is_duplicated())
+    if not twice.is_empty():
+        raise DuplicateSliceError(
+            f"Charge {twice.item(0, 'charge_id')} has two slices from {twice.item(0, 'slice_from'):%FT%TZ}; "
+            "its lines would be counted twice. Nothing was written."
+        )
+    return frame, _prices(first)
+
+
+def _terms(charge: Charge) -> _Terms:
+    return price_stem(charge), charge.rate_card.price, charge.list_price
+
+
+def _of_slice(s: ChargeSlice) -> dict[str, Any]:
+    charge = s.charge
+    return {
+        "charge_id": charge.charge_id,
+        "slice_from": s.period.start,
+        "_meter": charge.meter.slug,
+        "_unit": charge.meter.unit,
+        "_currency": charge.currency,
+        "_billing_from": s.billing.start,
+        "_billing_to": s.billing.end,
+        "_feature_key": charge.feature.key,
+        "_feature_title": charge.feature.title,
+        "_plan_key": charge.plan.key if charge.plan else None,
+        "_plan_title": charge.plan.title if charge.plan else _NO_PLAN_TITLE,
+        "_subscription_key": charge.subscription.key,
+    }
+
+
+def _of_customer(customer: Customer, prefix: str | None) -> dict[str, Any]:
+    return {
+        "_account_id": customer.account_id,
+        "_account_name": customer.title,
+        "_customer_key": customer.key,
+        "_vendor_tags": vendor_tags(customer, prefix),
+    }
+
+
+def _of_meter(charge: Charge, resolution: Resolution) -> dict[str, Any]:
+    """A customer's own value, also null, stands before the meter's and the default."""
+    own = charge.customer.dimensions
+    found: dict[str, Any] = {}
+    for column, settable in SETTABLE.items():
+        answer = resolution.of(charge.meter.slug, column)
+        found[f"_{column}"] = own.get(column, answer.text)
+        if settable.follows is not None:
+            found[f"_follows_{column}"] = column not in own and answer.follows is not None
+    return found
+
+
+def _prices(first: Mapping[int, ChargeSlice]) -> pl.DataFrame:
+    charges = {s.charge.charge_id: (number, s.charge) for number, s in first.items()}
+    segments = price_table(list(first.values())).select("charge_id", "component", "tier", "segment_from")
+    rows = []
+    for charge_id, component, tier, start in segments.collect().iter_rows():
+        number, charge = charges[charge_id]
+        published = published_tier(charge.list_price, start)
+        name = component if published is None else f"{component}:{published[0]}"
+        details = price_details(charge.list_price, published)
+        rows.append((number, component, tier, f"{price_stem(charge)}/{name}", details))
+    return pl.DataFrame(rows, schema=_PRICE_SCHEMA, orient="row")

@@ -1,0 +1,203 @@
+"""FOCUS Cost and Usage rows from rated lines: one row per line, in the stored shape.
+
+What belongs here: which column says what. What does not: amounts (``rating``), the layers of dimensions
+(``dimensions``), ids of SKUs (``sku``), tags (``tags``), and the shape of a version (``project``).
+``docs/mapping.md`` gives each column its FOCUS rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import polars as pl
+
+from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.models import Meter
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.focus.charge_terms import charge_terms
+from focus_assets.focus.dimensions import Resolution, resolve
+from focus_assets.focus.event_values import METER, SUBJECT, event_values, field_of
+from focus_assets.focus.schema import internal_schema
+from focus_assets.focus.settable import SETTABLE
+from focus_assets.focus.sku import require_one_sku_per_price
+from focus_assets.focus.tags import tags, vendor_prefix
+from focus_assets.focus.units import FEE_UNIT
+from focus_assets.rating.lines import LINE_KEY, TIER_FEE_COMPONENT
+
+NOT_FILLED: Final = (
+    "AllocatedMethodDetails",
+    "AllocatedMethodId",
+    "AllocatedResourceId",
+    "AllocatedResourceName",
+    "AllocatedTags",
+    "CapacityReservationId",
+    "CapacityReservationStatus",
+    "ChargeClass",
+    "CommitmentDiscountCategory",
+    "CommitmentDiscountId",
+    "CommitmentDiscountName",
+    "CommitmentDiscountQuantity",
+    "CommitmentDiscountStatus",
+    "CommitmentDiscountType",
+    "CommitmentDiscountUnit",
+    "CommitmentProgramEligibilityDetails",
+    "ContractApplied",
+    "InvoiceDetailId",
+    "InvoiceId",
+)
+"""Columns that are null on every row: nothing is committed, allocated, corrected or invoiced here."""
+
+_FEE: Final = pl.col("component") == TIER_FEE_COMPONENT
+
+
+def build(lines: pl.LazyFrame, slices: Sequence[ChargeSlice], catalog: Catalog) -> pl.LazyFrame:
+    """The FOCUS rows of rated lines.
+
+    Args:
+        lines: :data:`~focus_assets.rating.lines.RATED_LINES`, in any order.
+        slices: the slices the lines were rated in.
+        catalog: the snapshot that the slices come from.
+
+    Returns:
+        :func:`~focus_assets.focus.schema.internal_schema`, one row per line, in the order of
+        :data:`~focus_assets.rating.lines.LINE_KEY`. Nothing is computed until it is collected. Costs are
+        exact and in the charge's currency, instants UTC. A line of no slice keeps its amounts and has null
+        accounts, which the checks report: no amount is lost on the way.
+
+    Raises:
+        UnresolvedDimension, InvalidDimension: see :func:`~focus_assets.focus.dimensions.resolve`.
+        AmbiguousSkuPriceError: a SkuPriceId would have two SkuIds.
+    """
+    resolution = resolve(catalog)
+    require_one_sku_per_price(catalog)
+    prefix = vendor_prefix(catalog.defaults.vendor_tag_prefix)
+    used = {s.charge.meter.slug for s in slices}
+    meters = [meter for meter in catalog.meters if meter.slug in used]
+    facts, prices = charge_terms(slices, resolution, prefix)
+    wide = (
+        # Narrow lines are sorted before they are widened to FOCUS rows; the joins keep their order.
+        lines.sort(*LINE_KEY)
+        .join(facts.lazy(), on=["charge_id", "slice_from"], how="left", maintain_order="left")
+        .join(
+            prices.lazy(),
+            on=["_terms", "component", "tier"],
+            how="left",
+            nulls_equal=True,
+            maintain_order="left",
+        )
+        .with_columns(event_values(meters, _wanted(meters, resolution), prefix).alias("_event"))
+        .with_columns(**_dimensions(meters, resolution))
+    )
+    columns = _columns()
+    return wide.select(columns[name].alias(name) for name in internal_schema())
+
+
+def _wanted(meters: Sequence[Meter], resolution: Resolution) -> list[str]:
+    """The event dimensions that some column of some meter takes its value from."""
+    answers = [resolution.of(meter.slug, column) for meter in meters for column in SETTABLE]
+    return sorted({answer.dimension for answer in answers if answer.dimension is not None})
+
+
+def _dimensions(meters: Sequence[Meter], resolution: Resolution) -> Mapping[str, pl.Expr]:
+    """Each settable column: the event's value, else customer, meter or default, else what it follows."""
+    made: dict[str, pl.Expr] = {}
+    for column, settable in SETTABLE.items():
+        answers = [resolution.of(meter.slug, column) for meter in meters]
+        by_dimension: dict[str, list[str]] = {}
+        for answer in answers:
+            if answer.dimension is not None:
+                by_dimension.setdefault(answer.dimension, []).append(answer.meter)
+        # FOCUS attribute Null Handling: an empty text is no value.
+        values: list[pl.Expr] = [
+            pl.when(pl.col(METER).is_in(slugs) & (field_of(name) != "")).then(field_of(name))
+            for name, slugs in sorted(by_dimension.items())
+        ]
+        values.append(pl.col(f"_{column}"))
+        if settable.follows is not None:
+            followed = made.get(settable.follows, pl.col(SUBJECT))
+            values.append(pl.when(pl.col(f"_follows_{column}")).then(followed))
+        value = pl.coalesce(values)
+        if settable.describes is not None:
+            value = pl.when(made[settable.describes].is_not_null()).then(value)
+        made[column] = value
+    return made
+
+
+def _columns() -> Mapping[str, pl.Expr]:
+    """Every column of the stored shape as an expression over the widened lines."""
+    unit = pl.when(_FEE).then(pl.lit(FEE_UNIT)).otherwise(pl.col("_unit"))
+    component = pl.concat_str(
+        pl.col("component"), pl.lit(":") + pl.col("tier").cast(pl.String), ignore_nulls=True
+    )
+    sku = pl.col("_event").struct.field("sku")
+    schema = internal_schema()
+    return {
+        **{name: pl.lit(None, schema[name]) for name in NOT_FILLED},
+        **{name: pl.col(name) for name in SETTABLE},
+        "BilledCost": pl.col("billed_cost"),
+        "BillingAccountId": pl.col("_account_id"),
+        "BillingAccountName": pl.col("_account_name"),
+        "BillingAccountType": pl.lit("Customer"),
+        "BillingCurrency": pl.col("_currency"),
+        "BillingPeriodEnd": pl.col("_billing_to"),
+        "BillingPeriodStart": pl.col("_billing_from"),
+        "ChargeCategory": pl.when(_FEE).then(pl.lit("Purchase")).otherwise(pl.lit("Usage")),
+        "ChargeDescription": pl.concat_str(
+            pl.col("_feature_title"),
+            _component_title(),
+            _plain(pl.col("contracted_unit_price")) + pl.lit(" per ") + unit,
+            pl.col("_plan_title"),
+            separator=", ",
+            ignore_nulls=True,
+        ),
+        "ChargeFrequency": pl.when(~_FEE)
+        .then(pl.lit("Usage-Based"))
+        .when(pl.col("tier") == 1)
+        .then(pl.lit("Recurring"))
+        .otherwise(pl.lit("One-Time")),
+        "ChargePeriodEnd": pl.col("slice_to"),
+        "ChargePeriodStart": pl.col("slice_from"),
+        "ConsumedQuantity": pl.col("consumed_quantity"),
+        "ConsumedUnit": pl.when(pl.col("consumed_quantity").is_not_null()).then(pl.col("_unit")),
+        "ContractedCost": pl.col("contracted_cost"),
+        "ContractedUnitPrice": pl.col("contracted_unit_price"),
+        "EffectiveCost": pl.col("effective_cost"),
+        "ListCost": pl.col("list_cost"),
+        "ListUnitPrice": pl.col("list_unit_price"),
+        "PricingCategory": pl.lit("Standard"),
+        "PricingCurrency": pl.col("_currency"),
+        "PricingCurrencyContractedUnitPrice": pl.col("contracted_unit_price"),
+        "PricingCurrencyEffectiveCost": pl.col("effective_cost"),
+        "PricingCurrencyListUnitPrice": pl.col("list_unit_price"),
+        "PricingQuantity": pl.col("pricing_quantity"),
+        "PricingUnit": unit,
+        "SkuId": pl.col("_feature_key") + sku,
+        "SkuPriceDetails": pl.col("_price_details"),
+        "SkuPriceId": pl.col("_price_id") + sku,
+        "Tags": tags(
+            pl.col("_event").struct.field("before"),
+            pl.col("_vendor_tags"),
+            pl.col("_event").struct.field("after"),
+        ),
+        "x_ChargeId": pl.col("charge_id"),
+        "x_CustomerKey": pl.col("_customer_key"),
+        "x_FeatureKey": pl.col("_feature_key"),
+        "x_IsEstimated": pl.lit(True),
+        "x_MeterSlug": pl.col(METER),
+        "x_PlanKey": pl.col("_plan_key"),
+        "x_PriceComponent": component,
+        "x_SubscriptionKey": pl.col("_subscription_key"),
+    }
+
+
+def _component_title() -> pl.Expr:
+    """``usage``, ``usage in tier 2`` or ``fee of tier 2``."""
+    tier = pl.lit("tier ") + pl.col("tier").cast(pl.String)
+    usage = pl.concat_str(pl.lit("usage"), pl.lit(" in ") + tier, ignore_nulls=True)
+    return pl.when(_FEE).then(pl.lit("fee of ") + tier).otherwise(usage)
+
+
+def _plain(price: pl.Expr) -> pl.Expr:
+    """A price as people write it: without trailing zeros. Its text has a point, so none but those go."""
+    return price.cast(pl.String).str.strip_chars_end("0").str.strip_suffix(".")

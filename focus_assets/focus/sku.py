@@ -1,0 +1,98 @@
+"""SkuId and SkuPriceId: what is bought, and the price it is bought at.
+
+``SkuId`` is the feature's key and the meter's ``sku_dimensions``: ``chat/model=large``, never the plan.
+``SkuPriceId`` is ``plan/ratecard/component[:tier]``, of a price that no plan publishes
+``default/feature/component[:tier]``, and then the same dimensions: ``pro/chat/usage:2/model=large``. Neither
+has a version, currency or amount, so both outlast price changes (FOCUS columns SkuId, SkuPriceId).
+
+A price has one SkuId only, so the dimensions that split the SKU have to split the price too. The tier is the
+published price's, which is what a reader can look up, also where the customer's own price has other tiers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+import polars as pl
+
+from focus_assets.catalog.charges import Charge
+from focus_assets.catalog.models import Price, TieredPrice
+from focus_assets.catalog.snapshot import BEGINNING, Catalog
+from focus_assets.errors import FocusAssetsError
+
+CUSTOM_PLAN = "default"
+
+
+class AmbiguousSkuPriceError(FocusAssetsError):
+    """A SkuPriceId would have two SkuIds."""
+
+
+def price_stem(charge: Charge) -> str:
+    """The SkuPriceId of a charge up to its component; the same over the whole charge."""
+    card = charge.rate_card
+    published = charge.plan is not None and any(
+        own.key == card.key
+        and own.feature == card.feature
+        and (own.valid_from or BEGINNING) <= charge.period.start
+        for own in charge.plan.rate_cards
+    )
+    if published and charge.plan is not None:
+        return f"{charge.plan.key}/{card.key}"
+    return f"{CUSTOM_PLAN}/{charge.feature.key}"
+
+
+def require_one_sku_per_price(catalog: Catalog) -> None:
+    """Raise :class:`AmbiguousSkuPriceError` where a rate card's versions price different features."""
+    features: dict[str, str] = {}
+    for stem, feature in _stems(catalog):
+        other = features.setdefault(stem, feature)
+        if other != feature:
+            plan, key = stem.split("/")
+            raise AmbiguousSkuPriceError(
+                f"plans[{plan}].rate_cards[{key}] prices feature {feature!r}, but SkuPriceId {stem!r} is "
+                f"that of feature {other!r}, and FOCUS allows a price one SKU. Give the rate card a key that "
+                f"no other feature has used ({CUSTOM_PLAN!r} as a plan stands for prices that no plan "
+                "publishes). "
+                "Nothing was written."
+            )
+
+
+def _stems(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    for feature in catalog.features:
+        yield f"{CUSTOM_PLAN}/{feature.key}", feature.key
+    for plan in catalog.plans:
+        for card in plan.rate_cards:
+            yield f"{plan.key}/{card.key}", card.feature
+
+
+def published_tier(price: Price, start: Decimal) -> tuple[int, Decimal] | None:
+    """Number (from 1) and lower bound of the tier that takes what lies above ``start``; None if untiered."""
+    if not isinstance(price, TieredPrice):
+        return None
+    bounds = [Decimal(0), *(tier.up_to_amount for tier in price.tiers if tier.up_to_amount is not None)]
+    passed = [bound for bound in bounds if bound <= start]
+    return len(passed), passed[-1]
+
+
+def price_details(price: Price, tier: tuple[int, Decimal] | None) -> str:
+    """SkuPriceDetails: a flat JSON object with ``x_`` keys (FOCUS attribute Key-Value Format)."""
+    if tier is None or not isinstance(price, TieredPrice):
+        return '{"x_PriceModel":"unit"}'
+    number, start = tier
+    details = {"x_PriceModel": price.mode, "x_Tier": str(number), "x_TierFrom": f"{start.normalize():f}"}
+    return json.dumps(details, sort_keys=True, separators=(",", ":"))
+
+
+def sku_suffix(values: Iterable[tuple[str, pl.Expr]]) -> pl.Expr:
+    """``/model=large/type=input`` of the dimensions that have a value; never null.
+
+    ``%`` and ``/`` within a value are percent-encoded, so that different values never give the same id.
+    """
+    parts = [
+        pl.lit(f"/{name}=")
+        + value.str.replace_all("%", "%25", literal=True).str.replace_all("/", "%2F", literal=True)
+        for name, value in values
+    ]
+    return pl.concat_str(parts, ignore_nulls=True) if parts else pl.lit("")
