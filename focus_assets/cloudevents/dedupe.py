@@ -1,10 +1,12 @@
 """Which events were seen before.
 
 An event is known by its source and id, whatever its type, subject and time. Of several the first is kept, by
-(UTC day of the event's time, file path, line), and an event counts as seen for ``lookback_days`` days. The day comes
-first so that what a day keeps never depends on later days: a day metered alone and the same day metered within a
-range give the same rows.
+(UTC day of the event's time, file path, line), and an event counts as seen for ``lookback_days`` days. The
+day comes first so that what a day keeps never depends on later days: a day metered alone and the same day
+metered within a range give the same rows.
 """
+
+# ruff: noqa: S608 - SQL is assembled here; sql_text quotes
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from focus_assets.cloudevents.sql_text import identifier
 
 
 def mark_duplicates(connection: DuckDBPyConnection, table: str, lookback_days: int) -> None:
-    """Set ``duplicate`` on every event of ``table`` seen before; whole keys are compared, never hashes alone."""
+    """Set ``duplicate`` on every event of ``table`` seen before; keys are compared whole, never by hash alone."""
     name = identifier(table)
     connection.execute(
         f"""

@@ -3,17 +3,20 @@
 What belongs here: one text in, one row out. What does not: where texts come from (``lines``), duplicates
 (``dedupe``) and aggregation (``meter``).
 
-DuckDB's own JSON reader is used for everything but one thing: it holds numbers with a fraction as 64-bit floats,
-which keep 15 significant digits and may lose the 16th. A text with a longer run of digits is therefore read a
-second time with its numbers put in quotes, so that every number keeps the digits it was written with.
+DuckDB's own JSON reader is used for everything but one thing: it holds numbers with a fraction as 64-bit
+floats, which keep 15 significant digits and may lose the 16th. A text with a longer run of digits is
+therefore read a second time with its numbers put in quotes, so that every number keeps the digits it was
+written with.
 
-Where JSON leaves it open: of a name that stands twice in an object the first counts; ``NaN``, ``Infinity`` and a
-comma before a closing bracket are tolerated.
+Where JSON leaves it open: of a name that stands twice in an object the first counts; ``NaN``, ``Infinity``
+and a comma before a closing bracket are tolerated.
 """
+
+# ruff: noqa: S608 - SQL is assembled here; sql_text quotes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +31,8 @@ NUMERIC: Final = frozenset(
 """Aggregations that read numbers; COUNT reads nothing and UNIQUE_COUNT reads texts."""
 
 _ATTRIBUTES: Final = ("id", "source", "specversion", "type", "subject")
+_KEPT: Final = ("id", "source", "type", "subject")
+_LIMIT: Final = 10**18
 _LONG_DIGITS: Final = "[0-9][0-9.]{15}"
 _STRING_OR_NUMBER: Final = r'("(?:[^"\\]|\\.)*")|(-?[0-9][0-9.eE+-]*)'
 _NUMBER: Final = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
@@ -41,8 +46,8 @@ _RFC3339: Final = (
 class Properties:
     """What is kept of the events of some meters: their types and the columns their paths become.
 
-    ``texts`` and ``numbers`` map a path from the event's root to the column that holds it: a text as OpenMeter
-    would see it, or a Decimal(38, 19).
+    ``texts`` and ``numbers`` map a path from the event's root to the column that holds it: a text as
+    OpenMeter would see it, or a Decimal(38, 19).
     """
 
     types: frozenset[str]
@@ -80,34 +85,17 @@ class Properties:
 def judged_events(properties: Properties, lines: str) -> str:
     """SQL that turns the relation ``lines`` (seq, event, defect) into judged events.
 
-    Columns out: seq, id, source, type, subject, occurred TIMESTAMP (UTC, whole seconds), metered BOOLEAN, reason
-    VARCHAR (null for a good event), excerpt VARCHAR (of a bad one) and the columns of ``properties``. Parameters:
-    ``$types`` VARCHAR[].
+    Columns out: seq, occurred TIMESTAMP (UTC, whole seconds), metered BOOLEAN, reason VARCHAR (null for a
+    good event), id, source, type, subject (of a good one), excerpt VARCHAR (of a bad one) and the columns of
+    ``properties``. Parameters: ``$types`` VARCHAR[].
     """
-    places = {
-        name: i for i, name in enumerate(("$", *(f"$.{a}" for a in _ATTRIBUTES), "$.time", "$.data"), 1)
-    }
-    for path in sorted({*properties.texts, *properties.numbers}):
-        places[path] = len(places) + 1
-    paths = list(places)
+    paths = ["$", *(f"$.{a}" for a in _ATTRIBUTES), "$.time", "$.data"]
+    paths += sorted({*properties.texts, *properties.numbers})
+    at = {path: i for i, path in enumerate(paths, 1)}
+    # The root and the data would be written out as whole texts; only their types are of interest.
     text_paths = ["$.id" if path in ("$", "$.data") else path for path in paths]
-    kept = [f"CASE WHEN metered THEN {_text(places[p])} END AS {c}" for p, c in properties.texts.items()]
-    kept += [f"number_texts[{i}] AS raw_{c}" for i, c in enumerate(properties.numbers.values(), 1)]
-    numbers = [
-        f"CASE WHEN regexp_full_match(raw_{c}, {literal(_NUMBER)}) THEN TRY_CAST(raw_{c} AS DECIMAL(38, 19)) END AS {c}"
-        for c in properties.numbers.values()
-    ]
-    too_large = " OR ".join(
-        f"(regexp_full_match(raw_{c}, {literal(_NUMBER)}) AND ({c} IS NULL OR abs({c}) >= 1000000000000000000))"
-        for c in properties.numbers.values()
-    )
-    exact = (
-        f"CASE WHEN metered THEN CASE WHEN regexp_matches(event, {literal(_LONG_DIGITS)})"
-        f" THEN json_extract_string({_QUOTED_NUMBERS}, {_list(list(properties.numbers))})"
-        f" ELSE [{', '.join(f'texts[{places[p]}]' for p in properties.numbers)}] END END"
-        if properties.numbers
-        else "NULL::VARCHAR[]"
-    )
+    numbers, texts = list(properties.numbers.values()), properties.texts.items()
+    too_large = " OR ".join(f"({_is_number(c)} AND ({c} IS NULL OR abs({c}) >= {_LIMIT}))" for c in numbers)
     return f"""
     WITH read AS (
         SELECT seq, event, defect,
@@ -115,117 +103,133 @@ def judged_events(properties: Properties, lines: str) -> str:
             CASE WHEN defect IS NULL THEN TRY(json_extract_string(event, {_list(text_paths)})) END AS texts
         FROM {lines}
     ), enveloped AS (
-        SELECT *, {_reason(places)} AS envelope_reason,
-            CASE WHEN types[{places["$.time"]}] = 'VARCHAR' THEN {_instant(f"texts[{places['$.time']}]")} END AS occurred
+        SELECT *,
+            {_envelope_reason(at)} AS envelope_reason,
+            {_instant(at["$.time"])} AS occurred
         FROM read
-    ), chosen AS (
-        SELECT *, coalesce({_time_reason(places)}, envelope_reason) AS event_reason,
+    ), timed AS (
+        SELECT *,
+            {_time_reason(at["$.time"])} AS event_reason,
             envelope_reason IS NULL AND occurred IS NOT NULL
-                AND list_contains($types::VARCHAR[], texts[{places["$.type"]}]) AS metered
+                AND list_contains($types::VARCHAR[], texts[{at["$.type"]}]) AS of_a_meter
         FROM enveloped
-    ), kept AS (
-        SELECT *, {exact} AS number_texts FROM chosen
-    ), raw AS (
-        SELECT seq, event, event_reason, occurred, metered,
-            {", ".join(f"texts[{places[f'$.{a}']}] AS {a}" for a in _ATTRIBUTES if a != "specversion")}
-            {"".join(f", {column}" for column in kept)}
-        FROM kept
-    ), cast_numbers AS (
-        SELECT * {"".join(f", {column}" for column in numbers)} FROM raw
+    ), numbered AS (
+        SELECT *, {_number_texts(properties, at)} AS number_texts FROM timed
+    ), named AS (
+        SELECT seq, event, event_reason, occurred, of_a_meter
+            {_columns(f"texts[{at[f'$.{a}']}] AS {a}" for a in _KEPT)}
+            {_columns(f"CASE WHEN of_a_meter THEN {_text(at[p])} END AS {c}" for p, c in texts)}
+            {_columns(f"number_texts[{i}] AS written_{c}" for i, c in enumerate(numbers, 1))}
+        FROM numbered
+    ), exact AS (
+        SELECT * {_columns(f"{_exact(c)} AS {c}" for c in numbers)} FROM named
     ), judged AS (
-        SELECT *, coalesce(event_reason, CASE WHEN metered AND ({too_large or "false"}) THEN
-            'the metered value is too large; it may have 18 digits before the decimal point' END) AS reason
-        FROM cast_numbers
+        SELECT *, CASE WHEN event_reason IS NOT NULL THEN event_reason WHEN {too_large or "false"} THEN
+            'the metered value is too large; it may have 18 digits before the decimal point' END AS reason
+        FROM exact
     )
-    SELECT seq, occurred, metered AND reason IS NULL AS metered, reason,
-        CASE WHEN reason IS NULL THEN id END AS id,
-        CASE WHEN reason IS NULL THEN source END AS source,
-        CASE WHEN reason IS NULL THEN type END AS type,
-        CASE WHEN reason IS NULL THEN subject END AS subject,
+    SELECT seq, occurred, of_a_meter AND reason IS NULL AS metered, reason
+        {_columns(f"CASE WHEN reason IS NULL THEN {a} END AS {a}" for a in _KEPT)},
         CASE WHEN reason IS NOT NULL THEN left(rtrim(event, chr(13)), {EXCERPT_CHARACTERS}) END AS excerpt
-        {"".join(f", {column}" for column in properties.columns)}
+        {_columns(properties.columns)}
     FROM judged
     """
 
 
-_QUOTED_NUMBERS: Final = (
-    f"replace(replace(regexp_replace(event, {literal(_STRING_OR_NUMBER)}, "
-    r"'\1' || chr(1) || '\2' || chr(1), 'g'), chr(1) || chr(1), ''), chr(1), '"
-    "')"
-).replace('""', '"')
-"""The event with its numbers in quotes. Byte 1 marks their ends: JSON allows it nowhere, so it is never the event's."""
-
-
 def _text(place: int) -> str:
-    """A property as OpenMeter's text: absent, object and array are '', null is 'null'; whole numbers lose '.0'."""
+    """A property as OpenMeter's text: absent, object and array are '', null is 'null', 1.0 is '1'."""
     return (
-        f"CASE coalesce(types[{place}], 'ABSENT') WHEN 'ABSENT' THEN '' WHEN 'OBJECT' THEN '' WHEN 'ARRAY' THEN '' "
+        f"CASE coalesce(types[{place}], 'ARRAY') WHEN 'ARRAY' THEN '' WHEN 'OBJECT' THEN '' "
         f"WHEN 'NULL' THEN 'null' WHEN 'DOUBLE' THEN regexp_replace(texts[{place}], '\\.0$', '') "
         f"ELSE texts[{place}] END"
     )
 
 
-def _reason(places: dict[str, int]) -> str:
+def _number_texts(properties: Properties, at: Mapping[str, int]) -> str:
+    """The texts that may be numbers, digits as written."""
+    if not properties.numbers:
+        return "NULL::VARCHAR[]"
+    as_read = ", ".join(f"texts[{at[path]}]" for path in properties.numbers)
+    marked = f"regexp_replace(event, {literal(_STRING_OR_NUMBER)}, '\\1' || chr(1) || '\\2' || chr(1), 'g')"
+    # Byte 1 marks where a number ends; JSON allows it nowhere, so it is never the event's own.
+    quoted = f"replace(replace({marked}, chr(1) || chr(1), ''), chr(1), '\"')"
+    return (
+        f"CASE WHEN NOT of_a_meter THEN NULL WHEN regexp_matches(event, {literal(_LONG_DIGITS)}) "
+        f"THEN json_extract_string({quoted}, {_list(list(properties.numbers))}) ELSE [{as_read}] END"
+    )
+
+
+def _is_number(column: str) -> str:
+    """Whether a text is a finite decimal number; DuckDB's own cast would also take 1_000 and blanks."""
+    return f"regexp_full_match(written_{column}, {literal(_NUMBER)})"
+
+
+def _exact(column: str) -> str:
+    return f"CASE WHEN {_is_number(column)} THEN TRY_CAST(written_{column} AS DECIMAL(38, 19)) END"
+
+
+def _envelope_reason(at: Mapping[str, int]) -> str:
     """Why the envelope is refused: the first reason that holds."""
+    root, version, data = at["$"], at["$.specversion"], at["$.data"]
     tests = [
         ("defect IS NOT NULL", "defect"),
         ("types IS NULL", "'the text is not JSON'"),
         (
-            f"types[{places['$']}] <> 'OBJECT'",
-            f"'an event is a JSON object, this is of JSON type ' || lower(types[{places['$']}])",
+            f"types[{root}] <> 'OBJECT'",
+            f"'an event is a JSON object, this is of JSON type ' || lower(types[{root}])",
         ),
     ]
+    needed = "id, source, specversion, type and subject are needed, as texts that are not empty"
     for attribute in _ATTRIBUTES:
-        place = places[f"$.{attribute}"]
-        needed = literal(
-            "; id, source, specversion, type and subject are needed, as texts that are not empty"
-        )
+        place = at[f"$.{attribute}"]
         tests += [
-            (
-                f"coalesce(types[{place}], 'NULL') = 'NULL'",
-                f"{literal(f'{attribute} is missing')} || {needed}",
-            ),
-            (f"types[{place}] <> 'VARCHAR'", f"{literal(f'{attribute} is not a text')} || {needed}"),
-            (f"texts[{place}] = ''", f"{literal(f'{attribute} is empty')} || {needed}"),
+            (f"coalesce(types[{place}], 'NULL') = 'NULL'", literal(f"{attribute} is missing; {needed}")),
+            (f"types[{place}] <> 'VARCHAR'", literal(f"{attribute} is not a text; {needed}")),
+            (f"texts[{place}] = ''", literal(f"{attribute} is empty; {needed}")),
         ]
     tests += [
         (
-            f"texts[{places['$.specversion']}] <> '1.0'",
-            f"'specversion is ' || left(texts[{places['$.specversion']}], 20) || '; only 1.0 is supported'",
+            f"texts[{version}] <> '1.0'",
+            f"'specversion is ' || left(texts[{version}], 20) || '; only 1.0 is supported'",
         ),
         (
-            f"types[{places['$.data']}] NOT IN ('OBJECT', 'NULL')",
+            f"types[{data}] NOT IN ('OBJECT', 'NULL')",
             "'data is not an object; it may be an object, null or absent'",
         ),
     ]
     return _first(tests)
 
 
-def _time_reason(places: dict[str, int]) -> str:
-    place = places["$.time"]
-    form = "an RFC 3339 instant with its zone is needed, such as 2026-08-15T13:22:07Z"
-    tests = [
-        ("envelope_reason IS NOT NULL", "envelope_reason"),
-        (f"coalesce(types[{place}], 'NULL') = 'NULL'", literal(f"time is missing; {form}")),
-        (f"types[{place}] <> 'VARCHAR'", literal(f"time is not a text; {form}")),
-        ("occurred IS NULL", f"'time is ' || left(texts[{place}], 40) || {literal(f'; {form}')}"),
-    ]
-    return _first(tests)
-
-
-def _instant(text: str) -> str:
-    """UTC on whole seconds: the fraction is cut off. DuckDB ignores the zone when it casts to TIMESTAMP."""
-    zone = f"CASE WHEN upper(right({text}, 1)) = 'Z' THEN 'Z' ELSE right({text}, 6) END"
-    whole = f"substr({text}, 1, 10) || ' ' || substr({text}, 12, 8) || {zone}"
-    return (
-        f"CASE WHEN regexp_full_match({text}, {literal(_RFC3339)})"
-        f" THEN TRY_CAST({whole} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"
+def _time_reason(place: int) -> str:
+    needed = "an RFC 3339 instant with its zone is needed, such as 2026-08-15T13:22:07Z"
+    return _first(
+        [
+            ("envelope_reason IS NOT NULL", "envelope_reason"),
+            (f"coalesce(types[{place}], 'NULL') = 'NULL'", literal(f"time is missing; {needed}")),
+            (f"types[{place}] <> 'VARCHAR'", literal(f"time is not a text; {needed}")),
+            ("occurred IS NULL", f"'time is ' || left(texts[{place}], 40) || {literal(f'; {needed}')}"),
+        ]
     )
 
 
-def _first(tests: list[tuple[str, str]]) -> str:
+def _instant(place: int) -> str:
+    """UTC on whole seconds, the fraction cut off, by TIMESTAMPTZ: a cast to TIMESTAMP ignores the zone."""
+    text = f"texts[{place}]"
+    zone = f"CASE WHEN upper(right({text}, 1)) = 'Z' THEN 'Z' ELSE right({text}, 6) END"
+    whole = f"substr({text}, 1, 10) || ' ' || substr({text}, 12, 8) || {zone}"
+    return (
+        f"CASE WHEN types[{place}] = 'VARCHAR' AND regexp_full_match({text}, {literal(_RFC3339)}) "
+        f"THEN TRY_CAST({whole} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"
+    )
+
+
+def _first(tests: Sequence[tuple[str, str]]) -> str:
     return "CASE " + " ".join(f"WHEN {test} THEN {answer}" for test, answer in tests) + " END"
 
 
-def _list(texts: list[str]) -> str:
+def _list(texts: Sequence[str]) -> str:
     return "[" + ", ".join(literal(text) for text in texts) + "]"
+
+
+def _columns(expressions: Iterable[str]) -> str:
+    return "".join(f",\n            {expression}" for expression in expressions)

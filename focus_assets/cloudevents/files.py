@@ -68,13 +68,13 @@ def form_of(path: str) -> tuple[Form, Compression] | None:
 def list_event_files(folder: Path) -> Listing:
     """Every event file below ``folder``, sorted by path compared byte by byte.
 
-    Names that begin with a dot are other files: editors and uploads leave half-written copies under such names.
-    Raises EventFilesUnreadable where the folder is missing or a part of it cannot be read.
+    Names that begin with a dot are other files: editors and uploads leave half-written copies under such
+    names. Raises EventFilesUnreadable where the folder is missing or a part of it cannot be read.
     """
     if not folder.is_dir():
         raise EventFilesUnreadable(
-            f"events folder {str(folder)!r} does not exist or is no folder; set source.cloudevents.url to the folder "
-            "that holds .ndjson, .jsonl or .json files, plain, .gz or .zst. Nothing was written."
+            f"events folder {str(folder)!r} does not exist or is no folder; set source.cloudevents.url to "
+            "the folder that holds .ndjson, .jsonl or .json files, plain, .gz or .zst. Nothing was written."
         )
 
     def refuse(error: OSError) -> None:

@@ -1,7 +1,10 @@
 """Event files into one table of judged events, file by file.
 
-What belongs here: the table and its quarantine. What does not: duplicates (``dedupe``) and aggregation (``meter``).
+What belongs here: the table and its quarantine. What does not: duplicates (``dedupe``) and aggregation
+(``meter``).
 """
+
+# ruff: noqa: S608 - SQL is assembled here; sql_text quotes
 
 from __future__ import annotations
 
@@ -38,9 +41,9 @@ _names = itertools.count()
 class Events:
     """Judged events in a temporary table of the connection.
 
-    ``table`` has: seq BIGINT, day DATE, id, source, type, subject VARCHAR, occurred TIMESTAMP (UTC), metered BOOLEAN,
-    reason and excerpt VARCHAR (set where quarantined), duplicate BOOLEAN, and the columns of ``properties``. Events
-    before ``since`` have keys only.
+    ``table`` has: seq BIGINT, day DATE, id, source, type, subject VARCHAR, occurred TIMESTAMP (UTC), metered
+    BOOLEAN, reason and excerpt VARCHAR (set where quarantined), duplicate BOOLEAN, and the columns of
+    ``properties``. Events before ``since`` have keys only.
     """
 
     connection: DuckDBPyConnection
@@ -67,10 +70,10 @@ def ingested(
 ) -> Iterator[Events]:
     """Read ``files`` for the days [since, until]; the table lives as long as the context.
 
-    Every file is read whole, for nothing but its content says which days it holds. A file that cannot be read to
-    its end gives one quarantine row and no event: half a file would be half a day's usage without anyone noticing.
-    A quarantined event belongs to the UTC day of its own time, else to the earliest day of a valid event in its
-    file, else to the day written in its file's path, else to ``undated_day``.
+    Every file is read whole, for nothing but its content says which days it holds. A file that cannot be read
+    to its end gives one quarantine row and no event: half a file would be half a day's usage without anyone
+    noticing. A quarantined event belongs to the UTC day of its own time, else to the earliest day of a valid
+    event in its file, else to the day written in its file's path, else to ``undated_day``.
     """
     number = next(_names)
     events = Events(connection, f"events_{number}", properties, tuple(files), since)
@@ -87,8 +90,9 @@ def ingested(
 def _create(events: Events) -> str:
     columns = "".join(f", {name} {kind}" for name, kind in events.properties.columns.items())
     return (
-        f"CREATE TEMP TABLE {identifier(events.table)} (seq BIGINT, day DATE, id VARCHAR, source VARCHAR, type VARCHAR, "
-        "subject VARCHAR, occurred TIMESTAMP, metered BOOLEAN, reason VARCHAR, excerpt VARCHAR, duplicate BOOLEAN"
+        f"CREATE TEMP TABLE {identifier(events.table)} (seq BIGINT, day DATE, id VARCHAR, source VARCHAR, "
+        "type VARCHAR, subject VARCHAR, occurred TIMESTAMP, metered BOOLEAN, reason VARCHAR, "
+        "excerpt VARCHAR, duplicate BOOLEAN"
         f"{columns})"
     )
 
@@ -130,8 +134,9 @@ def _insert(events: Events, lines: str, until: dt.date, lookback_days: int) -> t
     kept = "".join(f", CASE WHEN {needed} THEN {column} END" for column in events.properties.columns)
     statement = (
         f"INSERT INTO {identifier(events.table)} SELECT seq, occurred::DATE, CASE WHEN {keyed} THEN id END, "
-        f"CASE WHEN {keyed} THEN source END, CASE WHEN {needed} THEN type END, CASE WHEN {needed} THEN subject END, "
-        f"occurred, metered, reason, excerpt, false{kept} FROM ({judged_events(events.properties, identifier(lines))})"
+        f"CASE WHEN {keyed} THEN source END, CASE WHEN {needed} THEN type END, "
+        f"CASE WHEN {needed} THEN subject END, occurred, metered, reason, excerpt, false{kept} "
+        f"FROM ({judged_events(events.properties, identifier(lines))})"
     )
     types = sorted(events.properties.types)
     return statement, {"since": events.since, "until": until, "first_key": first_key, "types": types}
@@ -162,8 +167,8 @@ def _date_quarantined(events: Events, undated_day: dt.date) -> None:
     ).fetchall()
     for (position,) in sorted(positions):
         events.connection.execute(
-            f"UPDATE {name} SET day = coalesce((SELECT min(day) FROM {name} WHERE reason IS NULL AND seq >= $base "
-            "AND seq < $next), $fallback) WHERE day IS NULL AND seq >= $base AND seq < $next",
+            f"UPDATE {name} SET day = coalesce((SELECT min(day) FROM {name} WHERE reason IS NULL AND "
+            "seq >= $base AND seq < $next), $fallback) WHERE day IS NULL AND seq >= $base AND seq < $next",
             {
                 "base": position * LINES_PER_FILE,
                 "next": (position + 1) * LINES_PER_FILE,

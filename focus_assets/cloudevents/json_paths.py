@@ -1,7 +1,7 @@
 """The JSON paths of meters, as DuckDB understands them.
 
-OpenMeter's paths are SQL/JSON paths into an event's ``data``. Members and array positions are supported; wildcards,
-filters and descent would give several values and are refused.
+OpenMeter's paths are SQL/JSON paths into an event's ``data``. Members and array positions are supported;
+wildcards, filters and descent would give several values and are refused.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def path_in_event(path: str, meter: str, key: str) -> str:
         at = step.end()
     if not path.startswith("$") or at != len(path):
         raise UnsupportedJsonPath(
-            f"meter {meter!r}, {key}: the JSON path {path!r} cannot be metered. A path begins with $ and goes on with "
-            "members and positions, such as $.tokens, $.usage.input, $.usage['input tokens'] or $.items[0]; wildcards "
-            "and filters are not supported. Nothing was written."
+            f"meter {meter!r}, {key}: the JSON path {path!r} cannot be metered. A path begins with $ and goes "
+            "on with members and positions, such as $.tokens, $.usage.input, $.usage['input tokens'] or "
+            "$.items[0]; wildcards and filters are not supported. Nothing was written."
         )
     return "".join(steps)

@@ -1,7 +1,7 @@
 """The texts of a file's events, each with its line, whatever the compression, line ends and encoding.
 
-What belongs here: bytes to texts. What does not: what a text means (``envelope``). A file is read in blocks of
-bounded size, so memory does not grow with the file, except for ``.json`` documents, which are read whole.
+What belongs here: bytes to texts. What does not: what a text means (``envelope``). A file is read in blocks
+of bounded size, so memory does not grow with the file, except for ``.json`` documents, which are read whole.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class UnreadableFile(Exception):  # noqa: N818 - becomes a quarantine row, never
 def read_lines(file: EventFile) -> Iterator[pa.Table]:
     """The file's events as tables of ``line`` Int64, ``event`` String and ``defect`` String or null.
 
-    ``defect`` says why a text is no event text at all: it is not UTF-8, or longer than 16 MiB. Blank lines give no
-    row. Raises UnreadableFile where the file cannot be read to its end; what came before is then to be discarded.
+    ``defect`` says why a text is no event text at all: it is not UTF-8, or longer than 16 MiB. Blank lines
+    give no row. Raises UnreadableFile where the file cannot be read to its end; what came before is then to
+    be discarded.
     """
     return _documents(file) if file.form is Form.DOCUMENT else _lines(file)
 
@@ -55,6 +56,8 @@ def _open(file: EventFile) -> IO[bytes]:
 
 def _blocks(file: EventFile, line: list[int]) -> Iterator[bytes]:
     """Decompressed blocks; ``line[0]`` is the line being read, for the message where reading fails."""
+    if file.compression and not file.size:
+        raise UnreadableFile(1, f"the file is empty, without even a {file.compression} header")
     try:
         with _open(file) as stream:
             while block := stream.read(BLOCK_BYTES):
@@ -153,15 +156,12 @@ def _documents(file: EventFile) -> Iterator[pa.Table]:
     if start == len(text):
         return
     rows: list[tuple[int, str, str | None]] = []
-    if text[start] == "[":
-        at = _elements(text, start + 1, rows)
-    else:
-        at = _element(text, start, rows)
+    at = _elements(text, start + 1, rows) if text[start] == "[" else _element(text, start, rows)
     if _skip(text, at) != len(text):
         raise UnreadableFile(
             len(rows) + 1,
-            f"more follows the JSON value at character {_skip(text, at) + 1}; a .json file holds one event or one "
-            "array of events, files with one event a line are named .ndjson or .jsonl",
+            f"more follows the JSON value at character {_skip(text, at) + 1}; a .json file holds one event "
+            "or one array of events, files with one event a line are named .ndjson or .jsonl",
         )
     yield _table(rows)
 

@@ -1,12 +1,15 @@
 """Event files as a usage source: what ``raw_usage`` and ``quarantined_events`` hold of a day.
 
-What belongs here: which questions a day asks. What does not: how events are read (``ingest``) and how one question
-is answered (``meter``).
+What belongs here: which questions a day asks. What does not: how events are read (``ingest``) and how one
+question is answered (``meter``).
 """
+
+# ruff: noqa: S608 - SQL is assembled here; sql_text quotes
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,15 +27,8 @@ from focus_assets.catalog.snapshot import Catalog
 from focus_assets.cloudevents.envelope import Properties
 from focus_assets.cloudevents.files import Listing, list_event_files
 from focus_assets.cloudevents.ingest import LINES_PER_FILE, Events, ingested
-from focus_assets.cloudevents.meter import (
-    SUBJECT,
-    ChargeUsage,
-    MeterQuery,
-    SubjectCut,
-    WindowSize,
-    meter_events,
-    to_date_values,
-)
+from focus_assets.cloudevents.meter import ChargeUsage, SubjectCut, meter_events, to_date_values
+from focus_assets.cloudevents.query import SUBJECT, MeterQuery, WindowSize
 from focus_assets.cloudevents.sql_text import identifier
 from focus_assets.datasets import QUARANTINED_EVENTS, RAW_USAGE
 
@@ -42,7 +38,8 @@ _DAY = dt.timedelta(days=1)
 class EventFilesSettings(Protocol):
     """What of the settings this source reads.
 
-    ``url`` is a folder, ``window`` is minute, hour or day, ``lookback_days`` how long an event counts as seen.
+    ``url`` is a folder, ``window`` is minute, hour or day, ``lookback_days`` how long an event counts as
+    seen.
     """
 
     @property
@@ -58,7 +55,8 @@ class EventFilesSettings(Protocol):
 class CloudEventsSource:
     """A folder of CloudEvents files, metered with DuckDB.
 
-    ``connection`` is used by one range at a time; its memory limit, threads and spill directory are its owner's.
+    ``connection`` is used by one range at a time; its memory limit, threads and spill directory are its
+    owner's.
     """
 
     def __init__(self, settings: EventFilesSettings, connection: DuckDBPyConnection) -> None:
@@ -76,10 +74,10 @@ class CloudEventsSource:
     ) -> Iterator[MeteredRange]:
         """Read the event files once for a range of days.
 
-        ``meters`` are all that the days' catalogs hold. ``since`` is the first day whose events quantities to date
-        need, by default the first of ``days``. ``undated_day`` is where quarantined events without any date go, by
-        default the first of ``days``; give the same day on every run, or the same event stands on several days.
-        Raises EventFilesUnreadable and UnsupportedJsonPath.
+        ``meters`` are all that the days' catalogs hold. ``since`` is the first day whose events quantities to
+        date need, by default the first of ``days``. ``undated_day`` is where quarantined events without any
+        date go, by default the first of ``days``; give the same day on every run, or the same event stands on
+        several days. Raises EventFilesUnreadable and UnsupportedJsonPath.
         """
         first, last = min(days), max(days)
         listing = list_event_files(local_folder(self._settings.url))
@@ -93,6 +91,19 @@ class CloudEventsSource:
             undated_day=undated_day or first,
         ) as events:
             yield MeteredRange(events, listing, WindowSize[self._settings.window.upper()])
+
+
+def source_fingerprint(settings: EventFilesSettings) -> str:
+    """A digest of every event file's path and bytes and of how they are metered.
+
+    Equal fingerprints give equal ``raw_usage``. Reads every file; raises EventFilesUnreadable.
+    """
+    total = hashlib.sha256(f"{settings.window} {settings.lookback_days}\n".encode())
+    for file in list_event_files(local_folder(settings.url)).files:
+        with file.local.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        total.update(f"{digest} {file.path}\n".encode("utf-8", "surrogateescape"))
+    return total.hexdigest()
 
 
 class MeteredRange:
@@ -111,8 +122,8 @@ class MeteredRange:
     def raw_usage(self, day: dt.date, catalog: Catalog, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
         """The day's ``raw_usage`` rows (schema and order of :data:`focus_assets.datasets.RAW_USAGE`).
 
-        Window rows for every meter, cut where a charge of the subject begins or ends within the day; for meters
-        that do not add up over time also a row to date for each slice whose charge has a value. Raises
+        Window rows for every meter, cut where a charge of the subject begins or ends within the day; for
+        meters that do not add up over time also a row to date for each slice whose charge has a value. Raises
         MeteredValueTooLarge and InvalidMeterQuery.
         """
         cuts: dict[str, list[SubjectCut]] = {}
@@ -134,8 +145,8 @@ class MeteredRange:
         ).fetchall()
         return pl.LazyFrame(
             [
-                (day, self._events.path_of(seq), seq % LINES_PER_FILE, reason, event)
-                for seq, reason, event in rows
+                (day, self._events.path_of(seq), seq % LINES_PER_FILE, reason, text)
+                for seq, reason, text in rows
             ],
             schema=QUARANTINED_EVENTS.schema,
             orient="row",
@@ -160,11 +171,11 @@ class MeteredRange:
 
     def _windows(self, day: dt.date, meter: Meter, cuts: Sequence[SubjectCut]) -> pl.DataFrame:
         start = midnight(day)
-        dimensions = sorted(meter.group_by)
+        dimensions = sorted(set(meter.group_by) - {SUBJECT})
         query = MeterQuery(start, start + _DAY, self._window, group_by=(SUBJECT, *dimensions))
         found = meter_events(self._events, meter, query, cuts=cuts)
         request = _request(
-            meter, start, start + _DAY, group_by=sorted({SUBJECT, *dimensions}), window=self._window
+            meter, start, start + _DAY, group_by=sorted([SUBJECT, *dimensions]), window=self._window
         )
         return _rows(found, day, meter, "window", request, _dimensions(found, dimensions), pl.col(SUBJECT))
 
@@ -187,7 +198,6 @@ class MeteredRange:
         meter = pieces[0].charge.meter
         usages = [
             ChargeUsage(
-                charge_id=piece.charge.charge_id,
                 subjects=piece.charge.customer.subjects,
                 start=max(piece.charge.period.start, midnight(self._events.since)),
                 end=piece.period.end,

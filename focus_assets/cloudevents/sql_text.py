@@ -1,4 +1,4 @@
-"""Quoting for the one place where SQL text is assembled: event types and values are bound, names are quoted."""
+"""Quoting for the one place where SQL text is assembled: values are bound, names and constants quoted."""
 
 from __future__ import annotations
 

@@ -1,16 +1,33 @@
-"""Opening event files in tests: settings, a small DuckDB, events written to a folder."""
+"""Opening event files in tests: settings, events, catalogs, and a folder read for some days."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
+import polars as pl
+from duckdb import DuckDBPyConnection
+
+from focus_assets.catalog.charges import slices_on
+from focus_assets.catalog.models import Meter
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.cloudevents import CloudEventsSource
+
+DAY = dt.date(2026, 8, 15)
+COUNT = Meter.model_validate({"slug": "requests", "event_type": "request", "aggregation": "COUNT"})
+TOKENS = Meter.model_validate(
+    {
+        "slug": "tokens",
+        "event_type": "request",
+        "aggregation": "SUM",
+        "value_property": "$.tokens",
+        "group_by": {"model": "$.model"},
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -22,17 +39,17 @@ class Settings:
     lookback_days: int = 32
 
 
-@contextmanager
-def small_duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = duckdb.connect(config={"memory_limit": "512MB", "threads": 2})
-    try:
-        yield connection
-    finally:
-        connection.close()
+@dataclass(frozen=True)
+class DayRead:
+    """What the source gave for one day."""
+
+    raw: pl.DataFrame
+    quarantined: pl.DataFrame
+    counts: Mapping[str, int]
 
 
 def event(id: str = "e1", **changes: Any) -> dict[str, Any]:
-    """A valid event; ``changes`` replace attributes, and remove those that are ``...``."""
+    """A valid event; ``changes`` replace attributes, ``...`` removes one."""
     whole = {
         "specversion": "1.0",
         "id": id,
@@ -53,5 +70,39 @@ def write_lines(path: Path, events: Iterable[Mapping[str, Any] | str]) -> Path:
     return path
 
 
-def day(text: str) -> dt.date:
-    return dt.date.fromisoformat(text)
+def catalog(*meters: Meter, **entries: Any) -> Catalog:
+    return Catalog.model_validate({"defaults": {"provider_name": "Test"}, "meters": meters, **entries})
+
+
+def read(
+    connection: DuckDBPyConnection,
+    folder: Path,
+    days: Iterable[dt.date] = (DAY,),
+    *,
+    of: Catalog | None = None,
+    since: dt.date | None = None,
+    **settings: Any,
+) -> dict[dt.date, DayRead]:
+    """Each day's rows, quarantine and counts, the days read as one range."""
+    whole = of or catalog(COUNT, TOKENS)
+    source = CloudEventsSource(Settings(str(folder), **settings), connection)
+    asked = list(days)
+    with source.open(asked, whole.meters, since=since) as metered:
+        return {
+            day: DayRead(
+                metered.raw_usage(day, whole.on(day), slices_on(whole.on(day), day)).collect(),
+                metered.quarantined(day).collect(),
+                metered.counts(day),
+            )
+            for day in asked
+        }
+
+
+def read_day(connection: DuckDBPyConnection, folder: Path, **how: Any) -> DayRead:
+    """One day, by itself."""
+    return read(connection, folder, **how)[DAY]
+
+
+def total(found: DayRead, meter: str = "tokens") -> Any:
+    """The sum of a meter's windows."""
+    return found.raw.filter(pl.col("meter") == meter, pl.col("kind") == "window")["value"].sum()

@@ -16,7 +16,8 @@ from focus_assets.catalog.models import Meter
 from focus_assets.cloudevents.envelope import Properties
 from focus_assets.cloudevents.files import list_event_files
 from focus_assets.cloudevents.ingest import ingested
-from focus_assets.cloudevents.meter import SUBJECT, MeterQuery, WindowSize, meter_events
+from focus_assets.cloudevents.meter import meter_events
+from focus_assets.cloudevents.query import SUBJECT, MeterQuery, WindowSize
 from focus_assets.errors import FocusAssetsError
 from focus_assets_tests.vectors import Difference
 
