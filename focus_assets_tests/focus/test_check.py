@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import Reads, RowRule, check, rules_for
+from focus_assets.focus.rules.formats import WORDS_FOR_NOTHING
 from focus_assets.focus.schema import internal_schema
 from focus_assets_tests.focus.sample import clean
 
@@ -113,8 +114,6 @@ def test_amounts_too_large_to_multiply_are_violations_and_no_crash() -> None:
     price=st.decimals(0, 10**6, places=12),
 )
 def test_a_cost_is_right_exactly_when_python_says_so(quantity: Decimal, price: Decimal) -> None:
-    from decimal import ROUND_HALF_UP, localcontext
-
     with localcontext(prec=80):
         cost = (quantity * price).quantize(Decimal("1e-18"), ROUND_HALF_UP)
         off = cost + Decimal("1e-18")
@@ -151,3 +150,9 @@ def test_flat_objects_are_flat(text: str) -> None:
 def test_anything_else_is_not(text: str) -> None:
     report = check(project(clean(storage={"Tags": text}), "1.2"), rules_for("1.2"))
     assert [r.rule.id for r in report.violated] == ["key_values.Tags_flat"]
+
+
+@pytest.mark.parametrize("word", WORDS_FOR_NOTHING)
+def test_a_word_for_nothing_is_no_value(word: str) -> None:
+    report = check(project(clean(storage={"AvailabilityZone": word}), "1.2"), rules_for("1.2"))
+    assert [r.rule.id for r in report.violated] == ["formats.AvailabilityZone_empty"]

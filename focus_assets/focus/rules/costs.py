@@ -6,12 +6,13 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.decimals import may_exceed_cost, multiply
+from focus_assets.decimals import multiply
 from focus_assets.focus.columns import FocusColumn, columns
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule, correction, one_of
 
-_QUANTITY_LIMIT: Final = 10**16
-_PRICE_LIMIT: Final = 10**14
+_QUANTITY_LIMIT: Final = 1e16
+_PRICE_LIMIT: Final = 1e14
+_COST_LIMIT: Final = 1e19
 
 
 def rules() -> tuple[AnyRule, ...]:
@@ -40,12 +41,11 @@ def _not_negative(entry: FocusColumn) -> RowRule:
 
 def _product(cost: str, unit_price: str) -> RowRule:
     quantity, price = pl.col("PricingQuantity"), pl.col(unit_price)
-    fits = ((quantity.abs() < _QUANTITY_LIMIT) & (price.abs() < _PRICE_LIMIT)).fill_null(False)
     # Polars computes both branches of a choice and raises where a product passes 38 digits, so operands that
-    # cannot be multiplied are taken out beforehand; their cost cannot be right.
-    small_quantity, small_price = pl.when(fits).then(quantity), pl.when(fits).then(price)
-    computable = fits & ~may_exceed_cost(small_quantity, small_price).fill_null(True)
-    product = multiply(pl.when(computable).then(quantity), pl.when(computable).then(price))
+    # cannot be multiplied are taken out beforehand; their cost cannot be right. Floats decide the range only.
+    size, rate = quantity.cast(pl.Float64).abs(), price.cast(pl.Float64).abs()
+    fits = (size < _QUANTITY_LIMIT) & (rate < _PRICE_LIMIT) & (size * rate < _COST_LIMIT)
+    product = multiply(pl.when(fits).then(quantity), pl.when(fits).then(price))
     return RowRule(
         id=f"costs.{cost}_product",
         sentence=(

@@ -10,7 +10,9 @@ from focus_assets.focus.columns import FocusColumn, Format, ValueType, columns, 
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule
 
 _CLOSED: Final = (Format.ALLOWED_VALUES, Format.NATIONAL_CURRENCY)
-_PLACEHOLDERS: Final = ("n/a", "not applicable", "null")
+WORDS_FOR_NOTHING: Final = ("", " ", "N/A", "n/a", "NULL", "Null", "null", "Not Applicable", "not applicable")
+"""What people write for null. Spelled out: a pattern on 40 columns of text costs three times the other rules."""
+
 _DAY: Final = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
 _INSTANT: Final = f"^{_DAY}T{_TIME}Z$"
@@ -18,7 +20,7 @@ _NUMBER: Final = r"^-?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE]-?[0-9]+)?$"
 
 
 def rules() -> tuple[AnyRule, ...]:
-    """No empty text and no words for nothing; ISO 8601 instants; plain numbers."""
+    """No empty text nor words for nothing; ISO 8601 instants; plain numbers."""
     text = [
         entry
         for entry in (*columns(), *own_columns())
@@ -26,7 +28,6 @@ def rules() -> tuple[AnyRule, ...]:
     ]
     return (
         *(_not_empty(entry) for entry in text),
-        *(_no_placeholder(entry) for entry in text),
         *(_matches(entry) for entry in columns() if entry.type in (ValueType.DATE_TIME, ValueType.DECIMAL)),
     )
 
@@ -34,22 +35,11 @@ def rules() -> tuple[AnyRule, ...]:
 def _not_empty(entry: FocusColumn) -> RowRule:
     return RowRule(
         id=f"formats.{entry.id}_empty",
-        sentence=f"{entry.id} must be null where it has no value, not an empty text.",
+        sentence=f"{entry.id} must be null where it has no value, not an empty text or a word such as N/A.",
         section="Attributes: Null Handling",
         versions=tuple(entry.levels),
         reads={entry.id: Reads.TEXT},
-        violation=(pl.col(entry.id).str.strip_chars() == "").fill_null(False),
-    )
-
-
-def _no_placeholder(entry: FocusColumn) -> RowRule:
-    return RowRule(
-        id=f"formats.{entry.id}_placeholder",
-        sentence=f"{entry.id} must be null where it has no value, not a word such as N/A.",
-        section="Attributes: Null Handling",
-        versions=tuple(entry.levels),
-        reads={entry.id: Reads.TEXT},
-        violation=pl.col(entry.id).str.to_lowercase().is_in(_PLACEHOLDERS).fill_null(False),
+        violation=pl.col(entry.id).is_in(WORDS_FOR_NOTHING).fill_null(False),
     )
 
 
