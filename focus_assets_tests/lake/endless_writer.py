@@ -18,13 +18,17 @@ DAYS = (dt.date(2026, 8, 3), dt.date(2026, 8, 4))
 ROWS = 20_000
 
 
+def rows_of(value: int) -> pl.LazyFrame:
+    """What one write writes."""
+    return pl.LazyFrame({"value": pl.repeat(value, ROWS, eager=True), "n": range(ROWS)})
+
+
 def main(url: str, holder: str, expiry: str) -> None:
     lake = Lake(open_store(url), lease_expiry=dt.timedelta(seconds=float(expiry)))
     with lake.writer(holder):
         print("writing", flush=True)  # noqa: T201
         for value, day in zip(itertools.count(), itertools.cycle(DAYS), strict=False):
-            rows = pl.LazyFrame({"value": pl.repeat(value, ROWS, eager=True), "n": range(ROWS)})
-            lake.write("usage", day, rows)
+            lake.write("usage", day, rows_of(value))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from focus_assets.lake import (
 )
 from focus_assets.lake.lease_bucket import take
 from focus_assets.lake.lease_note import Busy, Lease
-from focus_assets_tests.lake.endless_writer import DAYS, ROWS
+from focus_assets_tests.lake.endless_writer import DAYS, ROWS, rows_of
 from focus_assets_tests.s3_server import S3Bucket
 
 SHORT = dt.timedelta(seconds=0.9)
@@ -94,8 +94,8 @@ def check_after_a_kill(lake: Lake) -> None:
             assert rows.height == ROWS
             assert rows["value"].n_unique() == 1
         except (CorruptPartition, MissingPartitions):
-            lake.write("usage", day, one_row())
-            assert lake.scan("usage", [day]).collect().height == 1
+            lake.write("usage", day, rows_of(-1))
+            assert lake.scan("usage", [day]).collect().height == ROWS
 
 
 @pytest.mark.kill
