@@ -16,7 +16,7 @@ from focus_assets.cloudevents.sql_text import identifier
 
 
 def mark_duplicates(connection: DuckDBPyConnection, table: str, lookback_days: int) -> None:
-    """Set ``duplicate`` on every event of ``table`` seen before; keys are compared whole, never by hash alone."""
+    """Mark every event of ``table`` that was seen before; keys are compared whole, never by hash."""
     name = identifier(table)
     connection.execute(
         f"""

@@ -41,7 +41,7 @@ def path_in_event(path: str, meter: str, key: str) -> str:
     if not path.startswith("$") or at != len(path):
         raise UnsupportedJsonPath(
             f"meter {meter!r}, {key}: the JSON path {path!r} cannot be metered. A path begins with $ and goes "
-            "on with members and positions, such as $.tokens, $.usage.input, $.usage['input tokens'] or "
+            "on with members and positions, such as $.tokens, $.usage['input tokens'] or "
             "$.items[0]; wildcards and filters are not supported. Nothing was written."
         )
     return "".join(steps)

@@ -28,7 +28,7 @@ _JSON_SPACE = " \t\r\n"
 _SCHEMA = pa.schema([("line", pa.int64()), ("event", pa.string()), ("defect", pa.string())])
 
 
-class UnreadableFile(Exception):  # noqa: N818 - becomes a quarantine row, never reaches a person as an error
+class UnreadableFile(Exception):
     """A file that cannot be read to its end; ``line`` is where reading stopped, from 1."""
 
     def __init__(self, line: int, reason: str) -> None:
@@ -74,9 +74,7 @@ def _blocks(file: EventFile, line: list[int]) -> Iterator[bytes]:
 def _lines(file: EventFile) -> Iterator[pa.Table]:
     line = [1]
     rest, skipping = b"", False
-    for number, block in enumerate(_blocks(file, line)):
-        if number == 0 and block.startswith(_BOM):
-            block = block[len(_BOM) :]
+    for block in _blocks(file, line):
         if skipping:
             end = block.find(b"\n")
             if end < 0:
@@ -101,6 +99,8 @@ _TOO_LONG = f"the line is longer than {MAX_EVENT_BYTES // 1024 // 1024} MiB, the
 
 def _split(block: bytes, line: list[int]) -> Iterator[pa.Table]:
     """One table per block of whole lines; moves ``line`` past them."""
+    if line[0] == 1:
+        block = block.removeprefix(_BOM)
     pieces = pc.split_pattern(pa.array([block], pa.binary()), b"\n").values
     first = line[0]
     line[0] += len(pieces)

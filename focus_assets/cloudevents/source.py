@@ -159,8 +159,8 @@ class MeteredRange:
         """
         rows = self._events.connection.execute(
             "SELECT CASE WHEN reason IS NOT NULL THEN 'quarantined' WHEN duplicate THEN 'duplicates' "
-            f"WHEN metered THEN 'metered' ELSE 'unmetered' END, count(*) FROM {identifier(self._events.table)} "
-            "WHERE day = $day GROUP BY 1",
+            "WHEN metered THEN 'metered' ELSE 'unmetered' END, count(*) "
+            f"FROM {identifier(self._events.table)} WHERE day = $day GROUP BY 1",
             {"day": day},
         ).fetchall()
         found = Counter(dict(rows))

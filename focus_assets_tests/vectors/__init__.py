@@ -27,5 +27,5 @@ class Difference:
     came: str
 
 
-class Skip(Exception):  # noqa: N818 - a verdict, not an error
+class Skip(Exception):
     """The case is about something the platform has no use for; the message says why."""

@@ -1,0 +1,103 @@
+"""Which files are read, in which form and order."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from duckdb import DuckDBPyConnection
+
+from focus_assets.cloudevents import lines
+from focus_assets.cloudevents.files import list_event_files
+from focus_assets_tests.cloudevents.opening import event, read_day, total, write_lines
+
+FORMS = ["a.ndjson", "a.jsonl", "a.json", "A.NDJSON", "deep/er/a.ndjson", "2026-08-15T10.30.events.json"]
+COMPRESSIONS = {
+    "": lambda raw: raw,
+    ".gz": gzip.compress,
+    ".zst": lambda raw: pa.compress(raw, "zstd", asbytes=True),
+}
+
+
+@pytest.mark.parametrize("suffix", COMPRESSIONS)
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_gives_the_same_usage(
+    name: str, suffix: str, connection: DuckDBPyConnection, tmp_path: Path
+) -> None:
+    events = [event(str(i), data={"tokens": i, "model": f"m{i % 3}"}) for i in range(100)]
+    text = json.dumps(events) if name.endswith(".json") else "".join(f"{json.dumps(e)}\n" for e in events)
+    path = tmp_path / f"{name}{suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(COMPRESSIONS[suffix](text.encode()))
+    found = read_day(connection, tmp_path)
+    assert found.counts["metered"] == 100
+    assert total(found) == sum(range(100))
+
+
+def test_a_json_file_may_hold_one_event(connection: DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(f" \n{json.dumps(event(), indent=2)}\n ", "utf-8")
+    assert read_day(connection, tmp_path).counts["metered"] == 1
+
+
+def test_a_batch_may_be_empty(connection: DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[ ]", "utf-8")
+    (tmp_path / "b.json").write_text(" \n", "utf-8")
+    found = read_day(connection, tmp_path)
+    assert found.counts["read"] == 0
+
+
+def test_several_gzip_members_are_one_file(connection: DuckDBPyConnection, tmp_path: Path) -> None:
+    members = [gzip.compress(f"{json.dumps(event(str(i)))}\n".encode()) for i in range(3)]
+    (tmp_path / "a.ndjson.gz").write_bytes(b"".join(members))
+    assert read_day(connection, tmp_path).counts["metered"] == 3
+
+
+def test_files_are_listed_by_path_and_others_counted(tmp_path: Path) -> None:
+    for name in (
+        "b.ndjson",
+        "a/z.json.gz",
+        "a.jsonl.zst",
+        "a/b.ndjson",
+        "README.md",
+        ".half.ndjson",
+        "c.csv",
+        "d.gz",
+    ):
+        write_lines(tmp_path / name, [])
+    write_lines(tmp_path / ".git" / "e.json", [])
+    listing = list_event_files(tmp_path)
+    assert [file.path for file in listing.files] == ["a.jsonl.zst", "a/b.ndjson", "a/z.json.gz", "b.ndjson"]
+    assert listing.ignored == 5
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n\n", "\n \t\n"])
+def test_line_ends_and_blank_lines_change_nothing(
+    end: str, connection: DuckDBPyConnection, tmp_path: Path
+) -> None:
+    text = end.join([json.dumps(event("1")), json.dumps(event("2")), json.dumps(event("3"))])
+    (tmp_path / "a.ndjson").write_bytes(text.encode())
+    found = read_day(connection, tmp_path)
+    assert (found.counts["metered"], found.counts["quarantined"]) == (3, 0)
+
+
+@pytest.mark.parametrize("block", [1, 7, 100, 1_000])
+def test_lines_keep_their_numbers_wherever_a_block_ends(
+    block: int, connection: DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "BLOCK_BYTES", block)
+    monkeypatch.setattr(lines, "MAX_EVENT_BYTES", 250)
+    written = [
+        "{",
+        *(json.dumps(event(str(i), subject="é" * i)) for i in range(1, 5)),
+        "",
+        json.dumps(event("x" * 300)),
+        "}",
+    ]
+    (tmp_path / "a.ndjson").write_bytes(b"\xef\xbb\xbf" + "\n".join(written).encode())
+    found = read_day(connection, tmp_path)
+    assert found.quarantined["line"].to_list() == [1, 7, 8]
+    assert "longer than" in found.quarantined["reason"][1]
+    assert found.counts["metered"] == 4
