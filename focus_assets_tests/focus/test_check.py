@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from pathlib import Path
 
@@ -68,6 +69,13 @@ def test_an_empty_day_is_clean() -> None:
 def test_a_file_with_no_known_column_is_an_answer_and_no_crash() -> None:
     report = check(pl.LazyFrame({"a": [1]}), rules_for("1.2"))
     assert len(report.blocking) == 22  # 21 mandatory columns and the name of the column
+
+
+def test_thousands_of_columns_are_an_answer_in_seconds() -> None:
+    wide = pl.LazyFrame({f"column_{number}": [1] for number in range(5_000)})
+    started = time.monotonic()
+    assert check(wide, rules_for("1.2")).result("presence.custom_columns_1_2").violations == 5_000
+    assert time.monotonic() - started < 30
 
 
 def test_blocking_violations_come_before_warnings() -> None:

@@ -10,8 +10,6 @@ violated rules cost a second pass, which fetches example rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
-from operator import add
 from typing import Any, Final
 
 import polars as pl
@@ -125,8 +123,7 @@ def _count(
 
 def _row_hash(schema: pl.Schema) -> pl.Expr:
     """64 bits of the whole row. Adding up the columns' hashes costs a quarter of hashing them as one struct."""
-    hashes = (pl.col(name).hash(seed=position) for position, name in enumerate(schema.names()))
-    return reduce(add, hashes)
+    return pl.sum_horizontal(pl.col(name).hash(seed=i) for i, name in enumerate(schema.names()))
 
 
 def _example_rows(
