@@ -23,7 +23,7 @@ from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.cost_and_usage import build
 from focus_assets.focus.dimensions import resolve
-from focus_assets.lake import Lake, MissingPartitions
+from focus_assets.lake import Lake, day_ranges
 from focus_assets.rating import price_table, rate, slice_table
 from focus_assets.usage.normalize import normalized_usage
 from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities, rateable_usage
@@ -121,14 +121,27 @@ def meters_of_days(catalog: Upstream, days: Sequence[dt.date]) -> tuple[Meter, .
     return tuple(found[slug] for slug in sorted(found))
 
 
+SOURCE_INPUT = "source/cloudevents"
+"""Under this name the record of ``raw_usage`` holds the fingerprint of the event files."""
+
+
 def raw_usage_days(
-    source: OpenSource, catalog: Upstream, slices: Mapping[dt.date, list[ChargeSlice]]
+    source: OpenSource, fingerprint: str, catalog: Upstream, slices: Mapping[dt.date, list[ChargeSlice]]
 ) -> Iterator[DayOutput]:
     """``raw_usage``: what the source says, with the counts of events behind it as facts."""
     for day, found in slices.items():
         frame = source.raw_usage(day, catalog_on(catalog, day), found)
         counts = dict(source.counts(day))
-        yield DayOutput(day, frame, catalog.digest(day), lambda _, counts=counts: {"events": counts})
+        inputs = catalog.digest(day) | {SOURCE_INPUT: fingerprint}
+        yield DayOutput(day, frame, inputs, _EventCounts(counts))
+
+
+@dataclass(frozen=True)
+class _EventCounts:
+    counts: Mapping[str, int]
+
+    def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
+        return {"events": dict(self.counts)}
 
 
 def quarantined_events_days(source: OpenSource, days: Sequence[dt.date]) -> Iterator[DayOutput]:
@@ -174,7 +187,10 @@ def focus_cost_and_usage_days(
         before = totals.lake.scan(totals.dataset, earlier[day]) if earlier[day] else no_earlier_totals()
         opening = opening_quantities(before)
         lines = rate(
-            rateable_usage(normalized.on(day), found, opening), opening, slice_table(found), price_table(found)
+            rateable_usage(normalized.on(day), found, opening),
+            opening,
+            slice_table(found),
+            price_table(found),
         )
         yield DayOutput(
             day,
@@ -193,8 +209,8 @@ def _require_totals(lake: Lake, dataset: str, earlier: Mapping[dt.date, Sequence
         asked = min(day for day, days in earlier.items() if missing[0] in days)
         raise EarlierTotalsMissing(
             f"focus_cost_and_usage of {asked:%F} rates charges that began on or before {missing[0]:%F}, but "
-            f"{MissingPartitions(dataset, missing)}. Fill them first:\n"
-            f"  dg launch --job usage_to_focus --partition-range {missing[0]:%F}...{missing[-1]:%F}\n"
+            f"{dataset} has no data for {day_ranges(missing)}. Fill these days first:\n"
+            f"  focus-assets materialize --from {missing[0]:%F} --to {missing[-1]:%F}\n"
             "Nothing was written."
         )
 

@@ -19,6 +19,8 @@ _COMMANDS: Final = {
     "init": "Write a commented starter focus.yaml.",
     "doctor": "Check configuration, lake, source, destinations and runs; say what to do.",
     "demo": "Run the whole chain, on the sample company or on your own events.",
+    "ui": "Start the Dagster UI on the lake.",
+    "materialize": "Run the chain for days you name.",
     "sql": "Ask the lake a question in SQL.",
     "dimensions": "Show which setting decides each FOCUS dimension of each meter.",
     "schema": "Print the JSON Schema of focus.yaml.",

@@ -73,7 +73,9 @@ RAW_USAGE: Final = Dataset(
         Column("window_from", UTC_INSTANT, "Start of the window, inclusive"),
         Column("window_to", UTC_INSTANT, "End of the window, exclusive"),
         Column("subject", pl.String, "Subject key; null on to_date rows", nullable=True),
-        Column("charge_id", pl.String, "Charge whose quantity to date this is; null on windows", nullable=True),
+        Column(
+            "charge_id", pl.String, "Charge whose quantity to date this is; null on windows", nullable=True
+        ),
         Column("dimensions", pl.String, "Group-by values as a JSON object of texts, exactly as returned"),
         Column("value", SOURCE_VALUE, "Metered value, as returned"),
     ),
@@ -104,7 +106,9 @@ NORMALIZED_USAGE: Final = Dataset(
         Column("window_to", UTC_INSTANT, "End of the window, exclusive"),
         Column("subject", pl.String, "Subject key; null on to_date rows", nullable=True),
         Column("customer", pl.String, "Key of the customer the subject belonged to that day", nullable=True),
-        Column("charge_id", pl.String, "Charge whose quantity to date this is; null on windows", nullable=True),
+        Column(
+            "charge_id", pl.String, "Charge whose quantity to date this is; null on windows", nullable=True
+        ),
         Column("dimensions", pl.String, "Group-by values as canonical JSON; absent values are null"),
         Column("quantity", METERED_QUANTITY, "Quantity in the meter's unit"),
         Column("unit", pl.String, "The meter's unit"),

@@ -17,7 +17,8 @@ from focus_assets.orchestration.export_sensor import export_sensor
 from focus_assets.orchestration.io_manager import LakeIOManager
 from focus_assets.orchestration.jobs import chain_job, daily_schedule, export_job
 from focus_assets.orchestration.resources import duckdb_resource, lake_resource
-from focus_assets.settings import Settings, settings_or_sample
+from focus_assets.settings import Settings
+from focus_assets.settings.sample import settings_or_sample
 
 
 def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -29,7 +30,7 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
         assets=[*usage_chain(settings), *exports(settings)],
         asset_checks=asset_checks(settings),
         jobs=[chain, *([delivery] if settings.destinations else [])],
-        schedules=[daily_schedule(settings, chain)],
+        schedules=[daily_schedule(chain)],
         sensors=[export_sensor(settings, delivery)] if settings.destinations else [],
         resources={
             "lake": lake,

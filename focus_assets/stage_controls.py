@@ -48,7 +48,11 @@ def consumed_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Charges whose FOCUS rows do not consume what ``usage_totals`` says they used."""
     record = lake.record("focus_cost_and_usage", day)
     prefix = "usage_totals/"
-    read = {dt.date.fromisoformat(key.removeprefix(prefix)) for key in record.inputs if key.startswith(prefix)} if record else set()
+    read = (
+        {dt.date.fromisoformat(key.removeprefix(prefix)) for key in record.inputs if key.startswith(prefix)}
+        if record
+        else set()
+    )
     earlier = sorted(read - {day})
     before = lake.scan("usage_totals", earlier) if earlier else no_earlier_totals()
     return totals_against_focus(

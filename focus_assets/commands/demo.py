@@ -1,17 +1,20 @@
-"""``focus-assets demo``."""
+"""``focus-assets demo``: the whole chain on this machine, with nothing to configure."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from focus_assets.errors import FocusAssetsError
 
+if TYPE_CHECKING:
+    from focus_assets.settings import Settings
+
 
 class IncompleteOptions(FocusAssetsError):
-    """Events without the configuration that says what they mean."""
+    """Events without the configuration that says what they mean, or the other way about."""
 
 
 @click.command("demo")
@@ -23,23 +26,55 @@ class IncompleteOptions(FocusAssetsError):
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration file for --events; the sample company's unless given.",
+    help="Your own focus.yaml; lake and destinations are where it says.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("data"),
-    show_default=True,
-    help="Folder for events, lake, bucket and Dagster's own files.",
+    help="Folder for the sample company's events, lake and bucket.  [default: data]",
 )
-def command(events: Path | None, config: Path | None, data: Path) -> None:
+@click.option("--days", type=click.IntRange(1, 61), hidden=True, help="Cut the sample to its first days.")
+@click.option(
+    "--customers", type=click.IntRange(1, 14), hidden=True, help="Cut the sample to so many customers."
+)
+def command(
+    events: Path | None, config: Path | None, data: Path | None, days: int | None, customers: int | None
+) -> None:
     """Run the whole chain, checks and deliveries included, on this machine.
 
-    Without options on the sample company's usage: two months of events, made on the spot.
+    Without options on the sample company's usage: two months of events, made on the spot. Running it again
+    changes nothing; after an interruption it takes over where it was.
     """
     if events is not None and config is None:
         raise IncompleteOptions(
             "--events needs --config: the meters, customers and prices that say what the events mean. "
             "Write a starter with `focus-assets init`."
         )
-    import_module("focus_assets.demo.run").run(events=events, config=config, data=data)
+    if config is not None and data is not None:
+        raise IncompleteOptions(
+            "--data is for the sample company; with --config, lake.url says where data goes."
+        )
+    from focus_assets.commands.whole_chain import run_and_tell
+
+    folder = (data or Path("data")).absolute()
+    run_and_tell(
+        lambda: _own(config, events) if config is not None else _sample(folder, days, customers),
+        shown=config or folder / "focus.yaml",
+    )
+
+
+def _sample(folder: Path, days: int | None, customers: int | None) -> Settings:
+    from focus_assets.demo import sample_company
+    from focus_assets.settings import Settings
+
+    return Settings.load(sample_company(folder, days=days, customers=customers).config)
+
+
+def _own(config: Path, events: Path | None) -> Settings:
+    from focus_assets.settings import Settings
+
+    settings = Settings.load(config)
+    if events is None:
+        return settings
+    source = settings.source.cloudevents.model_copy(update={"url": str(events.absolute())})
+    return settings.model_copy(update={"source": settings.source.model_copy(update={"cloudevents": source})})

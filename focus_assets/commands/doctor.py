@@ -171,7 +171,7 @@ def _write_and_remove(store: ObjectStore) -> None:
 
 
 def _runs(settings: Settings) -> str:
-    home = Path(os.environ.get("DAGSTER_HOME") or settings.sql_path.parent / "dagster")
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.dagster_home)
     if not (home / "dagster.yaml").is_file():
         return f"no Dagster instance in {home} yet (DAGSTER_HOME says where it is)"
     # Dagster takes seconds to import; without an instance there is nothing to ask it.

@@ -42,7 +42,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class PassedMonth:
-    """A billing month that passed the gate, with the digests of its days and the FOCUS versions asked about."""
+    """A billing month that passed the gate: digests of its days, and the FOCUS versions asked about."""
 
     held: BillingMonth
     span: Mapping[dt.date, str]
@@ -121,7 +121,7 @@ def require_same(lake: Lake, passed: PassedMonth) -> None:
 
 def materialize(first: dt.date, last: dt.date | None = None) -> str:
     """The command that computes a range of days, all stages of the chain."""
-    return f"Run: dg launch --job usage_to_focus --partition-range {first:%F}...{last or first:%F}"
+    return f"Run: focus-assets materialize --from {first:%F} --to {last or first:%F}"
 
 
 def _refuse(month: str, found: Sequence[Refusal]) -> None:

@@ -36,10 +36,10 @@ class SampleCompany:
 def sample_company(
     root: Path, *, days: int | None = None, customers: int | None = None, seed: int = SEED
 ) -> SampleCompany:
-    """Write ``focus.yaml`` and ``data/events/`` below ``root``; leave untouched what is there already.
+    """Write ``focus.yaml`` and ``events/`` below ``root``; leave untouched what is there already.
 
-    ``days`` and ``customers`` cut the company to its first so many (None: all); ``as_of`` is the second
-    midnight after the last day's own. Raises :class:`ConfigurationInUse` where ``root`` holds another
+    ``days`` and ``customers`` cut the company to its first so many (None: all); ``as_of`` is 06:00
+    of the day after the last. Raises :class:`ConfigurationInUse` where ``root`` holds another
     ``focus.yaml``, and :class:`~focus_assets.demo.events.EventsFolderInUse` where its events folder holds
     other files.
     """
@@ -55,7 +55,7 @@ def sample_company(
             "`focus-assets demo --events DIR --config focus.yaml`. Nothing was written."
         )
     events = write_events(
-        root / "data" / "events", seed=seed, first_day=FIRST_DAY, last_day=last_day, customers=customers
+        root / "events", seed=seed, first_day=FIRST_DAY, last_day=last_day, customers=customers
     )
     if not config.exists():
         aside = config.with_name(".focus.yaml.new")
@@ -72,7 +72,7 @@ def company_yaml() -> str:
 def _cut(text: str, last_day: dt.date, customers: int | None) -> str:
     company: dict[str, Any] = yaml.safe_load(text)
     kept = sorted({customer["key"] for customer in company["customers"]})[:customers]
-    company["as_of"] = dt.datetime.combine(last_day, dt.time(), dt.UTC) + dt.timedelta(days=2)
+    company["as_of"] = dt.datetime.combine(last_day, dt.time(), dt.UTC) + dt.timedelta(days=1, hours=6)
     company["customers"] = [c for c in company["customers"] if c["key"] in kept]
     company["subscriptions"] = [s for s in company["subscriptions"] if s["customer"] in kept]
     cut: str = yaml.safe_dump(company, sort_keys=False)

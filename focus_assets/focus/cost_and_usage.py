@@ -17,7 +17,7 @@ from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.charge_terms import charge_terms
 from focus_assets.focus.dimensions import Resolution, resolve
-from focus_assets.focus.event_values import METER, SUBJECT, event_values, field_of
+from focus_assets.focus.event_values import METER, SUBJECT, event_values, field_of, tag_dimensions
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.sku import require_one_sku_per_price
@@ -61,7 +61,7 @@ def build(lines: pl.LazyFrame, slices: Sequence[ChargeSlice], catalog: Catalog) 
 
     Returns:
         :func:`~focus_assets.focus.schema.internal_schema`, one row per line, in the order of
-        :data:`~focus_assets.rating.lines.LINE_KEY`. Nothing is computed until it is collected. Costs are
+        :data:`~focus_assets.rating.lines.LINE_KEY`; lines that no FOCUS column tells apart are one row. Nothing is computed until it is collected. Costs are
         exact and in the charge's currency, instants UTC. A line of no slice keeps its amounts and has null
         accounts, which the checks report: no amount is lost on the way.
 
@@ -89,8 +89,51 @@ def build(lines: pl.LazyFrame, slices: Sequence[ChargeSlice], catalog: Catalog) 
         .with_columns(event_values(meters, _wanted(meters, resolution), prefix).alias("_event"))
         .with_columns(**_dimensions(meters, resolution))
     )
+    if any(_may_coincide(meter, resolution) for meter in meters):
+        wide = _merged(wide)
     columns = _columns()
     return wide.select(columns[name].alias(name) for name in internal_schema())
+
+
+def _may_coincide(meter: Meter, resolution: Resolution) -> bool:
+    """Whether lines with different dimensions or subjects can end in equal FOCUS rows.
+
+    A dimension that is neither a tag nor part of the SKU can coincide with the value that stands in where an
+    event has none; a subject can where SubAccountId is set to something else.
+    """
+    apart = {*tag_dimensions(meter), *meter.sku_dimensions}
+    account = resolution.of(meter.slug, "SubAccountId")
+    return (
+        not apart.issuperset(meter.group_by)
+        or account.follows != SUBJECT
+        or account.dimension is not None
+        or any("SubAccountId" in own for own in resolution.customers.values())
+    )
+
+
+def _merged(wide: pl.LazyFrame) -> pl.LazyFrame:
+    """Lines that agree in all that FOCUS shows, added up; in the order of the first of each."""
+    shown = ("sku", "before", "after")
+    amounts = ("pricing_quantity", "list_cost", "contracted_cost", "billed_cost", "effective_cost")
+    consumed = pl.col("consumed_quantity")
+    key = [
+        "charge_id",
+        "slice_from",
+        "component",
+        "tier",
+        "list_unit_price",
+        "contracted_unit_price",
+        *SETTABLE,
+        *(f"_shown_{name}" for name in shown),
+    ]
+    sums = [pl.col(name).sum() for name in amounts]
+    # A sum of nulls is 0, but a fee consumes nothing at all.
+    sums.append(pl.when(consumed.is_not_null().any()).then(consumed.sum()).alias("consumed_quantity"))
+    summed = {*amounts, "consumed_quantity"}
+    fields = {f"_shown_{name}": pl.col("_event").struct.field(name) for name in shown}
+    keyed = wide.with_columns(**fields)
+    rest = [name for name in keyed.collect_schema().names() if name not in summed and name not in key]
+    return keyed.group_by(key, maintain_order=True).agg(*sums, *(pl.col(name).first() for name in rest))
 
 
 def _wanted(meters: Sequence[Meter], resolution: Resolution) -> list[str]:

@@ -5,8 +5,6 @@ What belongs here: how results become check evaluations. What does not: what is 
 metadata; gating never relies on Dagster's record of a check, the export asks again.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +14,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from focus_assets.focus.rules import Rule, check, rules
+from focus_assets.focus.project import project
+from focus_assets.focus.rules import AnyRule, CheckReport, check, rules_for
 from focus_assets.lake import Lake
 from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.metadata import markdown_table
@@ -25,6 +24,7 @@ from focus_assets.orchestration.resources import LakeResource
 from focus_assets.settings import Settings
 from focus_assets.stage_controls import CONTROLS
 
+FOCUS = "focus_cost_and_usage"
 SHOWN_ROWS = 20
 
 
@@ -86,13 +86,12 @@ def day_checks() -> list[DayCheck]:
             _no_rows("unbilled_usage"),
         ),
         *(
-            DayCheck(name, asset, (control.__doc__ or "").strip() + " None may exist.", True, _control(control))
+            DayCheck(
+                name, asset, (control.__doc__ or "").strip() + " None may exist.", True, _control(control)
+            )
             for name, (asset, control) in CONTROLS.items()
         ),
-        *(
-            DayCheck(group, "focus_cost_and_usage", description, blocking, _conformance(chosen))
-            for group, description, blocking, chosen in _rule_groups()
-        ),
+        *_conformance_checks(),
     ]
 
 
@@ -124,11 +123,14 @@ def _check_step(settings: Settings, asset: str, checks: list[DayCheck]) -> dg.As
     def look(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         asked = [day(key) for key in context.op_execution_context.partition_keys]
         opened = lake.open()
-        for key in sorted(context.selected_asset_check_keys):
-            each, finding = by_name[key.name], Finding()
-            with explained():
-                for on in asked:
-                    each.look(opened, on, finding)
+        keys = sorted(context.selected_asset_check_keys)
+        findings = {key: Finding() for key in keys}
+        with explained():
+            for on in asked:
+                for key in keys:
+                    by_name[key.name].look(opened, on, findings[key])
+        for key in keys:
+            each, finding = by_name[key.name], findings[key]
             yield dg.AssetCheckResult(
                 asset_key=key.asset_key,
                 check_name=key.name,
@@ -159,16 +161,65 @@ def _control(control: Callable[[Lake, dt.date], pl.DataFrame]) -> Callable[[Lake
     return look
 
 
-def _conformance(chosen: Sequence[Rule]) -> Callable[[Lake, dt.date, Finding], None]:
-    def look(lake: Lake, on: dt.date, finding: Finding) -> None:
-        report = check(lake.scan("focus_cost_and_usage", [on]), chosen)
-        for violated in report.violations:
-            rows = violated.examples.select(pl.lit(violated.rule.id).alias("rule"), pl.all())
-            finding.add(on, violated.count, rows)
-            finding.notes[violated.rule.id] = violated.rule.sentence
+class _Conformance:
+    """The rules of one FOCUS version over the days of a run; the checks of a run share each day's report."""
 
-    return look
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self._reports: dict[str, CheckReport] = {}
+
+    def looking_at(self, belongs: Callable[[AnyRule], bool]) -> Callable[[Lake, dt.date, Finding], None]:
+        """A look at the results of those rules that belong to one check."""
+
+        def look(lake: Lake, on: dt.date, finding: Finding) -> None:
+            for result in self._report(lake, on).violated:
+                if belongs(result.rule):
+                    examples = pl.DataFrame([{"rule": result.rule.id, **row} for row in result.examples])
+                    finding.add(on, result.violations, examples)
+                    finding.notes[result.rule.id] = f"{result.rule.sentence} ({result.rule.section})"
+
+        return look
+
+    def _report(self, lake: Lake, on: dt.date) -> CheckReport:
+        frame = lake.scan(FOCUS, [on])
+        record = lake.record(FOCUS, on)
+        key = f"{on} {record.sha256 if record else None}"
+        if key not in self._reports:
+            # One day at a time: a range would otherwise hold the examples of all its days.
+            self._reports = {key: check(project(frame, self.version), rules_for(self.version))}
+        return self._reports[key]
 
 
-def _rule_groups() -> list[tuple[str, str, bool, list[Rule]]]:
-    raise NotImplementedError
+def _conformance_checks() -> list[DayCheck]:
+    version = "1.2"
+    conformance = _Conformance(version)
+
+    def group(rule: AnyRule) -> str:
+        if not rule.blocking:
+            return "focus_recommendations"
+        subject, _, name = rule.id.partition(".")
+        if subject in ("presence", "types", "nulls", "values"):
+            return "required_dimensions"
+        if subject == "costs" and name.endswith("_negative"):
+            return "unit_prices_not_negative"
+        if subject == "costs" and name.endswith("_product"):
+            return "price_times_quantity_is_cost"
+        return "focus_conformance"
+
+    descriptions = {
+        "required_dimensions": f"Every column that FOCUS {version} requires is there, set and valid on every row.",
+        "unit_prices_not_negative": "No unit price is negative. Costs may be: credits and reversals are.",
+        "price_times_quantity_is_cost": "List and contracted unit price times quantity give the cost, to 18 places.",
+        "focus_conformance": f"Every other rule of FOCUS {version} that guards against wrong data holds.",
+        "focus_recommendations": f"What FOCUS {version} recommends is followed. A warning.",
+    }
+    return [
+        DayCheck(
+            name,
+            FOCUS,
+            description,
+            name != "focus_recommendations",
+            conformance.looking_at(lambda rule, name=name: group(rule) == name),  # type: ignore[misc]
+        )
+        for name, description in descriptions.items()
+    ]

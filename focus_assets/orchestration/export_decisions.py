@@ -90,7 +90,7 @@ def may_try(attempts: Sequence[Attempt], now: dt.datetime) -> bool:
     failed = [attempt.ended for attempt in attempts if attempt.state is RunState.FAILED and attempt.ended]
     if not failed:
         return True
-    wait = min(FIRST_RETRY * 2 ** min(len(failed) - 1, 10), LONGEST_WAIT)
+    wait: dt.timedelta = min(FIRST_RETRY * (1 << min(len(failed) - 1, 10)), LONGEST_WAIT)
     return now - max(failed) >= wait
 
 

@@ -4,10 +4,9 @@ What belongs here: reading the instance and the lake, and asking. The decisions 
 request only asks; the export itself refuses what must not leave.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
+from typing import Any
 
 import dagster as dg
 from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
@@ -34,7 +33,7 @@ _PAGE = 500
 _FAILED = {DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
 
 
-def export_sensor(settings: Settings, export_job: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+def export_sensor(settings: Settings, export_job: Any) -> dg.SensorDefinition:
     """Asks for one run per billing month that changed since it was last delivered to some destination."""
 
     @dg.sensor(
@@ -54,7 +53,9 @@ def export_sensor(settings: Settings, export_job: dg.UnresolvedAssetJobDefinitio
         opened = lake.open()
         months = billing_months(opened)
         withheld = {*position.held_back, *unread}
-        asked = due(months, settings.destinations, latest_deliveries(opened), eligible_months(months, withheld))
+        asked = due(
+            months, settings.destinations, latest_deliveries(opened), eligible_months(months, withheld)
+        )
         requests = []
         for each in asked:
             name = delivery_name(each, months)
@@ -93,7 +94,9 @@ def materializations_after(instance: DagsterInstance, after: int) -> list[Materi
                 states[record.run_id] = _state(instance.get_run_by_id(record.run_id))
             if record.partition_key is not None:
                 found.append(
-                    Materialized(record.storage_id, day(record.partition_key), record.run_id, states[record.run_id])
+                    Materialized(
+                        record.storage_id, day(record.partition_key), record.run_id, states[record.run_id]
+                    )
                 )
             after = record.storage_id
         if len(page) < _PAGE:

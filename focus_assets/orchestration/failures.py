@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import dagster as dg
 
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import StoreError
-
-T = TypeVar("T")
 
 
 @contextmanager
@@ -25,9 +22,3 @@ def explained() -> Iterator[None]:
     except FocusAssetsError as error:
         retry = isinstance(error, StoreError)
         raise dg.Failure(description=str(error), allow_retries=retry) from error
-
-
-def explaining(items: Iterator[T]) -> Iterator[T]:
-    """The same items; an error on the way is explained."""
-    with explained():
-        yield from items

@@ -8,9 +8,17 @@ from focus_assets.focus.columns import columns, own_columns
 
 _LINEAGE: dict[str, tuple[tuple[str, str], ...]] = {
     "BilledCost": (("normalized_usage", "quantity"), ("usage_totals", "quantity"), ("catalog", "document")),
-    "EffectiveCost": (("normalized_usage", "quantity"), ("usage_totals", "quantity"), ("catalog", "document")),
+    "EffectiveCost": (
+        ("normalized_usage", "quantity"),
+        ("usage_totals", "quantity"),
+        ("catalog", "document"),
+    ),
     "ListCost": (("normalized_usage", "quantity"), ("usage_totals", "quantity"), ("catalog", "document")),
-    "ContractedCost": (("normalized_usage", "quantity"), ("usage_totals", "quantity"), ("catalog", "document")),
+    "ContractedCost": (
+        ("normalized_usage", "quantity"),
+        ("usage_totals", "quantity"),
+        ("catalog", "document"),
+    ),
     "ConsumedQuantity": (("normalized_usage", "quantity"), ("usage_totals", "quantity_to_date")),
     "PricingQuantity": (("normalized_usage", "quantity"), ("usage_totals", "quantity_to_date")),
     "ConsumedUnit": (("normalized_usage", "unit"),),

@@ -14,13 +14,12 @@ from typing import Any
 import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterInstance
 
-from focus_assets.chain import catalog_days
+from focus_assets.chain import SOURCE_INPUT, catalog_days
 from focus_assets.cloudevents import source_fingerprint
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import Lake
 from focus_assets.orchestration import orphans
 from focus_assets.orchestration.assets.focus_export import EXPORT
-from focus_assets.orchestration.assets.raw_usage import SOURCE_INPUT
 from focus_assets.orchestration.export_decisions import Position, RunState, advance
 from focus_assets.orchestration.export_sensor import materializations_after
 from focus_assets.orchestration.io_manager import day_written
@@ -46,6 +45,10 @@ class RunFailed(FocusAssetsError):
     """A run of the chain or of a delivery did not succeed; the message is that of its failing step."""
 
 
+class UnknownDays(FocusAssetsError):
+    """Days that are no partition: before the first day, or not over yet."""
+
+
 @dataclass
 class Outcome:
     """What a run of the whole chain did."""
@@ -66,7 +69,9 @@ class Outcome:
 class Chain:
     """The jobs of one configuration on one instance."""
 
-    def __init__(self, definitions: dg.Definitions, settings: Settings, instance: DagsterInstance, lake: Lake) -> None:
+    def __init__(
+        self, definitions: dg.Definitions, settings: Settings, instance: DagsterInstance, lake: Lake
+    ) -> None:
         self.definitions = definitions
         self.settings = settings
         self.instance = instance
@@ -127,12 +132,29 @@ class Chain:
         after = self._digests(days)
         outcome.changed += sum(after[key] != before.get(key) for key in after)
 
-    def bring_up_to_date(self, outcome: Outcome, progress: Progress | None = None) -> None:
-        """Run whatever days have to run, until none has: a day that changes makes later days stale."""
+    def days_between(self, first: dt.date, last: dt.date) -> list[dt.date]:
+        """The days from ``first`` to ``last``; refuses days that are no partition."""
+        known = self.all_days()
+        if not known or first > last or first < known[0] or last > known[-1]:
+            allowed = f"{known[0]} to {known[-1]}" if known else "none, for start_date is not over yet"
+            raise UnknownDays(
+                f"{first} to {last} are not whole days from start_date on; allowed: {allowed}. Nothing was written."
+            )
+        return [each for each in known if first <= each <= last]
+
+    def bring_up_to_date(
+        self, outcome: Outcome, progress: Progress | None = None, begin: Callable[[int], None] | None = None
+    ) -> None:
+        """Run whatever days have to run, until none has: a day that changes makes later days stale.
+
+        ``begin`` hears how many days are about to run.
+        """
         for _ in range(_PASSES):
             days = self.days_to_run(self.all_days())
             if not days:
                 return
+            if begin is not None:
+                begin(len(days))
             self.run(days, outcome, progress)
 
     def deliver(self, outcome: Outcome) -> None:
@@ -144,7 +166,10 @@ class Chain:
         cursor: str | None = None
         for _ in range(_PASSES):
             with dg.build_sensor_context(
-                instance=self.instance, cursor=cursor, definitions=self.definitions
+                instance=self.instance,
+                cursor=cursor,
+                definitions=self.definitions,
+                resources={"lake": (self.definitions.resources or {})["lake"]},
             ) as context:
                 asked = sensor.evaluate_tick(context)
             cursor = asked.cursor

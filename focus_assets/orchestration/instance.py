@@ -11,6 +11,8 @@ from pathlib import Path
 
 from dagster import DagsterInstance
 
+from focus_assets.settings import Settings
+
 
 def prepare_home(folder: Path) -> Path:
     """Make ``folder`` a DAGSTER_HOME, with this package's ``dagster.yaml`` unless it has one; returns its path."""
@@ -18,14 +20,21 @@ def prepare_home(folder: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     config = home / "dagster.yaml"
     if not config.exists():
-        text = resources.files("focus_assets.orchestration").joinpath("dagster.yaml").read_text(encoding="utf-8")
+        text = (
+            resources.files("focus_assets.orchestration").joinpath("dagster.yaml").read_text(encoding="utf-8")
+        )
         aside = home / ".dagster.yaml.new"
         aside.write_text(text, encoding="utf-8")
         aside.replace(config)
     return home
 
 
-def local_instance(folder: Path) -> DagsterInstance:
-    """The instance in ``$DAGSTER_HOME``, or in ``folder`` where that is not set."""
-    home = os.environ.get("DAGSTER_HOME")
-    return DagsterInstance.from_config(str(prepare_home(Path(home) if home else folder)))
+def home_of(settings: Settings) -> Path:
+    """``$DAGSTER_HOME``, or the folder of the settings where that is not set; made ready to use."""
+    named = os.environ.get("DAGSTER_HOME")
+    return prepare_home(Path(named) if named else settings.dagster_home)
+
+
+def local_instance(settings: Settings) -> DagsterInstance:
+    """The instance in :func:`home_of` the settings."""
+    return DagsterInstance.from_config(str(home_of(settings)))

@@ -3,10 +3,8 @@
 What belongs here: the bridge between Dagster's partitions and the lake. What does not: how the lake writes.
 """
 
-from __future__ import annotations
-
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from contextvars import ContextVar
 from typing import Any
@@ -15,8 +13,9 @@ import dagster as dg
 import polars as pl
 from pydantic import PrivateAttr
 
-from focus_assets.chain import DayOutput, Upstream
+from focus_assets.chain import Upstream
 from focus_assets.lake import Lake
+from focus_assets.orchestration.days import Days
 from focus_assets.orchestration.metadata import cost_chart, partition_metadata, preview
 from focus_assets.orchestration.partitions import day
 from focus_assets.orchestration.resources import LakeResource
@@ -51,17 +50,17 @@ class LakeIOManager(dg.ConfigurableIOManager):
             self._writing = False
             self._run.close()
 
-    def handle_output(self, context: dg.OutputContext, obj: Iterator[DayOutput]) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Days) -> None:
         lake = self._lake_for_writing(context.run_id)
         dataset = context.asset_key.path[-1]
         expected = [day(key) for key in context.asset_partition_keys]
         written: list[dt.date] = []
         for output in obj:
-            record = lake.write(
-                dataset, output.day, output.frame, inputs=output.inputs, facts=output.facts
-            )
+            record = lake.write(dataset, output.day, output.frame, inputs=output.inputs, facts=output.facts)
             written.append(output.day)
-            metadata: dict[str, Any] = partition_metadata(record, lake.uri(dataset, output.day))
+            metadata: dict[str, Any] = partition_metadata(
+                record, f"{lake.url}/{lake.path(dataset, output.day)}"
+            )
             if record.rows:
                 metadata["preview"] = preview(lake.scan(dataset, [output.day]))
             if output.day == expected[-1]:
@@ -104,4 +103,7 @@ def _charts(lake: Lake, dataset: str, days: list[dt.date]) -> dict[str, Any]:
         for currency, costs in (record.facts if record else {}).get("billed_cost_by_service", {}).items():
             decimals = {service: Decimal(cost) for service, cost in costs.items()}
             by_currency.setdefault(currency, {})[each] = decimals
-    return {f"cost_chart_{currency.lower()}": cost_chart(c, currency) for currency, c in sorted(by_currency.items())}
+    return {
+        f"cost_chart_{currency.lower()}": cost_chart(c, currency)
+        for currency, c in sorted(by_currency.items())
+    }

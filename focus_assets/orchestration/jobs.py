@@ -39,7 +39,7 @@ def export_job(settings: Settings) -> Any:
     )
 
 
-def daily_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:
+def daily_schedule(job: Any) -> Any:
     """Yesterday's partition, every day at 06:00 UTC: late events have had their night."""
     return dg.build_schedule_from_partitioned_job(
         job,

@@ -61,7 +61,9 @@ def markdown_table(frame: pl.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def cost_chart(cost_by_day: Mapping[dt.date, Mapping[str, Decimal]], currency: str) -> dg.MarkdownMetadataValue:
+def cost_chart(
+    cost_by_day: Mapping[dt.date, Mapping[str, Decimal]], currency: str
+) -> dg.MarkdownMetadataValue:
     """Stacked bars: billed cost by day and service."""
     import pygal
     from pygal.style import CleanStyle

@@ -38,7 +38,9 @@ def mark_failed(instance: DagsterInstance) -> list[str]:
     """Report each orphan as failed; returns their run ids."""
     orphans = find(instance)
     for run in orphans:
-        instance.report_run_failed(run, "The process of this run ended without a word; another run took over.")
+        instance.report_run_failed(
+            run, "The process of this run ended without a word; another run took over."
+        )
     return [run.run_id for run in orphans]
 
 

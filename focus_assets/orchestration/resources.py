@@ -3,8 +3,6 @@
 S3 credentials come from the environment or from dagster-aws (``orchestration.s3``), never from run config.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path

@@ -3,18 +3,15 @@
 Kept apart because importing dagster-aws takes seconds that a local lake should not cost.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
 import dagster as dg
 from dagster_aws.s3 import S3Resource
-from obstore.auth.boto3 import Boto3CredentialProvider, StsCredentialProvider
 
 from focus_assets.orchestration.resources import LakeResource
-from focus_assets.settings import Settings
+from focus_assets.settings import S3Settings, Settings
+from focus_assets.settings.access import credential_provider
 
 
 class S3LakeResource(LakeResource):
@@ -39,15 +36,14 @@ class S3LakeResource(LakeResource):
 
     def credential_provider(self) -> Any:
         """The profile's credentials, or those of the role assumed with them; ``None`` for the environment's."""
-        if not (self.s3.profile_name or self.role_arn):
-            return None
-        session = boto3.Session(profile_name=self.s3.profile_name, region_name=self.s3.region_name)
-        if self.role_arn is None:
-            return Boto3CredentialProvider(session)
-        assumed = {"RoleArn": self.role_arn, "RoleSessionName": "focus-assets"}
-        if self.external_id is not None:
-            assumed["ExternalId"] = self.external_id
-        return StsCredentialProvider(session, **assumed)
+        return credential_provider(
+            S3Settings(
+                region=self.s3.region_name,
+                profile=self.s3.profile_name,
+                role_arn=self.role_arn,
+                external_id=self.external_id,
+            )
+        )
 
 
 def s3_lake_resource(settings: Settings, views_path: str | None) -> S3LakeResource:

@@ -182,6 +182,11 @@ class Settings(BaseModel):
         """The instant that counts as now: ``as_of``, else the clock. Nothing else reads the clock."""
         return self.as_of or dt.datetime.now(dt.UTC)
 
+    @property
+    def dagster_home(self) -> Path:
+        """Folder of the local Dagster instance where DAGSTER_HOME is not set: beside the SQL views."""
+        return self.sql_path.parent / "dagster"
+
     def destination(self, name: str) -> Destination:
         """The destination called ``name``; raises :class:`ConfigurationError` listing the known ones."""
         for destination in self.destinations:

@@ -15,7 +15,6 @@ from focus_assets.decimals import METERED_QUANTITY, round_half_away
 from focus_assets.usage.totals import windows_of_charges
 
 _ZERO = pl.lit(0).cast(METERED_QUANTITY)
-_WINDOW = ["meter", "window_from", "window_to", "subject", "dimensions"]
 
 
 def raw_against_normalized(raw: pl.LazyFrame, normalized: pl.LazyFrame) -> pl.DataFrame:
@@ -64,8 +63,10 @@ def normalized_against_unbilled(
 
     Columns: meter, usage_rows, accounted_rows, usage_quantity, accounted_quantity.
     """
-    rated = windows_of_charges(normalized, slices).select(*_WINDOW, "quantity").unique()
-    accounted = pl.concat([rated, unbilled.select(*_WINDOW, "quantity")])
+    # By position: two windows may be alike in everything, where '' and 'null' both said that a value is absent.
+    numbered = windows_of_charges(normalized.with_row_index("row"), slices)
+    rated = numbered.unique("row").select("meter", "quantity")
+    accounted = pl.concat([rated, unbilled.select("meter", "quantity")])
     return _differing(
         normalized.filter(pl.col("kind") == "window")
         .group_by("meter")

@@ -51,8 +51,9 @@ def rateable_usage(
 ) -> pl.LazyFrame:
     """The day's usage as the kernel takes it.
 
-    Columns: charge_id, slice_from, slice_to, window_from, subject, dimensions, quantity. Windows of meters that
-    add up; of the others one row per slice, the change of the quantity to date, without subject or dimensions.
+    Columns: charge_id, slice_from, slice_to, window_from, subject, dimensions, quantity. Windows of
+    meters that add up; of the others one row per slice, the change of the quantity to date, without subject or
+    dimensions.
     """
     windows = windows_of_charges(normalized, slices).filter("adds_up").select(_RATEABLE)
     changes = (
@@ -85,4 +86,3 @@ def rateable_usage(
 def no_earlier_totals() -> pl.LazyFrame:
     """Totals of a charge's first day: none."""
     return USAGE_TOTALS.empty()
-

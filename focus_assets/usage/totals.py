@@ -6,7 +6,8 @@ What belongs here: which window counts for which charge. What does not: prices.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import polars as pl
 
@@ -15,27 +16,28 @@ from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import UNBILLED_USAGE, USAGE_TOTALS
 from focus_assets.decimals import METERED_QUANTITY, UTC_INSTANT
 
-_SLICE_SCHEMA = pl.Schema(
-    {
-        "charge_id": pl.String,
-        "slice_from": UTC_INSTANT,
-        "slice_to": UTC_INSTANT,
-        "customer": pl.String,
-        "subscription": pl.String,
-        "feature": pl.String,
-        "meter": pl.String,
-        "unit": pl.String,
-        "adds_up": pl.Boolean,
-        "charge_from": UTC_INSTANT,
-        "charge_to": UTC_INSTANT,
-        "filters": pl.String,
-    }
-)
+_SLICE_SCHEMA: Final[Mapping[str, pl.DataType | type[pl.DataType]]] = {
+    "charge_id": pl.String,
+    "slice_from": UTC_INSTANT,
+    "slice_to": UTC_INSTANT,
+    "customer": pl.String,
+    "subscription": pl.String,
+    "feature": pl.String,
+    "meter": pl.String,
+    "unit": pl.String,
+    "adds_up": pl.Boolean,
+    "charge_from": UTC_INSTANT,
+    "charge_to": UTC_INSTANT,
+    "filters": pl.String,
+}
 
 
 def slice_frame(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
-    """One row per slice: charge_id, slice_from, slice_to, customer, subscription, feature, meter, unit, adds_up,
-    charge_from, charge_to (UTC) and filters (the feature's, as JSON)."""
+    """One row per slice.
+
+    Columns: charge_id, slice_from, slice_to, customer, subscription, feature, meter, unit, adds_up, charge_from,
+    charge_to (instants UTC) and filters (the feature's, as JSON).
+    """
     rows = [
         (
             s.charge.charge_id,
@@ -68,9 +70,7 @@ def windows_of_charges(normalized: pl.LazyFrame, slices: Sequence[ChargeSlice]) 
         normalized.filter(pl.col("kind") == "window", pl.col("customer").is_not_null())
         .drop("charge_id", "unit")
         .join(by_slice, on=["customer", "meter"], how="inner")
-        .filter(
-            (pl.col("window_from") >= pl.col("slice_from")) & (pl.col("window_to") <= pl.col("slice_to"))
-        )
+        .filter((pl.col("window_from") >= pl.col("slice_from")) & (pl.col("window_to") <= pl.col("slice_to")))
     )
     filtered = {name for s in slices for name in s.charge.feature.filters}
     if not filtered:
@@ -83,7 +83,8 @@ def windows_of_charges(normalized: pl.LazyFrame, slices: Sequence[ChargeSlice]) 
             matches=pl.struct("dimensions", "filters").map_elements(_matches, return_dtype=pl.Boolean)
         )
     )
-    return joined.join(matches, on=["dimensions", "filters"], how="left").filter("matches").drop("filters", "matches")
+    joined = joined.join(matches, on=["dimensions", "filters"], how="left").filter("matches")
+    return joined.drop("filters", "matches")
 
 
 def usage_totals(normalized: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:

@@ -69,7 +69,7 @@ def test_it_covers_two_whole_months_and_does_not_depend_on_the_calendar(company:
     document = yaml.safe_load(company_yaml())
     assert (company.first_day, company.last_day) == (dt.date(2026, 8, 1), dt.date(2026, 9, 30))
     assert document["start_date"] == company.first_day
-    assert document["as_of"] == dt.datetime(2026, 10, 2, tzinfo=dt.UTC)
+    assert document["as_of"] == dt.datetime(2026, 10, 1, 6, tzinfo=dt.UTC)
 
 
 def test_the_configuration_loads_and_says_where_everything_lies(
@@ -78,7 +78,7 @@ def test_the_configuration_loads_and_says_where_everything_lies(
     settings = Settings.load(company.config)
     assert settings.catalog == catalog
     assert settings.source.cloudevents.url == str(company.events.folder)
-    assert settings.now() == dt.datetime(2026, 10, 2, tzinfo=dt.UTC)
+    assert settings.now() == dt.datetime(2026, 10, 1, 6, tzinfo=dt.UTC)
 
 
 def test_the_configuration_written_is_the_commented_one_of_the_package(company: SampleCompany) -> None:
@@ -254,13 +254,13 @@ def test_the_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
     for name in ("one", "two"):
         environment = {"PYTHONHASHSEED": str(len(name) + ord(name[0]))}
         subprocess.run([sys.executable, "-c", program, tmp_path / name], check=True, env=environment)
-    assert digests(tmp_path / "one" / "data" / "events") == digests(tmp_path / "two" / "data" / "events")
+    assert digests(tmp_path / "one" / "events") == digests(tmp_path / "two" / "events")
 
 
 def test_the_bytes_are_those_of_every_other_machine(tmp_path: Path) -> None:
     """One file, one digest, on every supported Python; compressed files follow the machine's zlib."""
     sample_company(tmp_path, days=1, customers=3)
-    assert digests(tmp_path / "data" / "events") == {
+    assert digests(tmp_path / "events") == {
         "2026/08/2026-08-01.ndjson": "6d571a48a71409608fafd59ac3ca8289d89cbdae335c7b28168e13557e7a30ac"
     }
 

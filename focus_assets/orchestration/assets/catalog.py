@@ -1,15 +1,12 @@
 """``catalog``: what was metered, for whom and at what price, as it stood each day."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-
 import dagster as dg
 
-from focus_assets.chain import DayOutput, catalog_days
+from focus_assets.chain import catalog_days
 from focus_assets.datasets import CATALOG
 from focus_assets.orchestration.assets.common import by_day, looks
-from focus_assets.orchestration.failures import explained, explaining
+from focus_assets.orchestration.days import Days
+from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.partitions import day
 from focus_assets.settings import Settings
 
@@ -18,12 +15,12 @@ def catalog_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset ``catalog`` over the configuration in ``settings``."""
 
     @dg.asset(**by_day(settings), **looks(CATALOG, group="usage", kinds={"yaml"}, stage="catalog"))
-    def catalog(context: dg.AssetExecutionContext) -> Iterator[DayOutput]:
+    def catalog(context: dg.AssetExecutionContext) -> Days:
         """Meters, features, customers, plans and subscriptions as they stood that day, from `focus.yaml`.
 
         Later days keep their own snapshot: a price that changes tomorrow leaves today's cost alone.
         """
         with explained():
-            return explaining(catalog_days(settings.catalog, [day(key) for key in context.partition_keys]))
+            return Days(catalog_days(settings.catalog, [day(key) for key in context.partition_keys]))
 
     return catalog

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from focus_assets.datasets import Dataset
+from focus_assets.orchestration.days import DAYS
 from focus_assets.orchestration.metadata import table_schema
 from focus_assets.orchestration.partitions import by_range, usage_days
 from focus_assets.settings import Settings
@@ -31,4 +32,5 @@ def by_day(settings: Settings) -> dict[str, Any]:
         "partitions_def": usage_days(settings),
         "backfill_policy": by_range(settings),
         "io_manager_key": IO_MANAGER,
+        "dagster_type": DAYS,
     }

@@ -1,16 +1,12 @@
 """``focus_cost_and_usage``: FOCUS charges of a day."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-
 import dagster as dg
 
-from focus_assets.chain import DayOutput, Upstream, focus_cost_and_usage_days
-from focus_assets.orchestration.assets.common import IO_MANAGER, OWNERS
-from focus_assets.orchestration.failures import explained, explaining
+from focus_assets.chain import Upstream, focus_cost_and_usage_days
+from focus_assets.orchestration.assets.common import OWNERS, by_day
+from focus_assets.orchestration.days import Days
+from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.focus_metadata import column_lineage, focus_table_schema
-from focus_assets.orchestration.partitions import by_range, usage_days
 from focus_assets.settings import Settings
 
 
@@ -18,9 +14,7 @@ def focus_cost_and_usage_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset ``focus_cost_and_usage``."""
 
     @dg.asset(
-        partitions_def=usage_days(settings),
-        backfill_policy=by_range(settings),
-        io_manager_key=IO_MANAGER,
+        **by_day(settings),
         # No cost is computed before every window is known to be either rated or listed as unbilled.
         deps=["unbilled_usage"],
         group_name="focus",
@@ -33,16 +27,14 @@ def focus_cost_and_usage_asset(settings: Settings) -> dg.AssetsDefinition:
             "grain": "charge × price component × dimensions × day",
         },
     )
-    def focus_cost_and_usage(
-        normalized_usage: Upstream, usage_totals: Upstream, catalog: Upstream
-    ) -> Iterator[DayOutput]:
+    def focus_cost_and_usage(normalized_usage: Upstream, usage_totals: Upstream, catalog: Upstream) -> Days:
         """FOCUS cost and usage: one row per charge, price component, dimensions and day, with exact costs.
 
         A day's charge is the rating of the quantity to date minus the rating of what came before, so days add up
         to the invoice line. Earlier totals are read strictly: a day that is missing stops the run.
         """
         with explained():
-            return explaining(
+            return Days(
                 focus_cost_and_usage_days(normalized_usage, usage_totals, catalog, settings.start_date)
             )
 

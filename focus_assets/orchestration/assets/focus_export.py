@@ -1,7 +1,5 @@
 """``focus_export/<destination>``: one delivery of a billing month to each destination."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -11,10 +9,10 @@ import dagster as dg
 from focus_assets.delivery import DeliveryResult, check_destinations, deliver_all
 from focus_assets.orchestration.assets.common import OWNERS
 from focus_assets.orchestration.failures import explained
-from focus_assets.stage_controls import control_problems
 from focus_assets.orchestration.partitions import billing_months
 from focus_assets.orchestration.resources import LakeResource
 from focus_assets.settings import Destination, Settings
+from focus_assets.stage_controls import control_problems
 
 EXPORT = "focus_export"
 
@@ -35,7 +33,9 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         can_subset=True,
     )
-    def focus_export(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[dg.MaterializeResult[Any]]:
+    def focus_export(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         month = context.partition_key[:7]
         chosen = [by_key[key] for key in sorted(context.selected_asset_keys)]
         opened = lake.open()
@@ -46,7 +46,9 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
                 results = deliver_all(opened, chosen, month, now=settings.now(), controls=[control_problems])
         for result in results:
             if isinstance(result, DeliveryResult):
-                yield dg.MaterializeResult(asset_key=export_key(result.destination), metadata=_metadata(result))
+                yield dg.MaterializeResult(
+                    asset_key=export_key(result.destination), metadata=_metadata(result)
+                )
             else:
                 failures.append(f"{result.destination}: {result.error}")
         lake.refresh_views()
@@ -58,7 +60,9 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
 
 
 def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
-    customers = "all customers" if destination.customers == "all" else f"customers {', '.join(destination.customers)}"
+    customers = (
+        "all customers" if destination.customers == "all" else f"customers {', '.join(destination.customers)}"
+    )
     return dg.AssetSpec(
         export_key(destination.name),
         deps=["focus_cost_and_usage"],

@@ -1,15 +1,11 @@
 """``normalized_usage``: one vocabulary for every source, and the customer of every subject."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-
 import dagster as dg
 
-from focus_assets.chain import DayOutput, Upstream, normalized_usage_days
+from focus_assets.chain import Upstream, normalized_usage_days
 from focus_assets.datasets import NORMALIZED_USAGE
 from focus_assets.orchestration.assets.common import by_day, looks
-from focus_assets.orchestration.failures import explaining
+from focus_assets.orchestration.days import Days
 from focus_assets.settings import Settings
 
 
@@ -17,11 +13,11 @@ def normalized_usage_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset ``normalized_usage``."""
 
     @dg.asset(**by_day(settings), **looks(NORMALIZED_USAGE, group="usage", kinds={"polars"}, stage="usage"))
-    def normalized_usage(raw_usage: Upstream, catalog: Upstream) -> Iterator[DayOutput]:
+    def normalized_usage(raw_usage: Upstream, catalog: Upstream) -> Days:
         """Usage in the meter's unit, to nine decimal places, attributed to the customers of that day.
 
         Subjects that belong to nobody stay in, without a customer.
         """
-        return explaining(normalized_usage_days(raw_usage, catalog))
+        return Days(normalized_usage_days(raw_usage, catalog))
 
     return normalized_usage

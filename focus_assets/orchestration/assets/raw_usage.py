@@ -1,7 +1,5 @@
 """``raw_usage`` and ``quarantined_events``: what the source says, and what could not be read."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,16 +8,17 @@ from dagster_duckdb import DuckDBResource
 
 from focus_assets.chain import (
     Upstream,
-    meters_of_days,
     metered_since,
+    meters_of_days,
     quarantined_events_days,
     raw_usage_days,
     slices_of_days,
 )
-from focus_assets.cloudevents import CloudEventsSource
+from focus_assets.cloudevents import CloudEventsSource, source_fingerprint
 from focus_assets.datasets import QUARANTINED_EVENTS, RAW_USAGE
 from focus_assets.orchestration.assets.common import IO_MANAGER, looks
-from focus_assets.orchestration.failures import explained, explaining
+from focus_assets.orchestration.days import DAYS, Days
+from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.partitions import by_range, usage_days
 from focus_assets.settings import Settings
 
@@ -40,15 +39,18 @@ def raw_usage_asset(settings: Settings) -> dg.AssetsDefinition:
                     "subject and dimensions, and quantities to date of meters that do not add up over time."
                 ),
                 io_manager_key=IO_MANAGER,
+                dagster_type=DAYS,
                 **looks(RAW_USAGE, group="usage", kinds={"duckdb"}, stage="usage"),
             ),
             "quarantined_events": dg.AssetOut(
-                description="Events that could not be metered, with file, line and reason. Nothing is dropped silently.",
+                description=(
+                    "Events that could not be metered, with file, line and reason. Nothing is dropped silently."
+                ),
                 io_manager_key=IO_MANAGER,
+                dagster_type=DAYS,
                 **looks(QUARANTINED_EVENTS, group="usage", kinds={"duckdb"}, stage="usage"),
             ),
         },
-        ins={"catalog": dg.AssetIn(dagster_type=Any)},
         partitions_def=usage_days(settings),
         backfill_policy=by_range(settings),
         pool=SOURCE_POOL,
@@ -63,10 +65,18 @@ def raw_usage_asset(settings: Settings) -> dg.AssetsDefinition:
             )
             source = CloudEventsSource(settings.source.cloudevents, connection)
             meters = meters_of_days(catalog, catalog.days)
-            with source.open(catalog.days, meters, since=metered_since(slices, settings.start_date)) as opened:
-                yield dg.Output(explaining(raw_usage_days(opened, catalog, slices)), output_name="raw_usage")
+            fingerprint = source_fingerprint(settings.source.cloudevents)
+            with source.open(
+                catalog.days,
+                meters,
+                since=metered_since(slices, settings.start_date),
+                undated_day=settings.start_date,
+            ) as opened:
                 yield dg.Output(
-                    explaining(quarantined_events_days(opened, catalog.days)), output_name="quarantined_events"
+                    Days(raw_usage_days(opened, fingerprint, catalog, slices)), output_name="raw_usage"
+                )
+                yield dg.Output(
+                    Days(quarantined_events_days(opened, catalog.days)), output_name="quarantined_events"
                 )
 
     return raw_usage

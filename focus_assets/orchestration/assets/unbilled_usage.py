@@ -1,15 +1,11 @@
 """``unbilled_usage``: usage that no charge rates, and why."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-
 import dagster as dg
 
-from focus_assets.chain import DayOutput, Upstream, unbilled_usage_days
+from focus_assets.chain import Upstream, unbilled_usage_days
 from focus_assets.datasets import UNBILLED_USAGE
 from focus_assets.orchestration.assets.common import by_day, looks
-from focus_assets.orchestration.failures import explaining
+from focus_assets.orchestration.days import Days
 from focus_assets.settings import Settings
 
 
@@ -17,11 +13,11 @@ def unbilled_usage_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset ``unbilled_usage``."""
 
     @dg.asset(**by_day(settings), **looks(UNBILLED_USAGE, group="usage", kinds={"polars"}, stage="usage"))
-    def unbilled_usage(normalized_usage: Upstream, catalog: Upstream) -> Iterator[DayOutput]:
+    def unbilled_usage(normalized_usage: Upstream, catalog: Upstream) -> Days:
         """Usage of subjects without a customer and usage outside every rate card, with the reason.
 
         Together with what is rated it is all of the usage; a check says so before any cost is computed.
         """
-        return explaining(unbilled_usage_days(normalized_usage, catalog))
+        return Days(unbilled_usage_days(normalized_usage, catalog))
 
     return unbilled_usage

@@ -1,15 +1,11 @@
 """``usage_totals``: what each charge used on a day; what tiers and limits are counted from."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-
 import dagster as dg
 
-from focus_assets.chain import DayOutput, Upstream, usage_totals_days
+from focus_assets.chain import Upstream, usage_totals_days
 from focus_assets.datasets import USAGE_TOTALS
 from focus_assets.orchestration.assets.common import by_day, looks
-from focus_assets.orchestration.failures import explaining
+from focus_assets.orchestration.days import Days
 from focus_assets.settings import Settings
 
 
@@ -17,12 +13,12 @@ def usage_totals_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset ``usage_totals``."""
 
     @dg.asset(**by_day(settings), **looks(USAGE_TOTALS, group="usage", kinds={"polars"}, stage="usage"))
-    def usage_totals(normalized_usage: Upstream, catalog: Upstream) -> Iterator[DayOutput]:
+    def usage_totals(normalized_usage: Upstream, catalog: Upstream) -> Days:
         """One row per charge and day, also for charges without usage.
 
         A charge is one version of a subscription item in one rating period. Later days read these totals to know
         which tier usage falls in.
         """
-        return explaining(usage_totals_days(normalized_usage, catalog))
+        return Days(usage_totals_days(normalized_usage, catalog))
 
     return usage_totals

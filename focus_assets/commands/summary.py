@@ -1,0 +1,120 @@
+"""What a run of the whole chain came to, in a few lines and two small tables."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from focus_assets.decimals import currency_digits
+
+if TYPE_CHECKING:
+    from focus_assets.orchestration.in_process import Chain, Outcome
+
+_SHOWN_CUSTOMERS = 20
+
+
+def summary(chain: Chain, outcome: Outcome, config: Path | None) -> Group:
+    """Days, rows, cost by service and customer, checks and deliveries; where things lie; what to try next."""
+    days = chain.lake.days("focus_cost_and_usage")
+    parts: list[Any] = [_headline(outcome)]
+    if outcome.orphans:
+        parts.append(f"Took over from {len(outcome.orphans)} run(s) whose process had ended.")
+    if days:
+        rows = chain.lake.scan("focus_cost_and_usage", days)
+        parts += [
+            _costs(rows, "Cost by service", pl.col("ServiceName")),
+            _costs(rows, "Cost by customer", pl.col("x_CustomerKey"), most=_SHOWN_CUSTOMERS),
+        ]
+    parts += [_facts(chain, outcome, len(days)), _places(chain), _next(chain, config)]
+    return Group(*(part if not isinstance(part, str) else Text(part) for part in parts))
+
+
+def _headline(outcome: Outcome) -> Text:
+    if outcome.nothing_changed:
+        return Text("Nothing changed: the lake and every delivery are up to date.", style="bold green")
+    return Text(f"Done: {outcome.changed} partitions written.", style="bold green")
+
+
+def _costs(rows: pl.LazyFrame, title: str, key: pl.Expr, most: int | None = None) -> Table:
+    found = (
+        rows.group_by(key.alias("key"), "BillingCurrency")
+        .agg(pl.col("BilledCost").sum().alias("cost"), pl.len().alias("rows"))
+        .sort(["cost", "key"], descending=[True, False])
+        .collect()
+    )
+    table = Table(title=title, title_justify="left", header_style="bold")
+    table.add_column(title.removeprefix("Cost by ").capitalize())
+    table.add_column("Rows", justify="right")
+    table.add_column("Billed cost", justify="right")
+    for name, currency, cost, count in found.head(most or found.height).iter_rows():
+        table.add_row(str(name), f"{count:,}", _money(cost, currency))
+    if most is not None and found.height > most:
+        table.add_row(f"… {found.height - most} more", "", "")
+    return table
+
+
+def _money(cost: Decimal, currency: str) -> str:
+    return f"{cost:,.{currency_digits(currency)}f} {currency}"
+
+
+def _facts(chain: Chain, outcome: Outcome, days: int) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    records = [
+        chain.lake.record("focus_cost_and_usage", day) for day in chain.lake.days("focus_cost_and_usage")
+    ]
+    quarantined = [
+        chain.lake.record("quarantined_events", day) for day in chain.lake.days("quarantined_events")
+    ]
+    unbilled = [chain.lake.record("unbilled_usage", day) for day in chain.lake.days("unbilled_usage")]
+    table.add_row("Days", f"{days} ({len(outcome.days_run)} materialized now)")
+    table.add_row("FOCUS rows", f"{sum(r.rows for r in records if r):,}")
+    table.add_row("Events quarantined", f"{sum(r.rows for r in quarantined if r):,} (each with its reason)")
+    table.add_row("Usage rows unbilled", f"{sum(r.rows for r in unbilled if r):,} (each with its reason)")
+    if outcome.checks:
+        passed = sum(check.passed for check in outcome.checks)
+        warned = sorted({check.check_name for check in outcome.checks if not check.passed})
+        text = f"{passed} of {len(outcome.checks)} passed"
+        table.add_row("Checks", text + (f"; warnings: {', '.join(warned)}" if warned else ""))
+    delivered = [d for d in outcome.deliveries if d["result"] != "unchanged"]
+    table.add_row(
+        "Delivered now", f"{sum(d['files'] for d in delivered)} files in {len(delivered)} deliveries"
+    )
+    return table
+
+
+def _places(chain: Chain) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("Lake", _near(chain.lake.url))
+    for destination in chain.settings.destinations:
+        table.add_row(f"Bucket of {destination.name}", _near(destination.url))
+    table.add_row("SQL views", _near(str(chain.settings.sql_path)))
+    return table
+
+
+def _next(chain: Chain, config: Path | None) -> Text:
+    own = f" --config {_near(str(config))}" if config is not None and _is_own(config) else ""
+    query = "select ServiceName, sum(BilledCost) from focus_1_2 group by 1"
+    return Text(
+        "\nTry next:\n"
+        f'  focus-assets sql{own} "{query}"\n'
+        f"  focus-assets ui{own}\n"
+        f"  focus-assets doctor{own}\n"
+        "(in .venv/bin, if that is not active)"
+    )
+
+
+def _is_own(config: Path) -> bool:
+    return config.absolute() != Path("data/focus.yaml").absolute()
+
+
+def _near(path: str) -> str:
+    if "://" in path:
+        return path
+    absolute = Path(path).absolute()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(absolute)

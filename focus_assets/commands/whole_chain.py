@@ -1,0 +1,97 @@
+"""Running the chain in this process with a progress bar, and telling what came of it.
+
+What belongs here: what a person sees. What does not: which days run, and the runs (``orchestration.in_process``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from focus_assets.commands.summary import summary
+
+if TYPE_CHECKING:
+    from focus_assets.orchestration.in_process import Chain, Outcome
+    from focus_assets.settings import Settings
+
+_LEASE_WAIT: Final = dt.timedelta(seconds=2)
+
+
+def run_and_tell(
+    load: Callable[[], Settings], *, shown: Path | None, only: tuple[dt.date, dt.date] | None = None
+) -> None:
+    """Bring the lake up to date, or run the days of ``only``, deliver what changed and print a summary."""
+    console = Console()
+    with _bar(console) as progress:
+        task = progress.add_task("Reading the configuration", total=None)
+        settings = load()
+        progress.update(task, description="Starting Dagster")
+        with _chain(settings) as chain:
+            outcome = _run(chain, progress, task, only)
+    console.print(summary(chain, outcome, shown))
+
+
+def _run(chain: Chain, progress: Progress, task: object, only: tuple[dt.date, dt.date] | None) -> Outcome:
+    from focus_assets.orchestration import orphans
+    from focus_assets.orchestration.in_process import CHAIN, Outcome
+
+    outcome = Outcome()
+
+    def begin(days: int) -> None:
+        progress.update(task, total=days * len(CHAIN), completed=0, description="Materializing")  # type: ignore[arg-type]
+
+    def written(dataset: str, day: dt.date) -> None:
+        progress.update(task, advance=1, description=f"{dataset} {day:%F}")  # type: ignore[arg-type]
+
+    with chain.lake.writer("focus-assets on this terminal", wait=_LEASE_WAIT):
+        outcome.orphans = orphans.mark_failed(chain.instance)
+        if only is None:
+            progress.update(task, description="Looking for days that changed")  # type: ignore[arg-type]
+            chain.bring_up_to_date(outcome, written, begin)
+        else:
+            days = chain.days_between(*only)
+            begin(len(days))
+            chain.run(days, outcome, written)
+        progress.update(task, description="Delivering")  # type: ignore[arg-type]
+        chain.deliver(outcome)
+    return outcome
+
+
+@contextmanager
+def _chain(settings: Settings) -> Iterator[Chain]:
+    warnings.filterwarnings("ignore")
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    from focus_assets.definitions import build_definitions
+    from focus_assets.orchestration.in_process import Chain
+    from focus_assets.orchestration.instance import local_instance
+    from focus_assets.settings.access import open_lake
+
+    with local_instance(settings) as instance:
+        yield Chain(build_definitions(settings), settings, instance, open_lake(settings))
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description:<45}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
