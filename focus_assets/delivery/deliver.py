@@ -92,22 +92,19 @@ def deliver(
         store = opener(destination)
         there = _read_manifest(store, destination, month)
     last = ledger.last(lake, destination.name, month)
-    if there is not None:
+    current = there.manifest if there is not None and there.manifest.sealed_as_it_is else None
+    if current is not None:
         # A delivery that was killed between its manifest and the ledger is entered before another
-        # replaces it.
-        last = ledger.record(lake, there.manifest, destination.url, last)
+        # replaces it. A manifest that somebody edited is not entered; it is replaced.
+        last = ledger.record(lake, current, destination.url, last)
     with tempfile.TemporaryDirectory(prefix="focus-assets-delivery-") as folder:
         files, manifest = _build(lake, destination, passed, there, now, Path(folder))
         require_same(lake, passed)
-        if (
-            there is not None
-            and last is not None
-            and there.manifest.content_digest == manifest.content_digest
-        ):
+        if current is not None and last is not None and current.content_digest == manifest.content_digest:
             with _blaming(destination):
                 written = _put_files(store, files)
             ledger.confirm(lake, last, manifest.source_digest, terms=ledger.terms_of(destination), now=now)
-            return _result(destination, there.manifest, "restored" if written else "unchanged", written)
+            return _result(destination, current, "restored" if written else "unchanged", written)
         with _blaming(destination):
             written = _put_files(store, files)
             _put_manifest(store, destination, manifest, None if there is None else there.etag)

@@ -28,7 +28,7 @@ class InvalidManifest(FocusAssetsError):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 class Scope(_Part):
@@ -123,6 +123,11 @@ class Manifest(_Part):
     def compute_content_digest(self) -> str:
         """The sha256 of the canonical JSON of what is delivered."""
         return hashlib.sha256(canonical_json(self.model_dump(mode="json", exclude=_NOT_CONTENT))).hexdigest()
+
+    @property
+    def sealed_as_it_is(self) -> bool:
+        """Whether the content digest is that of the content: not so where somebody edited the file."""
+        return self.compute_content_digest() == self.content_digest
 
     def to_bytes(self) -> bytes:
         """Canonical JSON; equal manifests give equal bytes."""

@@ -38,7 +38,7 @@ def _require_plain(destination: Destination) -> None:
     try:
         parse_url(url)
     except StoreError as error:
-        raise _refused(destination, str(error)) from None
+        raise _refused(destination, str(error).rstrip(".")) from None
     path = url.partition("://")[2] or url
     if any(ord(letter) < 32 for letter in url):
         raise _refused(destination, f"its URL has control characters; allowed: {ALLOWED}")

@@ -186,6 +186,17 @@ def test_a_file_that_vanished_from_the_destination_is_put_back(lake, destination
     assert verify(destination.url)[0].problems == ()
 
 
+def test_a_manifest_that_somebody_edited_is_replaced_and_never_entered(lake, destination):
+    there = Path(destination.url) / deliver(lake, destination, AUGUST, now=NOW).manifest_url
+    there.write_text(there.read_text().replace('"USD":"0.28"', '"USD":"0.29"'))
+
+    again = deliver(lake, destination, AUGUST, now=NOW + dt.timedelta(days=1))
+
+    assert again.outcome == "delivered"
+    assert verify(destination.url)[0].problems == ()
+    assert entries(lake)["delivered_at"].to_list() == [NOW, NOW + dt.timedelta(days=1)]
+
+
 def test_the_ledger_tells_every_delivery_by_destination_and_month(lake, destination, tmp_path):
     hers = Destination(name="acme", url=str(tmp_path / "acme"), customers=("acme",), focus_version="1.0")
     deliver_all(lake, [destination, hers], AUGUST, now=NOW)
@@ -228,7 +239,7 @@ def test_one_destination_that_fails_does_not_stop_the_others(lake, destination, 
 
 
 def test_a_month_the_lake_does_not_hold_is_refused(lake, destination):
-    with pytest.raises(DeliveryRefused, match=r"2026-07 .*no day of it.*2026-07-01"):
+    with pytest.raises(DeliveryRefused, match=r"2026-07 .*no day of it.*--from 2026-07-01"):
         deliver(lake, destination, "2026-07", now=NOW)
 
 
