@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from focus_assets.rating import ChargeNotRated, price_table, rate, slice_table
 from focus_assets_tests.rating.charges import (
@@ -130,17 +132,28 @@ def test_two_slices_of_a_day_follow_each_other() -> None:
 
 
 def test_list_and_contracted_tiers_with_other_bounds_are_cut_at_both() -> None:
-    published = graduated(("10", "4", "9"), (None, "2", None))
+    published = graduated(("10", "4", "9"), (None, "2", "8"))
     negotiated = graduated(("15", "3", None), (None, "1", "5"))
     lines = one_day(negotiated, "20", published=published)
     assert brief(lines) == [
         ("tier_fee", 1, "1", "0"),
+        ("tier_fee", 2, "1", "0"),
         ("tier_fee", 3, "1", "5"),
         ("usage", 1, "10", "30"),
         ("usage", 2, "5", "15"),
         ("usage", 3, "5", "5"),
     ]
-    assert lines["list_cost"].to_list() == [9, 0, 40, 10, 10]
+    assert lines["list_cost"].to_list() == [9, 8, 0, 40, 10, 10]
+
+
+def test_the_order_of_slices_segments_and_openings_does_not_matter() -> None:
+    both = [charge(FEES, charge_id="a"), charge(RATES, charge_id="b")]
+    days = [day for of in both for day in slices(of, [START + n * HOUR for n in range(5)])]
+    windows = pl.concat([usage(day, [(day.period.start, "x", "{}", "4")]) for day in days])
+    tables = [windows, opening({"a": "3", "b": "1"}), slice_table(days), price_table(days)]
+    assert_frame_equal(
+        rate(*(table.reverse() for table in tables)).collect(), rate(*tables).collect(), check_row_order=True
+    )
 
 
 def test_many_charges_are_rated_apart() -> None:
