@@ -169,13 +169,7 @@ class Catalog(Entry):
             if sub.plan is not None and sub.plan not in self.plan:
                 yield f"subscriptions[{i}].plan", f"unknown plan {sub.plan!r}; {known('plans', self.plan)}"
             yield from self._unknown_features(f"subscriptions[{i}]", sub.rate_cards)
-            plan = self.plan.get(sub.plan or "")
-            if plan is not None and sub.currency not in (None, plan.currency or self.defaults.currency):
-                yield (
-                    f"subscriptions[{i}].currency",
-                    f"{sub.currency!r} is not the currency of plan {plan.key!r}, whose prices are in "
-                    f"{plan.currency or self.defaults.currency}; leave it out, or make a plan in {sub.currency}",
-                )
+            yield from self._foreign_currency(f"subscriptions[{i}].currency", sub)
         yield from self._sold_twice()
 
     def _unknown_features(self, place: str, cards: tuple[RateCard, ...]) -> Iterator[tuple[str, str]]:
@@ -186,6 +180,18 @@ class Catalog(Entry):
                     f"unknown feature {card.feature!r}: a price needs a feature, and a feature a meter; "
                     f"known features: {', '.join(sorted(self.feature)) or 'none'}",
                 )
+
+    def _foreign_currency(self, place: str, sub: Subscription) -> Iterator[tuple[str, str]]:
+        plan = self.plan.get(sub.plan or "")
+        if plan is None or sub.currency is None:
+            return
+        published = plan.currency or self.defaults.currency
+        if sub.currency != published:
+            yield (
+                place,
+                f"{sub.currency!r} is not the currency of plan {plan.key!r}, whose prices are in {published}; "
+                f"leave it out, or make a plan in {sub.currency}",
+            )
 
     def _sold_twice(self) -> Iterator[tuple[str, str]]:
         """A customer may buy a feature through one rate card at a time; two would bill its usage twice."""
@@ -200,9 +206,10 @@ class Catalog(Entry):
                     if (other is not sub or other_key != key) and _overlap(other, sub):
                         yield (
                             f"subscriptions[{i}]",
-                            f"customer {sub.customer!r} buys feature {feature!r} through {other.key!r} (rate card "
-                            f"{other_key!r}) and {sub.key!r} (rate card {key!r}) at the same time, so its usage "
-                            "would be billed twice; end one with active_to, or give both cards the same key",
+                            f"customer {sub.customer!r} buys feature {feature!r} through {other.key!r} "
+                            f"(rate card {other_key!r}) and {sub.key!r} (rate card {key!r}) at the same "
+                            "time, so its usage would be billed twice; end one subscription with active_to, "
+                            "or give a card that replaces the other the other's key",
                         )
                 taken[sub.customer, feature].append((sub, key))
 
