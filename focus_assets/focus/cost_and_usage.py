@@ -61,9 +61,9 @@ def build(lines: pl.LazyFrame, slices: Sequence[ChargeSlice], catalog: Catalog) 
 
     Returns:
         :func:`~focus_assets.focus.schema.internal_schema`, one row per line, in the order of
-        :data:`~focus_assets.rating.lines.LINE_KEY`; lines that no FOCUS column tells apart are one row. Nothing is computed until it is collected. Costs are
-        exact and in the charge's currency, instants UTC. A line of no slice keeps its amounts and has null
-        accounts, which the checks report: no amount is lost on the way.
+        :data:`~focus_assets.rating.lines.LINE_KEY`; lines that no FOCUS column tells apart are one row. Nothing
+        is computed until it is collected. Costs are exact and in the charge's currency, instants UTC. A line of
+        no slice keeps its amounts and has null accounts, which the checks report: no amount is lost on the way.
 
     Raises:
         UnresolvedDimension, InvalidDimension: see :func:`~focus_assets.focus.dimensions.resolve`.

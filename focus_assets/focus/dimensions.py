@@ -43,7 +43,7 @@ class Problem:
     unresolved: bool = False
 
 
-class DimensionProblems(FocusAssetsError):  # noqa: N818
+class DimensionProblems(FocusAssetsError):
     """Dimension settings that cannot stand; ``problems`` holds all of them."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:

@@ -267,6 +267,23 @@ def test_tags_are_the_dimensions_the_meter_names_and_those_of_the_vendor() -> No
         assert json.loads(made["Tags"]) == tags
 
 
+def test_lines_that_no_column_tells_apart_are_one_row_and_lose_no_amount() -> None:
+    meter = TOKENS | {"tag_dimensions": ["region"]}
+    lines = [line(str(n), dimensions={"team": team}) for n, team in enumerate(("red", "blue", None), 1)]
+    elsewhere = line("7", dimensions={"team": "red", "region": "us-east"})
+    made = rows(*lines, elsewhere, fee(), meters=[meter, SEATS])
+    shown = {(one["x_PriceComponent"], one["RegionId"]): one for one in made}
+    assert len(made) == len(shown) == 3
+    merged, apart = shown["usage:1", "eu-west"], shown["usage:1", "us-east"]
+    assert (merged["ConsumedQuantity"], merged["PricingQuantity"], merged["BilledCost"]) == (
+        6,
+        6,
+        Decimal("0.12"),
+    )
+    assert apart["ConsumedQuantity"] == 7
+    assert shown["tier_fee:2", "eu-west"]["ConsumedQuantity"] is None
+
+
 def test_without_a_vendor_prefix_the_vendor_adds_no_tags() -> None:
     defaults = DEFAULTS | {"vendor_tag_prefix": None}
     assert row(line(dimensions={"team": "red"}), defaults=defaults)["Tags"] == '{"team":"red"}'

@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "dimensions": {
         "ServiceName": "Acme Chat",
         "ServiceCategory": "AI and Machine Learning",
+        "ServiceSubcategory": "Generative AI",
         "RegionId": None,
     },
 }
@@ -36,10 +37,7 @@ TOKENS: dict[str, Any] = {
     "unit": "Tokens",
     "group_by": {"model": "$.model", "region": "$.region", "team": "$.team"},
     "sku_dimensions": ["model"],
-    "dimensions": {
-        "ServiceSubcategory": "Generative AI",
-        "RegionId": {"dimension": "region", "default": "eu-west"},
-    },
+    "dimensions": {"RegionId": {"dimension": "region", "default": "eu-west"}},
 }
 
 SEATS: dict[str, Any] = {

@@ -1,0 +1,98 @@
+"""The worked examples of docs/mapping.md, computed by rating and row building."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.focus.columns import VERSIONS
+from focus_assets.focus.cost_and_usage import NOT_FILLED, build
+from focus_assets.focus.project import project
+from focus_assets.focus.rules import check, rules_for
+from focus_assets.focus.schema import internal_schema
+from focus_assets.focus.settable import SETTABLE
+from focus_assets.rating import OPENINGS, USAGE, price_table, rate, slice_table
+from focus_assets_tests.focus.vendor import GRADUATED, UNIT, catalog, slices
+
+DOCS = Path(__file__).parents[2] / "docs" / "mapping.md"
+FIRST_DAY = dt.date(2026, 8, 15)
+
+SHOWN = (
+    "ChargeCategory",
+    "ChargeFrequency",
+    "SkuId",
+    "SkuPriceId",
+    "ConsumedQuantity",
+    "PricingQuantity",
+    "PricingUnit",
+    "ListUnitPrice",
+    "BilledCost",
+)
+
+
+def used(slice_: ChargeSlice, quantity: str, subject: str | None, dimensions: str) -> dict[str, Any]:
+    return {
+        "charge_id": slice_.charge.charge_id,
+        "slice_from": slice_.period.start,
+        "slice_to": slice_.period.end,
+        "window_from": slice_.period.start,
+        "subject": subject,
+        "dimensions": dimensions,
+        "quantity": Decimal(quantity),
+    }
+
+
+def example(vendor: Catalog) -> pl.LazyFrame:
+    """On its first day globex uses 1,250 tokens of the large model; initech has 3 seats."""
+    of_day = slices(vendor, FIRST_DAY)
+    by_charge = {s.charge.charge_id: s for s in of_day}
+    usage = [
+        used(by_charge[GRADUATED], "1250", "globex-prod", '{"model":"large","region":"us-east","team":null}'),
+        used(by_charge[UNIT], "3", None, "{}"),
+    ]
+    lines = rate(
+        pl.LazyFrame(usage, schema=USAGE),
+        pl.LazyFrame(schema=OPENINGS),
+        slice_table(of_day),
+        price_table(of_day),
+    )
+    return build(lines, of_day, vendor)
+
+
+def test_the_worked_example_stands_in_the_documentation_as_computed() -> None:
+    rows = example(catalog()).select(SHOWN).collect()
+    text = [f"| {' | '.join(SHOWN)} |", "|" + "---|" * len(SHOWN)]
+    text += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows.iter_rows()]
+    assert "\n".join(text) in DOCS.read_text(encoding="utf-8")
+
+
+def test_the_text_columns_of_the_example_stand_in_the_documentation() -> None:
+    documented = DOCS.read_text(encoding="utf-8")
+    columns = ("ChargeDescription", "SkuPriceDetails", "Tags")
+    for row in example(catalog()).select(columns).collect().iter_rows():
+        for text in row:
+            assert text is None or f"`{text}`" in documented
+
+
+def test_every_column_has_a_line_in_the_documentation() -> None:
+    documented = DOCS.read_text(encoding="utf-8")
+    assert [name for name in internal_schema() if f"`{name}`" not in documented] == []
+    assert set(NOT_FILLED) | set(SETTABLE) <= set(internal_schema())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_example_breaks_no_rule_of_any_version(version: str) -> None:
+    report = check(project(example(catalog()), version), rules_for(version))
+    assert report.rows == 5
+    assert [result.sentence for result in report.violated] == []
+
+
+def _cell(value: Any) -> str:
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else "null" if value is None else str(value)
