@@ -224,14 +224,17 @@ class Lake:
 
 
 def _sink(frame: pl.LazyFrame, file: Path) -> None:
-    frame.sink_parquet(
-        file,
-        compression="zstd",
-        statistics=True,
-        row_group_size=_ROW_GROUP,
-        maintain_order=True,
-        engine="streaming",
-    )
+    # An open file, not its path: Polars may open a path after it has reported the plan's failure, and so
+    # create the file again that was just removed (26 of 400 failing sinks did).
+    with file.open("wb", buffering=0) as out:
+        frame.sink_parquet(
+            out,
+            compression="zstd",
+            statistics=True,
+            row_group_size=_ROW_GROUP,
+            maintain_order=True,
+            engine="streaming",
+        )
 
 
 def _describe(

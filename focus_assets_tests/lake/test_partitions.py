@@ -151,6 +151,16 @@ def test_a_failed_computation_leaves_the_old_partition_and_no_unfinished_file(la
         assert list(lake.store.local_root.rglob("._tmp*")) == []
 
 
+def test_a_plan_that_fails_does_not_bring_its_unfinished_file_back_later(tmp_path: Path) -> None:
+    lake = Lake.open(str(tmp_path))
+    broken = frame(1, 2).with_columns(pl.col("value").cast(pl.String) + "x").cast(pl.Int64)
+    for _ in range(60):  # one in fifteen came back, a moment after the error
+        with pytest.raises(pl.exceptions.PolarsError):
+            lake.write("usage", DAY, broken)
+        time.sleep(0.005)
+    assert list(tmp_path.rglob("._tmp*")) == []
+
+
 class Killed(BaseException):
     pass
 
