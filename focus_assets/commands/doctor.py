@@ -129,13 +129,10 @@ def _require_writable(folder: Path) -> None:
 
 def _source(settings: Settings) -> str:
     from focus_assets.cloudevents.files import list_event_files
-    from focus_assets.lake.urls import FolderLocation, parse_url
+    from focus_assets.settings.access import open_place
 
     url = settings.source.cloudevents.url
-    location = parse_url(url)
-    if not isinstance(location, FolderLocation):
-        raise Wrong(f"{url}: event files are read from a folder; set source.cloudevents.url to one")
-    listing = list_event_files(location.root)
+    listing = list_event_files(open_place(settings.source.cloudevents))
     if not listing.files:
         raise Wrong(
             f"{url} holds no CloudEvents files. Put .ndjson, .jsonl or .json files there (plain, .gz or .zst), "
@@ -146,12 +143,10 @@ def _source(settings: Settings) -> str:
 
 def _destination(settings: Settings, destination: Destination, probe: bool) -> str:
     from focus_assets.delivery import check_destinations
-    from focus_assets.lake import open_store
-    from focus_assets.settings.access import credential_provider
+    from focus_assets.settings.access import open_place
 
     check_destinations(settings.lake.url, [destination])
-    provider = credential_provider(destination.s3) if destination.url.startswith("s3://") else None
-    store = open_store(destination.url, destination.options, provider)
+    store = open_place(destination)
     root = store.local_root
     if root is not None:
         _require_writable(root)

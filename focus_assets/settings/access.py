@@ -9,16 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from focus_assets.lake import Lake
-from focus_assets.settings.models import S3Settings, Settings
+from focus_assets.lake import Lake, ObjectStore, open_store
+from focus_assets.settings.models import CloudEventsSettings, Destination, LakeSettings, S3Settings, Settings
 
 
 def open_lake(settings: Settings) -> Lake:
     """The lake of the settings; nothing is contacted. Raises StoreError for a URL that names no store."""
-    lake = settings.lake
-    if not lake.url.startswith("s3://"):
-        return Lake.open(lake.url)
-    return Lake.open(lake.url, options=lake.options, credential_provider=credential_provider(lake.s3))
+    return Lake(open_place(settings.lake))
+
+
+def open_place(place: LakeSettings | Destination | CloudEventsSettings) -> ObjectStore:
+    """The folder or bucket prefix that a part of the settings names; nothing is contacted.
+
+    Raises StoreError for a URL that names no store.
+    """
+    if not place.url.startswith("s3://"):
+        return open_store(place.url)
+    return open_store(place.url, place.options, credential_provider(place.s3))
 
 
 def credential_provider(s3: S3Settings) -> Callable[[], Any] | None:

@@ -77,11 +77,18 @@ class CloudEventsSettings(Entry):
     """A folder of CloudEvents files."""
 
     url: Annotated[str, Field(min_length=1)] = "data/events"
-    """Folder of the files; relative to the configuration file."""
+    """Folder of the files, or s3://bucket/prefix; relative to the configuration file."""
     window: Literal["minute", "hour", "day"] = "hour"
     """Length of a usage window."""
     lookback_days: Annotated[int, Field(ge=0, le=3660)] = 32
     """Days in which an event with the same source and id is a duplicate."""
+    s3: S3Settings = S3Settings()
+    """How the bucket is reached, for an s3:// URL."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Object store options of :attr:`url`."""
+        return self.s3.options
 
 
 class SourceSettings(Entry):

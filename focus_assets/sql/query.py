@@ -6,6 +6,8 @@ What belongs here: running a statement over the views. What does not: how an ans
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -42,11 +44,12 @@ def query(settings: Settings, sql: str) -> Answer:
         SqlProblem: not one statement, or one that DuckDB refuses.
     """
     connection = duckdb.connect(":memory:", config=_config(settings.duckdb))
+    copies = TemporaryDirectory(prefix="focus-assets-sql-")
     try:
         connection.execute("SET TimeZone = 'UTC'")
         if len(connection.extract_statements(sql)) != 1:
             raise SqlProblem("expected one SQL statement, such as: select * from focus_1_2 limit 10")
-        _open_views(connection, open_lake(settings), sql)
+        _open_views(connection, open_lake(settings), sql, Path(copies.name))
         found = connection.execute(sql)
         columns = tuple(str(column[0]) for column in found.description or ())
         return Answer(columns, found.fetchall())
@@ -57,18 +60,27 @@ def query(settings: Settings, sql: str) -> Answer:
         raise SqlProblem(str(error)) from error
     finally:
         connection.close()
+        copies.cleanup()
 
 
-def _open_views(connection: duckdb.DuckDBPyConnection, lake: Lake, sql: str) -> None:
+def _open_views(connection: duckdb.DuckDBPyConnection, lake: Lake, sql: str, folder: Path) -> None:
     root = lake.store.local_root
-    wanted = connection.get_table_names(sql) if root is None else set()
+    if root is None:
+        root = folder
+        wanted = connection.get_table_names(sql)
+        for dataset in sorted({view.dataset for view in views() if view.name in wanted}):
+            _lay_out(lake, dataset, folder)
     for view in views():
-        if root is not None:
-            files = dataset_glob(root, view.dataset)
-        else:
-            days = lake.days(view.dataset) if view.name in wanted else []
-            files = [file.as_posix() for file in lake.files(view.dataset, days)] if days else []
-        connection.execute(view.sql(files))
+        connection.execute(view.sql(dataset_glob(root, view.dataset)))
+
+
+def _lay_out(lake: Lake, dataset: str, folder: Path) -> None:
+    """Link proven copies of a dataset's files where a local lake would have them: the path says the day."""
+    days = lake.days(dataset)
+    for day, copy in zip(days, lake.files(dataset, days) if days else [], strict=True):
+        link = folder / lake.path(dataset, day)
+        link.parent.mkdir(parents=True)
+        link.symlink_to(copy)
 
 
 def _config(duckdb_settings: DuckDBSettings) -> _Config:

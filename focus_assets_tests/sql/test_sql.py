@@ -10,10 +10,11 @@ from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import USAGE_DATASETS, USAGE_TOTALS
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.schema import internal_schema, version_schema
-from focus_assets.lake import Lake
+from focus_assets.lake import CorruptPartition, Lake
 from focus_assets.settings import LakeSettings, Settings
 from focus_assets.sql import SqlProblem, create_views, query
 from focus_assets.sql.view_file import ViewFileProblem
+from focus_assets_tests.s3_server import S3Bucket
 
 DAY = dt.date(2026, 8, 1)
 NEXT = dt.date(2026, 8, 2)
@@ -168,3 +169,21 @@ def test_a_question_needs_no_file_and_sees_the_lake_as_it_is(lake: Lake) -> None
 def test_what_is_not_one_good_statement_is_refused(lake: Lake, sql: str) -> None:
     with pytest.raises(SqlProblem):
         query(settings(lake), sql)
+
+
+@pytest.mark.s3
+def test_a_lake_in_a_bucket_is_asked_through_proven_copies_and_gets_no_file(
+    tmp_path: Path, s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_bucket.server.environment.items():
+        monkeypatch.setenv(name, value)
+    lake = Lake.open(f"s3://{s3_bucket.name}/lake")
+    for day in (DAY, NEXT):
+        lake.write("focus_cost_and_usage", day, charge_rows(day, "1.5"))
+    assert not create_views(tmp_path / "focus.duckdb", lake)
+    assert not (tmp_path / "focus.duckdb").exists()
+    with_cte = "with f as (select * from focus_1_2) select sum(BilledCost), (select count(*) from usage_totals) from f"
+    assert query(settings(lake), with_cte).rows == [(Decimal(3), 0)]
+    lake.store.put(lake.path("focus_cost_and_usage", NEXT), b"damaged")
+    with pytest.raises(CorruptPartition):
+        query(settings(lake), with_cte)
