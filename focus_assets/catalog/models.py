@@ -153,7 +153,7 @@ class Meter(Entry):
     sku_dimensions: tuple[str, ...] = ()
     """Dimensions that change what is bought; they become part of SkuId."""
     tag_dimensions: tuple[str, ...] | None = None
-    """Dimensions that become Tags; without it all that serve nothing else."""
+    """Dimensions that become Tags; all of group_by where absent."""
     dimensions: Mapping[str, DimensionSetting] = {}
     """FOCUS columns of this meter's rows: a text, null, or {dimension: KEY}."""
 
