@@ -95,7 +95,7 @@ def judged_events(properties: Properties, lines: str) -> str:
     # The root and the data would be written out as whole texts; only their types are of interest.
     text_paths = ["$.id" if path in ("$", "$.data") else path for path in paths]
     numbers, texts = list(properties.numbers.values()), properties.texts.items()
-    too_large = " OR ".join(f"({_is_number(c)} AND ({c} IS NULL OR abs({c}) >= {_LIMIT}))" for c in numbers)
+    too_large = " OR ".join(_too_large(column) for column in numbers)
     return f"""
     WITH read AS (
         SELECT seq, event, defect,
@@ -153,8 +153,10 @@ def _number_texts(properties: Properties, at: Mapping[str, int]) -> str:
     marked = f"regexp_replace(event, {literal(_STRING_OR_NUMBER)}, '\\1' || chr(1) || '\\2' || chr(1), 'g')"
     # Byte 1 marks where a number ends; JSON allows it nowhere, so it is never the event's own.
     quoted = f"replace(replace({marked}, chr(1) || chr(1), ''), chr(1), '\"')"
+    fractions = " OR ".join(f"types[{at[path]}] = 'DOUBLE'" for path in properties.numbers)
     return (
-        f"CASE WHEN NOT of_a_meter THEN NULL WHEN regexp_matches(event, {literal(_LONG_DIGITS)}) "
+        "CASE WHEN NOT of_a_meter THEN NULL "
+        f"WHEN ({fractions}) AND regexp_matches(event, {literal(_LONG_DIGITS)}) "
         f"THEN json_extract_string({quoted}, {_list(list(properties.numbers))}) ELSE [{as_read}] END"
     )
 
@@ -166,6 +168,13 @@ def _is_number(column: str) -> str:
 
 def _exact(column: str) -> str:
     return f"CASE WHEN {_is_number(column)} THEN TRY_CAST(written_{column} AS DECIMAL(38, 19)) END"
+
+
+def _too_large(column: str) -> str:
+    return (
+        f"CASE WHEN {column} IS NOT NULL THEN abs({column}) >= {_LIMIT} "
+        f"WHEN written_{column} IS NULL THEN false ELSE {_is_number(column)} END"
+    )
 
 
 def _envelope_reason(at: Mapping[str, int]) -> str:

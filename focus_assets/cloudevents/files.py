@@ -5,12 +5,17 @@ What belongs here: listing. What does not: what is in a file (``lines``).
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from focus_assets.cloudevents.errors import EventFilesUnreadable
+from focus_assets.lake.store import ObjectStore
 
 
 class Form(StrEnum):
@@ -36,15 +41,27 @@ _COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTD}
 class EventFile:
     """A file of events; ``path`` is relative to the folder, with forward slashes.
 
-    ``size`` and ``modified_ns`` say whether a file changed since an earlier listing.
+    ``size`` and ``modified`` say whether a file changed since an earlier listing. ``store`` is where it lies.
     """
 
     path: str
-    local: Path
     form: Form
     compression: Compression
     size: int
-    modified_ns: int
+    modified: dt.datetime
+    store: ObjectStore
+
+    @contextmanager
+    def on_disk(self) -> Iterator[Path]:
+        """The file as a local one: itself, or a copy that lasts as long as the context. Raises StoreError."""
+        root = self.store.local_root
+        if root is not None:
+            yield root / self.path
+            return
+        with TemporaryDirectory(prefix="focus-assets-events-") as folder:
+            copy = Path(folder) / "copy"
+            self.store.download(self.path, copy)
+            yield copy
 
 
 @dataclass(frozen=True)
@@ -65,12 +82,33 @@ def form_of(path: str) -> tuple[Form, Compression] | None:
     return None if form is None else (form, compression)
 
 
-def list_event_files(folder: Path) -> Listing:
-    """Every event file below ``folder``, sorted by path compared byte by byte.
+def list_event_files(store: ObjectStore) -> Listing:
+    """Every event file of a folder or bucket prefix, sorted by path compared byte by byte.
 
-    Names that begin with a dot are other files: editors and uploads leave half-written copies under such
-    names. Raises EventFilesUnreadable where the folder is missing or a part of it cannot be read.
+    Names that begin with a dot are other files: editors and uploads leave half-written copies under such names.
+    Raises EventFilesUnreadable where a folder is missing or a part of it cannot be listed, StoreError where a
+    bucket cannot.
     """
+    found: list[EventFile] = []
+    ignored = 0
+    root = store.local_root
+    for path, size, modified in _objects(store) if root is None else _folder_files(root):
+        kind = form_of(path)
+        if kind is None or any(part.startswith(".") for part in PurePosixPath(path).parts):
+            ignored += 1
+        else:
+            found.append(EventFile(path, *kind, size, modified, store))
+    return Listing(tuple(sorted(found, key=lambda file: os.fsencode(file.path))), ignored)
+
+
+def _objects(store: ObjectStore) -> Iterator[tuple[str, int, dt.datetime]]:
+    """Path, size and time of every object of a bucket prefix."""
+    for found in store.list():
+        yield found.path, found.size, found.last_modified
+
+
+def _folder_files(folder: Path) -> Iterator[tuple[str, int, dt.datetime]]:
+    """Like :func:`_objects`, of a folder: also files whose names no object may have."""
     if not folder.is_dir():
         raise EventFilesUnreadable(
             f"events folder {str(folder)!r} does not exist or is no folder; set source.cloudevents.url to "
@@ -79,21 +117,16 @@ def list_event_files(folder: Path) -> Listing:
 
     def refuse(error: OSError) -> None:
         raise EventFilesUnreadable(
-            f"events folder {error.filename!r} cannot be listed: {error.strerror}. Nothing was written."
+            f"{str(error.filename)!r} cannot be listed: {error.strerror}. Nothing was written."
         )
 
-    found: list[EventFile] = []
-    ignored = 0
     for parent, _, names in os.walk(folder, onerror=refuse):
         for name in names:
             local = Path(parent) / name
-            relative = local.relative_to(folder).as_posix()
-            kind = form_of(relative)
-            if kind is None or any(part.startswith(".") for part in PurePosixPath(relative).parts):
-                ignored += 1
-                continue
-            stat = local.stat()
-            found.append(EventFile(relative, local, *kind, stat.st_size, stat.st_mtime_ns))
-    return Listing(
-        tuple(sorted(found, key=lambda file: file.path.encode("utf-8", "surrogateescape"))), ignored
-    )
+            try:
+                stat = local.stat()
+            except OSError as error:
+                refuse(error)
+                raise
+            modified = dt.datetime.fromtimestamp(stat.st_mtime, dt.UTC)
+            yield local.relative_to(folder).as_posix(), stat.st_size, modified

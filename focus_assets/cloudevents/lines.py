@@ -11,12 +11,14 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any, Final, cast
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from focus_assets.cloudevents.errors import EventFilesUnreadable
 from focus_assets.cloudevents.files import Compression, EventFile, Form
 
 BLOCK_BYTES: Final = 8 * 1024 * 1024
@@ -39,42 +41,48 @@ class UnreadableFile(Exception):
 def read_lines(file: EventFile) -> Iterator[pa.Table]:
     """The file's events as tables of ``line`` Int64, ``event`` String and ``defect`` String or null.
 
-    ``defect`` says why a text is no event text at all: it is not UTF-8, or longer than 16 MiB. Blank lines
-    give no row. Raises UnreadableFile where the file cannot be read to its end; what came before is then to
-    be discarded.
+    ``defect`` says why a text is no event text at all: it is not UTF-8, or longer than 16 MiB. Blank lines give no
+    row. Raises UnreadableFile where the content cannot be read to its end; what came before is then to be
+    discarded. Raises EventFilesUnreadable and StoreError where the file itself cannot be read.
     """
-    return _documents(file) if file.form is Form.DOCUMENT else _lines(file)
+    with file.on_disk() as local:
+        yield from (_documents if file.form is Form.DOCUMENT else _lines)(file, local)
 
 
-def _open(file: EventFile) -> IO[bytes]:
-    if file.compression is Compression.GZIP:
-        return cast("IO[bytes]", gzip.open(file.local, "rb"))
-    if file.compression is Compression.ZSTD:
-        return cast("IO[bytes]", pa.CompressedInputStream(pa.OSFile(str(file.local)), "zstd"))
-    return file.local.open("rb")
-
-
-def _blocks(file: EventFile, line: list[int]) -> Iterator[bytes]:
+def _blocks(file: EventFile, local: Path, line: list[int]) -> Iterator[bytes]:
     """Decompressed blocks; ``line[0]`` is the line being read, for the message where reading fails."""
     if file.compression and not file.size:
         raise UnreadableFile(1, f"the file is empty, without even a {file.compression} header")
     try:
-        with _open(file) as stream:
-            while block := stream.read(BLOCK_BYTES):
-                yield bytes(block)
-    except (OSError, EOFError, zlib.error) as error:
-        what = (
-            f"{file.compression} data is damaged or cut short"
-            if file.compression
-            else "the file cannot be read"
-        )
-        raise UnreadableFile(line[0], f"{what}: {_first_line(error)}") from error
+        with local.open("rb") as stored:
+            try:
+                with _decompressed(stored, file.compression) as stream:
+                    while block := stream.read(BLOCK_BYTES):
+                        yield bytes(block)
+            except (OSError, EOFError, zlib.error) as error:
+                if not file.compression:
+                    raise
+                what = f"the {file.compression} data is damaged or cut short: {_first_line(error)}"
+                raise UnreadableFile(line[0], what) from error
+    except OSError as error:
+        raise EventFilesUnreadable(
+            f"event file {file.path!r} of {file.store.url} cannot be read: {error.strerror or error}. Make it readable "
+            "or take it out of the folder. Nothing was written."
+        ) from error
 
 
-def _lines(file: EventFile) -> Iterator[pa.Table]:
+def _decompressed(stored: IO[bytes], compression: Compression) -> IO[bytes]:
+    if compression is Compression.GZIP:
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=stored))
+    if compression is Compression.ZSTD:
+        return cast("IO[bytes]", pa.CompressedInputStream(stored, "zstd"))
+    return stored
+
+
+def _lines(file: EventFile, local: Path) -> Iterator[pa.Table]:
     line = [1]
     rest, skipping = b"", False
-    for block in _blocks(file, line):
+    for block in _blocks(file, local, line):
         if skipping:
             end = block.find(b"\n")
             if end < 0:
@@ -143,10 +151,10 @@ def _table(rows: list[tuple[int, str, str | None]]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(_SCHEMA.names, row, strict=True)) for row in rows], schema=_SCHEMA)
 
 
-def _documents(file: EventFile) -> Iterator[pa.Table]:
+def _documents(file: EventFile, local: Path) -> Iterator[pa.Table]:
     """A ``.json`` file: its one event, or each event of its array with the event's own text and position."""
     whole = io.BytesIO()
-    for block in _blocks(file, [1]):
+    for block in _blocks(file, local, [1]):
         whole.write(block)
     try:
         text = whole.getvalue().removeprefix(_BOM).decode()

@@ -14,9 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 import polars as pl
 from duckdb import DuckDBPyConnection
@@ -31,6 +29,7 @@ from focus_assets.cloudevents.meter import ChargeUsage, SubjectCut, meter_events
 from focus_assets.cloudevents.query import SUBJECT, MeterQuery, WindowSize
 from focus_assets.cloudevents.sql_text import identifier
 from focus_assets.datasets import QUARANTINED_EVENTS, RAW_USAGE
+from focus_assets.lake.store import ObjectStore, open_store
 
 _DAY = dt.timedelta(days=1)
 
@@ -53,15 +52,22 @@ class EventFilesSettings(Protocol):
 
 
 class CloudEventsSource:
-    """A folder of CloudEvents files, metered with DuckDB.
+    """A folder or bucket prefix of CloudEvents files, metered with DuckDB.
 
     ``connection`` is used by one range at a time; its memory limit, threads and spill directory are its
-    owner's.
+    owner's. ``store`` is where the files lie, by default what ``settings.url`` names, with keys from the
+    environment.
     """
 
-    def __init__(self, settings: EventFilesSettings, connection: DuckDBPyConnection) -> None:
+    def __init__(
+        self,
+        settings: EventFilesSettings,
+        connection: DuckDBPyConnection,
+        store: ObjectStore | None = None,
+    ) -> None:
         self._settings = settings
         self._connection = connection
+        self._store = open_store(settings.url) if store is None else store
 
     @contextmanager
     def open(
@@ -77,10 +83,10 @@ class CloudEventsSource:
         ``meters`` are all that the days' catalogs hold. ``since`` is the first day whose events quantities to
         date need, by default the first of ``days``. ``undated_day`` is where quarantined events without any
         date go, by default the first of ``days``; give the same day on every run, or the same event stands on
-        several days. Raises EventFilesUnreadable and UnsupportedJsonPath.
+        several days. Raises EventFilesUnreadable, UnsupportedJsonPath and, for buckets, StoreError.
         """
         first, last = min(days), max(days)
-        listing = list_event_files(local_folder(self._settings.url))
+        listing = list_event_files(self._store)
         with ingested(
             self._connection,
             listing.files,
@@ -93,14 +99,15 @@ class CloudEventsSource:
             yield MeteredRange(events, listing, WindowSize[self._settings.window.upper()])
 
 
-def source_fingerprint(settings: EventFilesSettings) -> str:
+def source_fingerprint(settings: EventFilesSettings, store: ObjectStore | None = None) -> str:
     """A digest of every event file's path and bytes and of how they are metered.
 
-    Equal fingerprints give equal ``raw_usage``. Reads every file; raises EventFilesUnreadable.
+    Equal fingerprints give equal ``raw_usage``. Reads every file; raises EventFilesUnreadable and, for
+    buckets, StoreError.
     """
     total = hashlib.sha256(f"{settings.window} {settings.lookback_days}\n".encode())
-    for file in list_event_files(local_folder(settings.url)).files:
-        with file.local.open("rb") as content:
+    for file in list_event_files(open_store(settings.url) if store is None else store).files:
+        with file.on_disk() as local, local.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         total.update(f"{digest} {file.path}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
@@ -177,7 +184,8 @@ class MeteredRange:
         request = _request(
             meter, start, start + _DAY, group_by=sorted([SUBJECT, *dimensions]), window=self._window
         )
-        return _rows(found, day, meter, "window", request, _dimensions(found, dimensions), pl.col(SUBJECT))
+        found = _with_dimensions(found, dimensions)
+        return _rows(found, day, meter, "window", pl.lit(request), pl.col("dimensions"), pl.col(SUBJECT))
 
     def _to_date(self, day: dt.date, slices: Sequence[ChargeSlice]) -> list[pl.DataFrame]:
         asked: dict[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], list[ChargeSlice]] = {}
@@ -227,17 +235,12 @@ class MeteredRange:
         return _rows(frame, day, meter, "to_date", pl.col("request"), pl.lit("{}"), pl.lit(None, pl.String))
 
 
-def local_folder(url: str) -> Path:
-    """The folder a path or ``file://`` URL names."""
-    return Path(unquote(urlsplit(url).path)) if url.startswith("file://") else Path(url)
-
-
 def _rows(
     frame: pl.DataFrame,
     day: dt.date,
     meter: Meter,
     kind: str,
-    request: str | pl.Expr,
+    request: pl.Expr,
     dimensions: pl.Expr,
     subject: pl.Expr,
 ) -> pl.DataFrame:
@@ -247,7 +250,7 @@ def _rows(
         charge_date=pl.lit(day),
         meter=pl.lit(meter.slug),
         kind=pl.lit(kind),
-        request=pl.lit(request) if isinstance(request, str) else request,
+        request=request,
         window_from=pl.col("window_from"),
         window_to=pl.col("window_to"),
         subject=subject,
@@ -257,14 +260,13 @@ def _rows(
     ).match_to_schema(RAW_USAGE.schema)
 
 
-def _dimensions(found: pl.DataFrame, keys: Sequence[str]) -> pl.Expr:
-    """The groups as a JSON object of texts, keys sorted; each combination is written once and reused."""
+def _with_dimensions(found: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """``found`` with its groups as ``dimensions``, a JSON object of texts; each combination is written once."""
     if not keys:
-        return pl.lit("{}")
-    texts = {
-        row: _canonical(dict(zip(keys, row, strict=True))) for row in found.select(keys).unique().iter_rows()
-    }
-    return pl.Series("dimensions", [texts[row] for row in found.select(keys).iter_rows()], pl.String)  # type: ignore[return-value]
+        return found.with_columns(dimensions=pl.lit("{}"))
+    groups = found.select(keys).unique()
+    texts = [_canonical(dict(zip(keys, row, strict=True))) for row in groups.iter_rows()]
+    return found.join(groups.with_columns(pl.Series("dimensions", texts, pl.String)), on=keys, how="left")
 
 
 def _request(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from duckdb import DuckDBPyConnection
 
-from focus_assets.cloudevents import lines
+from focus_assets.cloudevents import EventFilesUnreadable, lines
 from focus_assets.cloudevents.files import list_event_files
+from focus_assets.lake.store import open_store
 from focus_assets_tests.cloudevents.opening import event, read_day, total, write_lines
 
 FORMS = ["a.ndjson", "a.jsonl", "a.json", "A.NDJSON", "deep/er/a.ndjson", "2026-08-15T10.30.events.json"]
@@ -68,7 +70,7 @@ def test_files_are_listed_by_path_and_others_counted(tmp_path: Path) -> None:
     ):
         write_lines(tmp_path / name, [])
     write_lines(tmp_path / ".git" / "e.json", [])
-    listing = list_event_files(tmp_path)
+    listing = list_event_files(open_store(str(tmp_path)))
     assert [file.path for file in listing.files] == ["a.jsonl.zst", "a/b.ndjson", "a/z.json.gz", "b.ndjson"]
     assert listing.ignored == 5
 
@@ -101,3 +103,36 @@ def test_lines_keep_their_numbers_wherever_a_block_ends(
     assert found.quarantined["line"].to_list() == [1, 7, 8]
     assert "longer than" in found.quarantined["reason"][1]
     assert found.counts["metered"] == 4
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_may_not_be_read_is_an_error_and_no_quarantine_row(
+    connection: DuckDBPyConnection, tmp_path: Path
+) -> None:
+    write_lines(tmp_path / "a.ndjson", [event()]).chmod(0)
+    with pytest.raises(EventFilesUnreadable, match=r"'a.ndjson'.*Nothing was written"):
+        read_day(connection, tmp_path)
+
+
+def test_a_dangling_link_is_an_error_that_names_it(connection: DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.ndjson").symlink_to(tmp_path / "gone")
+    with pytest.raises(EventFilesUnreadable, match=r"a\.ndjson.*Nothing was written"):
+        read_day(connection, tmp_path)
+
+
+def test_files_of_a_bucket_are_read_like_those_of_a_folder(
+    connection: DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bucket is a folder that says it is not one; buckets themselves are tested with the lake."""
+    write_lines(tmp_path / "a" / "b.ndjson", [event("1"), "{"])
+    (tmp_path / "c.json.gz").write_bytes(gzip.compress(json.dumps([event("2"), event("3")]).encode()))
+    (tmp_path / "d.txt").touch()
+    in_folder = read_day(connection, tmp_path)
+    store = open_store(str(tmp_path))
+    monkeypatch.setattr(type(store), "local_root", None)
+    listing = list_event_files(store)
+    assert ([file.path for file in listing.files], listing.ignored) == (["a/b.ndjson", "c.json.gz"], 1)
+    in_bucket = read_day(connection, tmp_path)
+    assert in_bucket.raw.equals(in_folder.raw)
+    assert in_bucket.quarantined.equals(in_folder.quarantined)
+    assert in_bucket.counts == in_folder.counts

@@ -21,6 +21,7 @@ from focus_assets.cloudevents import InvalidMeterQuery, MeterQuery, WindowSize, 
 from focus_assets.cloudevents.envelope import Properties
 from focus_assets.cloudevents.files import list_event_files
 from focus_assets.cloudevents.ingest import ingested
+from focus_assets.lake.store import open_store
 
 EXACT = Context(prec=80, rounding=ROUND_HALF_UP)
 START = dt.datetime(2025, 11, 1, tzinfo=dt.UTC)  # the clocks change in America on the 2nd
@@ -183,7 +184,7 @@ def test_every_aggregation_equals_sums_made_by_hand(
             (Path(folder) / f"{i}.ndjson").write_text("".join(f"{as_line(e)}\n" for e in part), "utf-8")
         with ingested(
             connection,
-            list_event_files(Path(folder)).files,
+            list_event_files(open_store(folder)).files,
             Properties.of([meter]),
             since=START.date(),
             until=dt.date(2025, 12, 1),

@@ -19,6 +19,7 @@ from focus_assets.cloudevents.ingest import ingested
 from focus_assets.cloudevents.meter import meter_events
 from focus_assets.cloudevents.query import SUBJECT, MeterQuery, WindowSize
 from focus_assets.errors import FocusAssetsError
+from focus_assets.lake.store import open_store
 from focus_assets_tests.vectors import Difference
 
 _ARRIVAL = "2025-01-15T12:00:00Z"
@@ -54,7 +55,7 @@ def _meter(case: Mapping[str, Any]) -> list[dict[str, Any]]:
         (Path(folder) / "events.ndjson").write_text(lines, encoding="utf-8")
         with ingested(
             connection,
-            list_event_files(Path(folder)).files,
+            list_event_files(open_store(folder)).files,
             Properties.of([meter]),
             since=dt.date.min,
             until=dt.date.max,
