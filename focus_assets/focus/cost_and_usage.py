@@ -15,6 +15,7 @@ import polars as pl
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.decimals import multiply
 from focus_assets.focus.charge_terms import charge_terms
 from focus_assets.focus.dimensions import Resolution, resolve
 from focus_assets.focus.event_values import METER, SUBJECT, event_values, field_of, tag_dimensions
@@ -112,7 +113,12 @@ def _may_coincide(meter: Meter, resolution: Resolution) -> bool:
 
 
 def _merged(wide: pl.LazyFrame) -> pl.LazyFrame:
-    """Lines that agree in all that FOCUS shows, added up; in the order of the first of each."""
+    """Lines that agree in all that FOCUS shows, added up; in the order of the first of each.
+
+    Quantities add up exactly, but each line's cost was rounded to 18 places, and their sum need not be the product
+    of the summed quantity that FOCUS asks for: list and contracted cost are multiplied again, and billed and
+    effective cost keep their distance from the contracted one.
+    """
     shown = ("sku", "before", "after")
     amounts = ("pricing_quantity", "list_cost", "contracted_cost", "billed_cost", "effective_cost")
     consumed = pl.col("consumed_quantity")
@@ -133,7 +139,15 @@ def _merged(wide: pl.LazyFrame) -> pl.LazyFrame:
     fields = {f"_shown_{name}": pl.col("_event").struct.field(name) for name in shown}
     keyed = wide.with_columns(**fields)
     rest = [name for name in keyed.collect_schema().names() if name not in summed and name not in key]
-    return keyed.group_by(key, maintain_order=True).agg(*sums, *(pl.col(name).first() for name in rest))
+    summed_up = keyed.group_by(key, maintain_order=True).agg(*sums, *(pl.col(name).first() for name in rest))
+    quantity, contracted = pl.col("pricing_quantity"), pl.col("contracted_cost")
+    product = multiply(quantity, pl.col("contracted_unit_price"))
+    return summed_up.with_columns(
+        multiply(quantity, pl.col("list_unit_price")).alias("list_cost"),
+        product.alias("contracted_cost"),
+        (pl.col("billed_cost") - contracted + product).alias("billed_cost"),
+        (pl.col("effective_cost") - contracted + product).alias("effective_cost"),
+    )
 
 
 def _wanted(meters: Sequence[Meter], resolution: Resolution) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import polars as pl
@@ -291,6 +291,19 @@ def test_lines_that_no_column_tells_apart_are_one_row_and_lose_no_amount() -> No
     )
     assert apart["ConsumedQuantity"] == 7
     assert shown["tier_fee:2", "eu-west"]["ConsumedQuantity"] is None
+
+
+def test_merged_lines_cost_their_summed_quantity_times_the_price_to_the_last_place() -> None:
+    """0.333333333 × 5e-12 has 21 places; forty such costs, each rounded, are 1.3e-17 too much."""
+    cost, billed = Decimal("0.000000000001666667"), Decimal("0.000000000001666666")
+    amounts = {"list_cost": cost, "contracted_cost": cost, "billed_cost": billed, "effective_cost": cost}
+    lines = [line("0.333333333", "5e-12", dimensions={"team": str(n)}) | amounts for n in range(40)]
+    (made,) = rows(*lines, meters=[TOKENS | {"tag_dimensions": []}, SEATS])
+    product = (Decimal("13.33333332") * Decimal("5e-12")).quantize(Decimal("1e-18"), ROUND_HALF_UP)
+    assert product != 40 * cost
+    assert made["PricingQuantity"] == Decimal("13.33333332")
+    assert made["ListCost"] == made["ContractedCost"] == made["EffectiveCost"] == product
+    assert made["BilledCost"] == product - 40 * (cost - billed)
 
 
 def test_without_a_vendor_prefix_the_vendor_adds_no_tags() -> None:
