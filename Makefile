@@ -53,10 +53,9 @@ bench: $(VENV)/.installed-dev
 constraints: $(VENV)/.installed-dev
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-find-links pyproject.toml --extra dev -o constraints-dev.txt
-	@sed -E '/--hash/d; s/ \\$$//' constraints-dev.txt > $(VENV)/pins.txt
+	  --no-emit-find-links --no-strip-extras pyproject.toml --extra dev -o constraints-dev.txt
 	@echo "setuptools>=77" | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-annotate --no-emit-find-links pyproject.toml - -c $(VENV)/pins.txt -o constraints.txt
+	  --no-annotate --no-emit-find-links --no-strip-extras pyproject.toml - -c constraints-dev.txt -o constraints.txt
 
 clean:
 	rm -rf $(VENV) data build *.egg-info
