@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from duckdb import DuckDBPyConnection
 
-from focus_assets.cloudevents import CloudEventsSource, EventFilesUnreadable
+from focus_assets.cloudevents import CloudEventsSource, EventFilesUnreadable, ingest, lines
 from focus_assets_tests.cloudevents.opening import (
     COUNT,
     DAY,
@@ -277,3 +277,17 @@ def test_a_folder_without_events_gives_empty_days(connection: DuckDBPyConnection
     assert found.raw.is_empty()
     assert found.quarantined.is_empty()
     assert found.counts["read"] == 0
+
+
+@pytest.mark.parametrize("write", [_half_gzip, _half_zstd])
+def test_events_read_before_a_defect_are_taken_back_and_say_which_day_it_concerns(
+    write: Any, connection: DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 100_000)
+    monkeypatch.setattr(ingest, "_INSERT_ROWS", 1)
+    write(tmp_path / ("events.ndjson.gz" if write is _half_gzip else "events.ndjson.zst"))
+    found = read(connection, tmp_path, [DAY - dt.timedelta(days=1), DAY])
+    assert found[DAY].counts["metered"] == 0
+    assert found[DAY].counts["quarantined"] == 1
+    assert found[DAY].quarantined["line"].item() > 1000
+    assert found[DAY].raw.is_empty()

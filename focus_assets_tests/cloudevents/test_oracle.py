@@ -37,6 +37,7 @@ def numbers() -> st.SearchStrategy[Decimal]:
 VALUES = st.one_of(
     numbers(),
     numbers().map(str),
+    st.sampled_from([None, ABSENT]),
     st.sampled_from([ABSENT, None, True, "", "many", "null", "NaN", [1], {"a": 1}]),
 )
 EVENTS = st.lists(

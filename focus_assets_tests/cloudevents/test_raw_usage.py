@@ -289,3 +289,21 @@ def test_nothing_is_left_in_the_connection(connection: DuckDBPyConnection, tmp_p
     write_lines(tmp_path / "a.ndjson", [event()])
     read_day(connection, tmp_path, of=subscribed(COUNT, meter("peak", "MAX"), since="2026-08-15T10:00:01Z"))
     assert connection.execute("SELECT table_name FROM information_schema.tables").fetchall() == []
+
+
+def test_distinct_texts_are_counted_without_null_and_with_one_for_absence(
+    connection: DuckDBPyConnection, tmp_path: Path
+) -> None:
+    users = meter("users", "UNIQUE_COUNT", value_property="$.user")
+    values = [
+        {"user": "1"},
+        {"user": 1},
+        {"user": 1.0},
+        {"user": None},
+        {"user": "null"},
+        {},
+        {"user": [1]},
+        {"user": ""},
+    ]
+    write_lines(tmp_path / "a.ndjson", [event(str(i), data=data) for i, data in enumerate(values)])
+    assert [row[3] for row in windows(read_day(connection, tmp_path, of=catalog(users)).raw)] == [2]
