@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "ui": "Start the Dagster UI on the lake.",
     "materialize": "Run the chain for days you name.",
     "sql": "Ask the lake a question in SQL.",
+    "verify": "Check a delivery's files against its manifests.",
     "dimensions": "Show which setting decides each FOCUS dimension of each meter.",
     "schema": "Print the JSON Schema of focus.yaml.",
     "version": "Print the version.",

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _SHOWN_CUSTOMERS = 20
 
 
-def summary(chain: Chain, outcome: Outcome, config: Path | None) -> Group:
-    """Days, rows, cost by service and customer, checks and deliveries; where things lie; what to try next."""
+def summary(chain: Chain, outcome: Outcome) -> Group:
+    """Days, rows, cost by service and customer, checks and deliveries, and where things lie."""
     days = chain.lake.days("focus_cost_and_usage")
     parts: list[Any] = [_headline(outcome)]
     if outcome.orphans:
@@ -31,7 +31,7 @@ def summary(chain: Chain, outcome: Outcome, config: Path | None) -> Group:
             _costs(rows, "Cost by service", pl.col("ServiceName")),
             _costs(rows, "Cost by customer", pl.col("x_CustomerKey"), most=_SHOWN_CUSTOMERS),
         ]
-    parts += [_facts(chain, outcome, len(days)), _places(chain), _next(chain, config)]
+    parts += [_facts(chain, outcome, len(days)), _places(chain)]
     return Group(*(part if not isinstance(part, str) else Text(part) for part in parts))
 
 
@@ -97,15 +97,16 @@ def _places(chain: Chain) -> Table:
     return table
 
 
-def _next(chain: Chain, config: Path | None) -> Text:
+def next_steps(chain: Chain, config: Path | None) -> str:
+    """Three commands to try, each on a line of its own so that it can be copied."""
     own = f" --config {_near(str(config))}" if config is not None and _is_own(config) else ""
     query = "select ServiceName, sum(BilledCost) from focus_1_2 group by 1"
-    return Text(
-        "\nTry next:\n"
+    destination = chain.settings.destinations[0].url if chain.settings.destinations else "URL"
+    return (
+        "\nTry next (in .venv/bin, if that is not active):\n"
         f'  focus-assets sql{own} "{query}"\n'
         f"  focus-assets ui{own}\n"
-        f"  focus-assets doctor{own}\n"
-        "(in .venv/bin, if that is not active)"
+        f"  focus-assets verify {_near(destination)}"
     )
 
 

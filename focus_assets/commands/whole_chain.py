@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,7 +24,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from focus_assets.commands.summary import summary
+from focus_assets.commands.summary import next_steps, summary
 
 if TYPE_CHECKING:
     from focus_assets.orchestration.in_process import Chain, Outcome
@@ -43,7 +44,8 @@ def run_and_tell(
         progress.update(task, description="Starting Dagster")
         with _chain(settings) as chain:
             outcome = _run(chain, progress, task, only)
-    console.print(summary(chain, outcome, shown))
+    console.print(summary(chain, outcome))
+    click.echo(next_steps(chain, shown))
 
 
 def _run(chain: Chain, progress: Progress, task: object, only: tuple[dt.date, dt.date] | None) -> Outcome:

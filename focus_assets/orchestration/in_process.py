@@ -26,6 +26,7 @@ from focus_assets.orchestration.io_manager import day_written
 from focus_assets.orchestration.jobs import CHAIN_JOB, EXPORT_JOB
 from focus_assets.orchestration.partitions import day, usage_days
 from focus_assets.settings import Settings
+from focus_assets.settings.access import open_place
 
 CHAIN = (
     "catalog",
@@ -89,8 +90,9 @@ class Chain:
         files there are, and the run of its newest materialization succeeded.
         """
         passed = self._passed_days()
+        events = self.settings.source.cloudevents
         catalogs = {output.day: output.frame for output in catalog_days(self.settings.catalog, days)}
-        source = source_fingerprint(self.settings.source.cloudevents)
+        source = source_fingerprint(events, open_place(events))
         found = []
         for each in days:
             records = {dataset: self.lake.record(dataset, each) for dataset in CHAIN}

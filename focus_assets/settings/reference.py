@@ -15,13 +15,13 @@ from focus_assets.settings.file import json_schema
 
 _INTRODUCTION: Final = """# Configuration
 
-One file, `focus.yaml`, says what is metered, who buys it at what price, and who receives FOCUS files. It is looked for at
-`--config`, then `$FOCUS_ASSETS_CONFIG`, then `./focus.yaml`. `focus-assets init` writes a commented one, `focus-assets
-doctor` checks it, `focus-assets schema` prints its JSON Schema for your editor.
+One file, `focus.yaml`, says what is metered, who buys it at what price, and who receives FOCUS files. It is looked for
+at `--config`, then `$FOCUS_ASSETS_CONFIG`, then `./focus.yaml`. `focus-assets init` writes a commented one,
+`focus-assets doctor` checks it, `focus-assets schema` prints its JSON Schema for your editor.
 
 - Names are OpenMeter's, in snake_case or camelCase. Instants are UTC, to the second; a bare date is its midnight.
 - Numbers are read exactly as written; a price of `0.1` is a tenth and nothing else.
-- A price change repeats a rate card with a later `valid_from`; a customer that changes repeats its key with a later one.
+- A price change repeats a rate card with a later `valid_from`; a changed customer repeats its key with one.
 - Paths are relative to the file. Secrets do not belong in it: access keys come from the environment or an AWS profile.
 - A key that is not listed here is refused, with the nearest that is.
 

@@ -21,6 +21,7 @@ from focus_assets.orchestration.days import DAYS, Days
 from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.partitions import by_range, usage_days
 from focus_assets.settings import Settings
+from focus_assets.settings.access import open_place
 
 SOURCE_POOL = "usage_source"
 
@@ -63,9 +64,10 @@ def raw_usage_asset(settings: Settings) -> dg.AssetsDefinition:
             slices = slices_of_days(
                 catalog, catalog.days, settings.start_date, assume_zero=settings.opening == "zero"
             )
-            source = CloudEventsSource(settings.source.cloudevents, connection)
+            store = open_place(settings.source.cloudevents)
+            source = CloudEventsSource(settings.source.cloudevents, connection, store)
             meters = meters_of_days(catalog, catalog.days)
-            fingerprint = source_fingerprint(settings.source.cloudevents)
+            fingerprint = source_fingerprint(settings.source.cloudevents, store)
             with source.open(
                 catalog.days,
                 meters,
