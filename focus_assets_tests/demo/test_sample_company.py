@@ -289,7 +289,7 @@ def test_a_small_company_has_a_configuration_of_its_own(tmp_path: Path) -> None:
     settings = Settings.load(small.config)
     catalog = settings.catalog
     assert list(catalog.customer) == ["cust-01", "cust-02", "cust-03"]
-    assert settings.now() == dt.datetime(2026, 8, 6, tzinfo=dt.UTC)
+    assert settings.now() == dt.datetime(2026, 8, 5, 6, tzinfo=dt.UTC)
     assert any(cut.period.start.hour for day in DAYS[:4] for cut in slices_on(catalog.on(day), day))
 
 
