@@ -30,7 +30,8 @@ class Column:
 class Dataset:
     """A table of the lake, partitioned by ``charge_date``.
 
-    ``order`` is the sort key that makes equal content equal bytes.
+    ``order`` is the sort key that makes equal content equal bytes; where rows may be alike in all else, quantities
+    end it.
     """
 
     name: str
@@ -113,7 +114,7 @@ NORMALIZED_USAGE: Final = Dataset(
         Column("quantity", METERED_QUANTITY, "Quantity in the meter's unit"),
         Column("unit", pl.String, "The meter's unit"),
     ),
-    order=("meter", "kind", "window_from", "window_to", "subject", "charge_id", "dimensions"),
+    order=("meter", "kind", "window_from", "window_to", "subject", "charge_id", "dimensions", "quantity"),
 )
 
 USAGE_TOTALS: Final = Dataset(
@@ -160,7 +161,7 @@ UNBILLED_USAGE: Final = Dataset(
         Column("unit", pl.String, "The meter's unit"),
         Column("reason", pl.String, "subject_without_customer or outside_every_rate_card"),
     ),
-    order=("meter", "window_from", "window_to", "subject", "dimensions"),
+    order=("meter", "window_from", "window_to", "subject", "dimensions", "quantity"),
 )
 
 USAGE_DATASETS: Final = (

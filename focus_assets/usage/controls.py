@@ -32,27 +32,31 @@ def raw_against_normalized(raw: pl.LazyFrame, normalized: pl.LazyFrame) -> pl.Da
 def normalized_against_totals(
     normalized: pl.LazyFrame, totals: pl.LazyFrame, slices: Sequence[ChargeSlice]
 ) -> pl.DataFrame:
-    """Charges whose total is not the sum of their windows, or not their quantity to date.
+    """Charges whose total is not the sum of their windows, or not their quantity to date, or not there once.
 
-    Columns: charge_id, usage_quantity, total_quantity.
+    Columns: charge_id, charges (1 where the day has a slice of it), totals, usage_quantity, total_quantity.
     """
     adds_up = {s.charge.charge_id: s.charge.meter.aggregation.adds_up_over_time for s in slices}
     charges = pl.LazyFrame(
         sorted(adds_up.items()), schema={"charge_id": pl.String, "adds_up": pl.Boolean}, orient="row"
     )
     summed = windows_of_charges(normalized, slices).filter("adds_up").group_by("charge_id")
-    to_date = normalized.filter(pl.col("kind") == "to_date").sort("window_to")
+    to_date = normalized.filter(pl.col("kind") == "to_date").group_by("charge_id")
     usage = pl.concat(
         [
             summed.agg(usage_quantity=pl.col("quantity").sum()),
-            to_date.group_by("charge_id").agg(usage_quantity=pl.col("quantity").last()),
+            to_date.agg(usage_quantity=pl.col("quantity").sort_by("window_to").last()),
         ]
     )
     return _differing(
-        charges.join(usage, on="charge_id", how="left").select("charge_id", "usage_quantity"),
-        totals.select("charge_id", total_quantity=pl.coalesce("quantity", "quantity_to_date")),
+        charges.select("charge_id", charges=pl.lit(1, pl.UInt32)).join(
+            usage, on="charge_id", how="full", coalesce=True
+        ),
+        totals.group_by("charge_id").agg(
+            totals=pl.len(), total_quantity=pl.coalesce("quantity", "quantity_to_date").sum()
+        ),
         ["charge_id"],
-        [("usage_quantity", "total_quantity")],
+        [("charges", "totals"), ("usage_quantity", "total_quantity")],
     )
 
 
