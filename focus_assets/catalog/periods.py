@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 
 from dateutil.relativedelta import relativedelta
@@ -36,6 +37,12 @@ class Period:
     def clip(self, start: dt.datetime, end: dt.datetime | None) -> Period:
         """The part of this period within [start, end); ``None`` is an open end."""
         return Period(max(self.start, start), self.end if end is None else min(self.end, end))
+
+
+@lru_cache(maxsize=65_536)
+def _moved(anchor: dt.datetime, months: int, days: int) -> dt.datetime:
+    """Every charge of every day asks for the same few boundaries; calendar arithmetic is slow."""
+    return anchor + relativedelta(months=months, days=days)
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ class Cadence:
 
     def after(self, anchor: dt.datetime, times: int) -> dt.datetime:
         """The anchor moved by ``times`` cadences; in a month without that day its last."""
-        return anchor + relativedelta(months=self.months * times, days=self.days * times)
+        return _moved(anchor, self.months * times, self.days * times)
 
     def index_at(self, anchor: dt.datetime, instant: dt.datetime) -> int:
         """The n for which ``after(n) <= instant < after(n + 1)``."""

@@ -3,69 +3,66 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
+import socket
 import sys
+from importlib import resources
 from pathlib import Path
 
 import click
 
 from focus_assets.commands.options import config_option
+from focus_assets.errors import FocusAssetsError
 
-_PATIENCE_SECONDS = 20
+_HOST = "127.0.0.1"
+
+
+class PortTaken(FocusAssetsError):
+    """Something else listens where the UI would."""
 
 
 @click.command("ui")
-@click.option("--port", type=int, default=3000, show_default=True, help="Port on this machine.")
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on this machine.")
 @config_option
 def command(port: int, config: Path | None) -> None:
     """Start the Dagster UI and its daemon on the lake. Ctrl-C ends all of its processes.
 
     DAGSTER_HOME is set to the instance beside the lake unless it is set already.
     """
-    from focus_assets.orchestration.instance import home_of
+    _require_free(port)
+    from focus_assets.commands.process_group import run_together
+    from focus_assets.orchestration import orphans
+    from focus_assets.orchestration.instance import local_instance
     from focus_assets.settings import settings_or_sample
     from focus_assets.settings.models import CONFIG_VARIABLE
 
     settings = settings_or_sample(config)
-    environment = {**os.environ, "DAGSTER_HOME": str(home_of(settings)), "PYTHONWARNINGS": "ignore"}
+    with local_instance(settings) as instance:
+        home = Path(instance.root_directory)
+        # A run that died with an earlier UI would hold the lake's place in the queue until it times out.
+        ended = orphans.mark_failed(instance)
+    if ended:
+        click.echo(f"Marked {len(ended)} run(s) as failed whose process had ended.")
+    environment = {**os.environ, "DAGSTER_HOME": str(home), "PYTHONWARNINGS": "ignore"}
+    folder = None
     if settings.config_path is not None and settings.config_path.exists():
-        environment[CONFIG_VARIABLE] = str(settings.config_path)
-    click.echo(f"Dagster UI: http://127.0.0.1:{port}  (Ctrl-C to end)")
-    arguments = [
-        "dev",
-        "-m",
-        "focus_assets.definitions",
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(port),
-        "--log-level",
-        "warning",
-    ]
-    # A session of its own: Dagster's code servers survive a parent that is killed alone.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dagster", *arguments], env=environment, start_new_session=True
+        environment[CONFIG_VARIABLE] = str(settings.config_path.absolute())
+        # In a checkout Dagster would find the dagster.yaml there and warn that it goes by another one.
+        folder = home
+    workspace = resources.files("focus_assets.orchestration").joinpath("workspace.yaml")
+    arguments = ["dev", "-w", str(workspace), "-h", _HOST, "-p", str(port), "--log-level", "warning"]
+    click.echo(f"Dagster UI: http://{_HOST}:{port}  (Ctrl-C to end)")
+    sys.exit(
+        run_together([sys.executable, "-m", "dagster", *arguments], environment=environment, folder=folder)
     )
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: _ask_to_end(process))
-    code = process.wait()
-    _end_group(process.pid)
-    sys.exit(0 if code in (0, -signal.SIGINT, -signal.SIGTERM) else code)
 
 
-def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(_PATIENCE_SECONDS)
-    except ProcessLookupError:
-        return
-    except subprocess.TimeoutExpired:
-        _end_group(process.pid)
-
-
-def _end_group(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise PortTaken(
+                f"port {port} on {_HOST} cannot be used: {error.strerror}. Is another UI running? "
+                "End it, or choose another with --port. Nothing was started."
+            ) from error
