@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from focus_assets.decimals import currency_digits
+from focus_assets.lake import day_ranges
 
 if TYPE_CHECKING:
     from focus_assets.orchestration.in_process import Chain, Outcome
@@ -25,6 +26,9 @@ def summary(chain: Chain, outcome: Outcome) -> Group:
     parts: list[Any] = [_headline(outcome)]
     if outcome.orphans:
         parts.append(f"Took over from {len(outcome.orphans)} run(s) whose process had ended.")
+    if outcome.withheld:
+        held = day_ranges(outcome.withheld)
+        parts.append(f"Not delivered: the months of {held}, which wait for a run that passes its checks.")
     if days:
         rows = chain.lake.scan("focus_cost_and_usage", days)
         parts += [

@@ -41,7 +41,8 @@ class Finding:
         """Count ``rows`` offending rows of a day and keep some of them to show."""
         if not rows:
             return
-        self.days.append(on)
+        if on not in self.days:
+            self.days.append(on)
         self.rows += rows
         if sum(frame.height for frame in self.examples) < SHOWN_ROWS:
             self.examples.append(examples.head(SHOWN_ROWS).select(pl.lit(f"{on:%F}").alias("day"), pl.all()))

@@ -6,12 +6,14 @@ request only asks; the export itself refuses what must not leave.
 
 import datetime as dt
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from focus_assets.delivery import billing_months, due, latest_deliveries
+from focus_assets.lake import Lake
 from focus_assets.orchestration.assets.focus_export import EXPORT, export_key
 from focus_assets.orchestration.export_decisions import (
     Attempt,
@@ -48,37 +50,56 @@ def export_sensor(settings: Settings, export_job: Any) -> dg.SensorDefinition:
     )
     def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
         position = Position.model_validate_json(context.cursor) if context.cursor else Position()
-        records = materializations_after(context.instance, position.after)
-        position, unread = advance(position, records)
-        opened = lake.open()
-        months = billing_months(opened)
-        withheld = {*position.held_back, *unread}
-        asked = due(
-            months, settings.destinations, latest_deliveries(opened), eligible_months(months, withheld)
-        )
-        requests = []
-        for each in asked:
-            name = delivery_name(each, months)
-            runs = context.instance.get_run_records(RunsFilter(tags={DELIVERY_TAG: _tag(name)}))
-            attempts = [Attempt(_state(record.dagster_run), _ended(record.end_time)) for record in runs]
-            if may_try(attempts, dt.datetime.now(dt.UTC)):
-                requests.append(
-                    dg.RunRequest(
-                        # The number of tries is part of the key: keys are remembered for ever, and content may
-                        # come back (A, B, A).
-                        run_key=f"{name}:{len(attempts)}",
-                        partition_key=f"{each.month}-01",
-                        asset_selection=[export_key(destination) for destination in each.destinations],
-                        tags={DELIVERY_TAG: _tag(name)},
-                    )
-                )
+        asked = ask(context.instance, lake.open(), settings, position)
         return dg.SensorResult(
-            run_requests=requests,
-            skip_reason=None if requests else _nothing(withheld),
-            cursor=position.model_dump_json(),
+            run_requests=asked.requests,
+            skip_reason=None if asked.requests else _nothing(asked.withheld),
+            cursor=asked.position.model_dump_json(),
         )
 
     return sensor
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The deliveries asked for, how far was read, and the days whose months have to wait."""
+
+    requests: list[dg.RunRequest]
+    position: Position
+    withheld: set[dt.date]
+
+
+def ask(
+    instance: DagsterInstance, lake: Lake, settings: Settings, position: Position, *, at_once: bool = False
+) -> Asked:
+    """Ask for every delivery that is due and may go, from ``position`` on.
+
+    ``at_once`` asks again also for what failed a moment ago: a person who mended a bucket and runs the delivery
+    by hand does not want to hear that nothing is to do.
+    """
+    position, unread = advance(position, materializations_after(instance, position.after))
+    months = billing_months(lake)
+    withheld = {*position.held_back, *unread}
+    eligible = eligible_months(months, withheld)
+    requests = []
+    for each in due(months, settings.destinations, latest_deliveries(lake), eligible):
+        name = delivery_name(each, months)
+        runs = instance.get_run_records(RunsFilter(tags={DELIVERY_TAG: _tag(name)}))
+        attempts = [Attempt(_state(record.dagster_run), _ended(record.end_time)) for record in runs]
+        counted = [a for a in attempts if a.state is not RunState.FAILED] if at_once else attempts
+        # When a run failed is told by the clock, so how long ago that was is too: not by as_of.
+        if may_try(counted, dt.datetime.now(dt.UTC)):
+            requests.append(
+                dg.RunRequest(
+                    # The number of tries is part of the key: keys are remembered for ever, and content may
+                    # come back (A, B, A).
+                    run_key=f"{name}:{len(attempts)}",
+                    partition_key=f"{each.month}-01",
+                    asset_selection=[export_key(destination) for destination in each.destinations],
+                    tags={DELIVERY_TAG: _tag(name)},
+                )
+            )
+    return Asked(requests, position, withheld)
 
 
 def materializations_after(instance: DagsterInstance, after: int) -> list[Materialized]:

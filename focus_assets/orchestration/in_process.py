@@ -14,14 +14,13 @@ from typing import Any
 import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterInstance
 
-from focus_assets.chain import SOURCE_INPUT, catalog_days
+from focus_assets.chain import SOURCE_INPUT, DayOutput, catalog_days
 from focus_assets.cloudevents import source_fingerprint
 from focus_assets.errors import FocusAssetsError
-from focus_assets.lake import Lake
+from focus_assets.lake import CorruptPartition, Lake, PartitionRecord
 from focus_assets.orchestration import orphans
-from focus_assets.orchestration.assets.focus_export import EXPORT
 from focus_assets.orchestration.export_decisions import Position, RunState, advance
-from focus_assets.orchestration.export_sensor import materializations_after
+from focus_assets.orchestration.export_sensor import ask, materializations_after
 from focus_assets.orchestration.io_manager import day_written
 from focus_assets.orchestration.jobs import CHAIN_JOB, EXPORT_JOB
 from focus_assets.orchestration.partitions import day, usage_days
@@ -59,12 +58,13 @@ class Outcome:
     orphans: list[str] = field(default_factory=list)
     checks: list[AssetCheckEvaluation] = field(default_factory=list)
     deliveries: list[dict[str, Any]] = field(default_factory=list)
+    withheld: list[dt.date] = field(default_factory=list)
     changed: int = 0
 
     @property
     def nothing_changed(self) -> bool:
-        """Whether no file of the lake or of a destination is another than before."""
-        return not self.changed and not any(d["result"] == "delivered" for d in self.deliveries)
+        """Whether no file of the lake or of a destination is another than before, and none should be."""
+        return not (self.changed or self.withheld or any(d["result"] != "unchanged" for d in self.deliveries))
 
 
 class Chain:
@@ -86,27 +86,23 @@ class Chain:
     def days_to_run(self, days: Sequence[dt.date]) -> list[dt.date]:
         """Days that are missing, were made from something else than what is there now, or never passed.
 
-        A day is up to date when its catalog and its source are as they were, every file of it was made from the
-        files there are, and the run of its newest materialization succeeded.
+        A day is up to date when its catalog and its source are as they were, every file of it is whole and was
+        made from the files there are, and the run of its newest materialization succeeded.
         """
         passed = self._passed_days()
         events = self.settings.source.cloudevents
-        catalogs = {output.day: output.frame for output in catalog_days(self.settings.catalog, days)}
         source = source_fingerprint(events, open_place(events))
-        found = []
-        for each in days:
-            records = {dataset: self.lake.record(dataset, each) for dataset in CHAIN}
-            raw = records["raw_usage"]
-            if (
-                each not in passed
-                or raw is None
-                or None in records.values()
-                or raw.inputs.get(SOURCE_INPUT) != source
-                or not self.lake.scan("catalog", [each]).collect().equals(catalogs[each].collect())
-                or any(self.lake.stale_inputs(dataset, each) for dataset in CHAIN)
-            ):
-                found.append(each)
-        return found
+        records = {each: [self._record(dataset, each) for dataset in CHAIN] for each in days}
+        stale = self._stale([each for each, found in records.items() if None not in found])
+        return [
+            output.day
+            for output in catalog_days(self.settings.catalog, days)
+            if output.day not in passed
+            or None in records[output.day]
+            or output.day in stale
+            or self._source_of(output.day) != source
+            or not self._is_whole(output)
+        ]
 
     def run(self, days: Sequence[dt.date], outcome: Outcome, progress: Progress | None = None) -> None:
         """Materialize ``days`` with every check, in runs of at most ``days_per_run`` adjacent days."""
@@ -160,24 +156,20 @@ class Chain:
             self.run(days, outcome, progress)
 
     def deliver(self, outcome: Outcome) -> None:
-        """Evaluate the export sensor as the daemon would and run what it asks for, until it asks for nothing."""
+        """Ask what the export sensor asks and run it, until nothing is due.
+
+        Raises :class:`RunFailed` with every delivery that failed, after all were tried.
+        """
         if not self.settings.destinations:
             return
-        sensor = self.definitions.resolve_sensor_def(f"{EXPORT}_sensor")
         job = self.definitions.resolve_job_def(EXPORT_JOB)
-        cursor: str | None = None
+        position = Position()
         for _ in range(_PASSES):
-            with dg.build_sensor_context(
-                instance=self.instance,
-                cursor=cursor,
-                definitions=self.definitions,
-                resources={"lake": (self.definitions.resources or {})["lake"]},
-            ) as context:
-                asked = sensor.evaluate_tick(context)
-            cursor = asked.cursor
-            if not asked.run_requests:
-                return
-            for request in asked.run_requests:
+            asked = ask(self.instance, self.lake, self.settings, position, at_once=True)
+            position = asked.position
+            outcome.withheld = sorted(asked.withheld)
+            failures: list[str] = []
+            for request in asked.requests:
                 result = job.execute_in_process(
                     instance=self.instance,
                     run_config=_QUIET,
@@ -188,7 +180,48 @@ class Chain:
                 )
                 outcome.runs.append(result.run_id)
                 outcome.deliveries += list(_deliveries(result))
-                _require_success(result, f"The delivery of {(request.partition_key or '')[:7]}")
+                try:
+                    _require_success(result, f"The delivery of {(request.partition_key or '')[:7]}")
+                except RunFailed as failed:
+                    # A month that cannot be delivered does not keep the others back.
+                    failures.append(str(failed))
+            if failures:
+                raise RunFailed("\n\n".join(failures))
+            if not asked.requests:
+                return
+
+    def _record(self, dataset: str, each: dt.date) -> PartitionRecord | None:
+        """The record; None too where it cannot be read, for then the day has to run again."""
+        try:
+            return self.lake.record(dataset, each)
+        except CorruptPartition:
+            return None
+
+    def _stale(self, days: Sequence[dt.date]) -> set[dt.date]:
+        try:
+            found = [self.lake.stale_inputs_of(dataset, days) for dataset in CHAIN]
+        except CorruptPartition:
+            # The day it names runs in this pass; the next pass can tell what that made stale.
+            return set()
+        return {each for stale in found for each, inputs in stale.items() if inputs}
+
+    def _source_of(self, each: dt.date) -> str | None:
+        raw = self._record("raw_usage", each)
+        return raw.inputs.get(SOURCE_INPUT) if raw else None
+
+    def _is_whole(self, catalog: DayOutput) -> bool:
+        """Whether the lake has this catalog, and in a folder every file of its day as recorded.
+
+        A kill between a file and its record leaves a pair that differs. Files of a bucket are proven when they
+        are read: to fetch them all would take longer than to make them again.
+        """
+        proven = CHAIN if self.lake.store.local_root is not None else ("catalog",)
+        try:
+            for dataset in proven:
+                self.lake.files(dataset, [catalog.day])
+            return self.lake.scan("catalog", [catalog.day]).collect().equals(catalog.frame.collect())
+        except CorruptPartition:
+            return False
 
     def _passed_days(self) -> set[dt.date]:
         records = materializations_after(self.instance, 0)
@@ -200,7 +233,7 @@ class Chain:
             (dataset, each): record.sha256 if record else None
             for dataset in CHAIN
             for each in days
-            for record in [self.lake.record(dataset, each)]
+            for record in [self._record(dataset, each)]
         }
 
 

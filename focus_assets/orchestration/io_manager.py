@@ -16,6 +16,7 @@ from pydantic import PrivateAttr
 from focus_assets.chain import Upstream
 from focus_assets.lake import Lake
 from focus_assets.orchestration.days import Days
+from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.metadata import cost_chart, partition_metadata, preview
 from focus_assets.orchestration.partitions import day
 from focus_assets.orchestration.resources import LakeResource
@@ -51,6 +52,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
             self._run.close()
 
     def handle_output(self, context: dg.OutputContext, obj: Days) -> None:
+        with explained():
+            self._write(context, obj)
+
+    def _write(self, context: dg.OutputContext, obj: Days) -> None:
         lake = self._lake_for_writing(context.run_id)
         dataset = context.asset_key.path[-1]
         expected = [day(key) for key in context.asset_partition_keys]
@@ -83,7 +88,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
         )
         if context.dagster_type.typing_type is Upstream:
             return upstream
-        return upstream.lake.scan(upstream.dataset, upstream.days)
+        with explained():
+            return upstream.lake.scan(upstream.dataset, upstream.days)
 
     def _lake_for_writing(self, run_id: str) -> Lake:
         lake = self.lake.open()

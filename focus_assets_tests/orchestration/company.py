@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +15,11 @@ import polars as pl
 import yaml
 
 from focus_assets.definitions import build_definitions
+from focus_assets.delivery import entries, verify
 from focus_assets.lake import Lake
+from focus_assets.orchestration.assets.focus_export import export_key
 from focus_assets.orchestration.in_process import Chain, Outcome
+from focus_assets.orchestration.jobs import EXPORT_JOB
 from focus_assets.settings import Settings
 
 START = dt.date(2026, 8, 1)
@@ -111,7 +115,7 @@ class Company:
         settings = self.settings
         return Chain(build_definitions(settings), settings, self.instance, self.lake)
 
-    def event(self, time: str, subject: str, type: str = "prompt", **data: Any) -> None:  # noqa: A002
+    def event(self, time: str, subject: str, type: str = "prompt", **data: Any) -> None:
         """Add an event of ``time`` to the file of its day."""
         self._events += 1
         folder = self.root / "events"
@@ -150,6 +154,55 @@ class Company:
         self.chain.deliver(outcome)
         return outcome
 
+    def deliver(self) -> Outcome:
+        """Everything that is due, as the demo delivers it."""
+        outcome = Outcome()
+        self.chain.deliver(outcome)
+        return outcome
+
+    def tick(self, cursor: str | None = None) -> Any:
+        """One evaluation of the export sensor, as the daemon does it."""
+        definitions = self.chain.definitions
+        with dg.build_sensor_context(
+            instance=self.instance,
+            cursor=cursor,
+            definitions=definitions,
+            resources={"lake": (definitions.resources or {})["lake"]},
+        ) as context:
+            return definitions.resolve_sensor_def("focus_export_sensor").evaluate_tick(context)
+
+    def export_by_hand(self, month: str, *destinations: str) -> dg.ExecuteInProcessResult:
+        """The export job as a person launches it, past the sensor."""
+        return self.chain.definitions.resolve_job_def(EXPORT_JOB).execute_in_process(
+            instance=self.instance,
+            partition_key=f"{month}-01",
+            asset_selection=[export_key(name) for name in destinations] or None,
+            raise_on_error=False,
+        )
+
+    def rewrite(self, dataset: str, on: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+        """Put other rows in the place of a day's, with a record that agrees: what no digest gives away."""
+        each = dt.date.fromisoformat(on)
+        record = self.lake.record(dataset, each)
+        assert record is not None
+        rows = change(self.lake.scan(dataset, [each]).collect())
+        self.lake.write(dataset, each, rows.lazy(), inputs=record.inputs, facts=lambda _: record.facts)
+
+    def delivered(self) -> dict[str, list[str]]:
+        """The ledger: what came of the deliveries to each destination, in order."""
+        found: dict[str, list[str]] = {}
+        for name, result in entries(self.lake).select("destination", "result").iter_rows():
+            found.setdefault(name, []).append(result)
+        return found
+
+    def rows_delivered(self, destination: str) -> pl.DataFrame:
+        """The rows a recipient finds by the manifests alone, after checking them."""
+        url = self.settings.destination(destination).url
+        checked = verify(url)
+        assert [check.problems for check in checked] == [()] * len(checked)
+        files = [file.path for check in checked if check.manifest for file in check.manifest.files]
+        return pl.concat(pl.read_parquet(Path(url) / path) for path in files)
+
     def cost(self, customer: str, first: str, last: str | None = None) -> Decimal:
         """What FOCUS rows bill a customer over days."""
         start, end = dt.date.fromisoformat(first), dt.date.fromisoformat(last or first)
@@ -158,3 +211,13 @@ class Company:
         total = rows.select(pl.col("BilledCost").sum()).collect().item()
         assert isinstance(total, Decimal)
         return total
+
+
+def why(result: dg.ExecuteInProcessResult) -> str:
+    """What the failing steps of a run say."""
+    assert not result.success
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    return "\n".join(
+        (failure.user_failure_data and failure.user_failure_data.description) or failure.error_display_string
+        for failure in failures
+    )

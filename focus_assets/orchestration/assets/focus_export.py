@@ -1,6 +1,6 @@
 """``focus_export/<destination>``: one delivery of a billing month to each destination."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.partitions import billing_months
 from focus_assets.orchestration.resources import LakeResource
 from focus_assets.settings import Destination, Settings
+from focus_assets.settings.access import open_place
 from focus_assets.stage_controls import control_problems
 
 EXPORT = "focus_export"
@@ -39,22 +40,29 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
         month = context.partition_key[:7]
         chosen = [by_key[key] for key in sorted(context.selected_asset_keys)]
         opened = lake.open()
-        failures: list[str] = []
+        failures: dict[str, list[str]] = {}
         with explained():
             check_destinations(opened.url, settings.destinations)
             with opened.writer(f"run {context.run_id}", wait=lake.lease_wait()):
-                results = deliver_all(opened, chosen, month, now=settings.now(), controls=[control_problems])
+                results = deliver_all(
+                    opened,
+                    chosen,
+                    month,
+                    now=settings.now(),
+                    controls=[control_problems],
+                    opener=open_place,
+                )
         for result in results:
             if isinstance(result, DeliveryResult):
                 yield dg.MaterializeResult(
                     asset_key=export_key(result.destination), metadata=_metadata(result)
                 )
             else:
-                failures.append(f"{result.destination}: {result.error}")
+                failures.setdefault(str(result.error), []).append(result.destination)
         lake.refresh_views()
         # One destination that fails does not stop the others; the run still has to say that not all arrived.
         if failures:
-            raise dg.Failure(description="\n\n".join(failures), allow_retries=False)
+            raise dg.Failure(description=_told(failures), allow_retries=False)
 
     return focus_export
 
@@ -77,6 +85,11 @@ def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
         tags={"focus_assets/stage": "delivery"},
         skippable=True,
     )
+
+
+def _told(failures: Mapping[str, list[str]]) -> str:
+    """Each reason once: a month that is refused is refused to every destination."""
+    return "\n\n".join(f"{', '.join(names)}: {reason}" for reason, names in failures.items())
 
 
 def _metadata(result: DeliveryResult) -> dict[str, Any]:
