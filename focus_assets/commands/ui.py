@@ -21,7 +21,9 @@ class PortTaken(FocusAssetsError):
 
 
 @click.command("ui")
-@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on this machine.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on this machine."
+)
 @config_option
 def command(port: int, config: Path | None) -> None:
     """Start the Dagster UI and its daemon on the lake. Ctrl-C ends all of its processes.
