@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from focus_assets.cloudevents.errors import EventFilesUnreadable
+from focus_assets.lake.copies import temporary_folder
 from focus_assets.lake.store import ObjectStore
 
 
@@ -58,7 +59,7 @@ class EventFile:
         if root is not None:
             yield root / self.path
             return
-        with TemporaryDirectory(prefix="focus-assets-events-") as folder:
+        with TemporaryDirectory(prefix="events-", dir=temporary_folder()) as folder:
             copy = Path(folder) / "copy"
             self.store.download(self.path, copy)
             yield copy

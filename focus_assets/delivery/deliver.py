@@ -12,24 +12,26 @@ before.
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from focus_assets.delivery import ledger
 from focus_assets.delivery.errors import DeliveryRaced, DestinationError
 from focus_assets.delivery.files import LocalFile, column_types, control_totals, rows_in_scope, write_day
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
-from focus_assets.delivery.layout import manifest_path
+from focus_assets.delivery.layout import manifest_path, month_folder
 from focus_assets.delivery.manifest import DayCompleteness, Generator, InvalidManifest, Manifest, scope_of
 from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import Lake
+from focus_assets.lake.copies import temporary_folder
 from focus_assets.lake.errors import ConditionFailed, StoreError
+from focus_assets.lake.folder import FolderStore
 from focus_assets.lake.store import ObjectStore, open_store
 from focus_assets.settings import Destination
 
@@ -97,7 +99,7 @@ def deliver(
         # A delivery that was killed between its manifest and the ledger is entered before another
         # replaces it. A manifest that somebody edited is not entered; it is replaced.
         last = ledger.record(lake, current, destination.url, last)
-    with tempfile.TemporaryDirectory(prefix="focus-assets-delivery-") as folder:
+    with TemporaryDirectory(prefix="delivery-", dir=temporary_folder()) as folder:
         files, manifest = _build(lake, destination, passed, there, now, Path(folder))
         require_same(lake, passed)
         if current is not None and last is not None and current.content_digest == manifest.content_digest:
@@ -124,7 +126,8 @@ def deliver_all(
     """Deliver a billing month to each destination, in order; one that fails does not stop the others.
 
     The gate is asked once, and once for each FOCUS version: a month whose days it refuses is refused to all,
-    one whose rows break a version's rules to all destinations of that version.
+    one whose rows break a version's rules to all destinations of that version. Call it as the lake's writer: what
+    a killed delivery of the month left unfinished in a folder is removed.
     """
     try:
         check_destinations(lake.url, destinations)
@@ -138,6 +141,8 @@ def deliver_all(
             month_passed = conforming[destination.focus_version]
             if isinstance(month_passed, FocusAssetsError):
                 raise month_passed
+            with _blaming(destination):
+                _sweep(opener(destination), month)
             found.append(deliver(lake, destination, month, now=now, opener=opener, passed=month_passed))
         except FocusAssetsError as error:
             found.append(DeliveryFailure(destination.name, month, error))
@@ -149,6 +154,12 @@ def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | 
         return require_rules(lake, passed, version)
     except FocusAssetsError as error:
         return error
+
+
+def _sweep(store: ObjectStore, month: str) -> None:
+    # A bucket shows no object before it is whole.
+    if isinstance(store, FolderStore):
+        store.sweep(month_folder(month))
 
 
 @dataclass(frozen=True)

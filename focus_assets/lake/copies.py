@@ -127,11 +127,12 @@ class VerifiedCopies:
 
 @cache
 def temporary_folder() -> Path:
-    """This process's folder for copies and unfinished uploads, removed when the process ends.
+    """This process's folder for copies and unfinished files, removed when the process ends.
 
-    It belongs to the process, not to a lake: a frame may outlive the lake it was scanned from.
+    What a killed process leaves is removed by the next that asks for one or takes over its lease. It belongs
+    to the process, not to a lake: a frame may outlive the lake it was scanned from.
     """
-    _remove_folders_of_the_dead()
+    remove_folders_of_the_dead()
     folder = tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX, ignore_cleanup_errors=True)
     alive = FileLock(Path(folder.name) / _ALIVE, thread_local=False)
     alive.acquire(timeout=0)
@@ -139,8 +140,8 @@ def temporary_folder() -> Path:
     return Path(folder.name)
 
 
-def _remove_folders_of_the_dead() -> None:
-    """A killed process cannot clean up; its lock is free, which no living process's is."""
+def remove_folders_of_the_dead() -> None:
+    """Remove the temporary folders of killed processes: their locks are free, which no living process's is."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
         # Folders of other users refuse, and another process may be removing the same one.
         with suppress(OSError):

@@ -123,14 +123,14 @@ class FolderStore(ObjectStore):
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             return file
 
-    def sweep(self) -> int:
-        """Remove unfinished files that killed writers left; returns how many.
+    def sweep(self, below: str = "") -> int:
+        """Remove unfinished files that killed writers left ``below`` a folder; returns how many.
 
         Only for the sole writer: it would take another's files from under it.
         """
         count = 0
         with self._mended("clean", ""):
-            for folder, _, names in os.walk(self._root):
+            for folder, _, names in os.walk(self._file(below) if below else self._root):
                 for name in names:
                     if name.startswith(TEMPORARY_PREFIX):
                         Path(folder, name).unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from focus_assets.lake.copies import remove_folders_of_the_dead
 from focus_assets.lake.errors import LeaseLost, StoreError
 from focus_assets.lake.folder import FolderStore
 from focus_assets.lake.lease_note import Busy, Lease, Note
@@ -36,6 +37,7 @@ def take(store: FolderStore, holder: str) -> Lease | Busy:
     try:
         if (root / LEASE).exists():
             store.sweep()
+            remove_folders_of_the_dead()
         # Renamed into place so that a reader of the note never sees half of it; nothing else relies on it.
         draft = root / f"{LOCK}.note"
         draft.write_bytes(Note.of_this_process(holder).to_json())

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-import time
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +19,6 @@ from focus_assets.sql.views import View, identifier, literal_glob, text, views
 _ABOUT: Final = "focus_assets"
 """A schema of the file that says which views it was built with; the views are in the default schema."""
 
-_ASIDE: Final = ".views-"
-
 
 class ViewFileProblem(FocusAssetsError):
     """The DuckDB file of views could not be written."""
@@ -33,7 +29,8 @@ def create_views(path: Path, lake: Lake) -> bool:
 
     The views hold absolute globs, so days that are written later are seen. Returns whether the file was
     replaced: one that holds these views already is left untouched. A lake in a bucket gets no file, because
-    DuckDB reads buckets only with an extension that it would have to download; ``query`` reads those.
+    DuckDB reads buckets only with an extension that it would have to download; ``query`` reads those. Call it as
+    the lake's writer: two processes at once would build in one place.
 
     Raises:
         ViewFileProblem: the file cannot be written; the old one is still there.
@@ -42,20 +39,23 @@ def create_views(path: Path, lake: Lake) -> bool:
     if root is None:
         return False
     statements = _statements(root)
+    # The same place every time: what a killed process left there goes with the next run.
+    folder = path.with_name(f".{path.name}.new")
+    shutil.rmtree(folder, ignore_errors=True)
     if _holds(path, statements):
         return False
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=_ASIDE) as folder:
-            aside = Path(folder) / path.name
-            _build(aside, statements)
-            aside.replace(path)
+        folder.mkdir(parents=True)
+        aside = folder / path.name
+        _build(aside, statements)
+        aside.replace(path)
     except (OSError, duckdb.IOException) as error:
         raise ViewFileProblem(
             f"{path}: the SQL views could not be written: {error}. The datasets are complete; make the "
             "folder writable, or set sql.path in focus.yaml, and run again."
         ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     return True
 
 
@@ -64,13 +64,6 @@ def dataset_glob(root: Path, dataset: str) -> list[str]:
     if next(root.glob(f"{dataset}/charge_date=*/part-0.parquet"), None) is None:
         return []
     return [f"{literal_glob(root.resolve().as_posix())}/{dataset}/charge_date=*/part-0.parquet"]
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed processes left; an hour is longer than any build takes."""
-    for leftover in folder.glob(f"{_ASIDE}*"):
-        if time.time() - leftover.stat().st_mtime > 3600:
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _statements(root: Path) -> list[str]:

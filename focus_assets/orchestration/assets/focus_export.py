@@ -52,6 +52,7 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
                     controls=[control_problems],
                     opener=open_place,
                 )
+                lake.refresh_views()
         for result in results:
             if isinstance(result, DeliveryResult):
                 yield dg.MaterializeResult(
@@ -59,7 +60,6 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
                 )
             else:
                 failures.setdefault(str(result.error), []).append(result.destination)
-        lake.refresh_views()
         # One destination that fails does not stop the others; the run still has to say that not all arrived.
         if failures:
             raise dg.Failure(description=_told(failures), allow_retries=False)
