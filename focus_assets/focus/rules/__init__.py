@@ -22,7 +22,7 @@ from focus_assets.focus.rules import (
     sku,
     values,
 )
-from focus_assets.focus.rules.check import EXAMPLES, ROW_NUMBER, check
+from focus_assets.focus.rules.check import EXAMPLES, ROW_NUMBER, check, check_parts
 from focus_assets.focus.rules.model import (
     AnyRule,
     NoDuplicatesRule,
@@ -31,6 +31,7 @@ from focus_assets.focus.rules.model import (
     RowRule,
     Rule,
     SchemaRule,
+    TotalsRule,
 )
 from focus_assets.focus.rules.report import CheckReport, RuleResult
 
@@ -46,8 +47,10 @@ __all__ = [
     "Rule",
     "RuleResult",
     "SchemaRule",
+    "TotalsRule",
     "all_rules",
     "check",
+    "check_parts",
     "rules_for",
 ]
 

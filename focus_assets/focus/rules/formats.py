@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.focus.columns import FocusColumn, Format, ValueType, columns, own_columns
+from focus_assets.focus.columns import FocusColumn, Format, ValueType, column, columns, own_columns
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule
 
 _CLOSED: Final = (Format.ALLOWED_VALUES, Format.NATIONAL_CURRENCY)
@@ -43,6 +43,17 @@ def _not_empty(entry: FocusColumn) -> RowRule:
     )
 
 
+def not_in_notation(name: str, written: str) -> pl.Expr:
+    """True where the text in ``written`` is not in the notation of the column ``name``."""
+    pattern = _INSTANT if column(name).type is ValueType.DATE_TIME else _NUMBER
+    return ~pl.col(written).str.contains(pattern).fill_null(True)
+
+
+def not_finite(name: str) -> pl.Expr:
+    """True where a float is no number or infinite."""
+    return ~pl.col(name).is_finite().fill_null(True)
+
+
 def _matches(entry: FocusColumn) -> RowRule:
     instant = entry.type is ValueType.DATE_TIME
     return RowRule(
@@ -55,5 +66,5 @@ def _matches(entry: FocusColumn) -> RowRule:
         section=f"Attributes: {'Date/Time' if instant else 'Numeric'} Format",
         versions=tuple(entry.levels),
         reads={entry.id: Reads.TEXT},
-        violation=~pl.col(entry.id).str.contains(_INSTANT if instant else _NUMBER).fill_null(True),
+        violation=not_in_notation(entry.id, entry.id),
     )

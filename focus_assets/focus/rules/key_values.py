@@ -56,6 +56,7 @@ def _flat(entry: FocusColumn) -> RowRule:
         versions=tuple(entry.levels),
         reads={entry.id: Reads.TEXT},
         violation=~pl.col(entry.id).str.contains(_FLAT).fill_null(True),
+        by_value=True,
     )
 
 
@@ -69,4 +70,5 @@ def _property_names() -> RowRule:
         reads={"SkuPriceDetails": Reads.TEXT},
         violation=details.str.contains(_FLAT).fill_null(False)
         & ~details.str.contains(_PREFIXED).fill_null(True),
+        by_value=True,
     )
