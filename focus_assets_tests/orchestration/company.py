@@ -111,7 +111,7 @@ class Company:
         settings = self.settings
         return Chain(build_definitions(settings), settings, self.instance, self.lake)
 
-    def event(self, time: str, subject: str, type: str = "prompt", **data: Any) -> None:
+    def event(self, time: str, subject: str, type: str = "prompt", **data: Any) -> None:  # noqa: A002
         """Add an event of ``time`` to the file of its day."""
         self._events += 1
         folder = self.root / "events"

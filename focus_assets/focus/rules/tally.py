@@ -7,6 +7,7 @@ the report.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -91,7 +92,7 @@ class Tally:
         for one_value in self._one_value:
             self._gather(one_value, next(found), lambda frames: pl.concat(frames).unique())
         for totals in self._totals:
-            self._gather(totals, next(found), lambda frames, rule=totals: _regroup(rule, pl.concat(frames)))
+            self._gather(totals, next(found), partial(_regroup, totals))
         for rules in self._by_value.values():
             values = next(found)
             seen = values.select((rule.violation * pl.col(_TIMES)).sum().alias(rule.id) for rule in rules)
@@ -143,9 +144,13 @@ def _groups(rule: TotalsRule, part: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _regroup(rule: TotalsRule, groups: pl.DataFrame) -> pl.DataFrame:
-    return groups.group_by(rule.keys).agg(
-        *(pl.col(name).sum() for name in rule.totals),
-        *(pl.col(name).min() for name in rule.lowest),
-        *(pl.col(name).max() for name in rule.highest),
+def _regroup(rule: TotalsRule, groups: list[pl.DataFrame]) -> pl.DataFrame:
+    return (
+        pl.concat(groups)
+        .group_by(rule.keys)
+        .agg(
+            *(pl.col(name).sum() for name in rule.totals),
+            *(pl.col(name).min() for name in rule.lowest),
+            *(pl.col(name).max() for name in rule.highest),
+        )
     )
