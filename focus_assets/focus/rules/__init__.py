@@ -14,12 +14,16 @@ from focus_assets.focus.columns import COST_AND_USAGE, VERSIONS, UnknownColumnEr
 from focus_assets.focus.rules import (
     charges,
     costs,
+    currencies,
     formats,
+    invoices,
+    json_objects,
     key_values,
     nullability,
     periods,
     presence,
     sku,
+    unit_names,
     values,
 )
 from focus_assets.focus.rules.check import EXAMPLES, ROW_NUMBER, check, check_parts
@@ -54,7 +58,21 @@ __all__ = [
     "rules_for",
 ]
 
-_SUBJECTS: Final = (presence, nullability, values, formats, costs, periods, charges, sku, key_values)
+_SUBJECTS: Final = (
+    presence,
+    nullability,
+    values,
+    formats,
+    costs,
+    currencies,
+    periods,
+    charges,
+    invoices,
+    sku,
+    key_values,
+    json_objects,
+    unit_names,
+)
 
 
 @cache

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from focus_assets.focus.columns import column
 from focus_assets.focus.rules.model import (
     AnyRule,
     NoDuplicatesRule,
@@ -87,6 +88,9 @@ def check_parts(
     declared = pl.Schema({n: t for n, t in (stored or schema).items() if not n.startswith(HIDDEN)})
     not_run = {rule.id: reason for rule in rules if (reason := _why_not(rule, schema))}
     run = [_for_types(rule, schema) for rule in rules if rule.id not in not_run]
+    absent = {n for r in run if isinstance(r, RowRule) for n in r.optional if n not in schema}
+    nulls = [pl.lit(None, column(name).dtype).alias(name) for name in sorted(absent)]
+    parts = [part.with_columns(nulls) for part in parts]
     tally = Tally(run, schema)
     for part in parts:
         before = tally.rows
@@ -136,10 +140,11 @@ def _why_not(rule: AnyRule, schema: pl.Schema) -> str | None:
         needed = rule.reads
     elif isinstance(rule, OneValueRule):
         needed = dict.fromkeys((rule.key, rule.value), Reads.ANY)
-    if absent := [name for name in needed if name not in schema]:
+    optional = rule.optional if isinstance(rule, RowRule) else frozenset[str]()
+    if absent := [name for name in needed if name not in schema and name not in optional]:
         return f"{', '.join(absent)}: no such column"
     for name, reads in needed.items():
-        if not fits(schema[name], name, reads):
+        if name in schema and not fits(schema[name], name, reads):
             return f"{name} is stored as {schema[name]}; the rule reads {reads}"
     return None
 
@@ -169,7 +174,10 @@ def _example_rows(
 
 
 def _shown(rule: RowRule, schema: pl.Schema) -> list[pl.Expr]:
-    sources = {n.removeprefix(AS_WRITTEN): n for n in (*FINDING_A_ROW, *rule.reads) if n in schema}
+    sources: dict[str, str] = {}
+    for name in (*rule.reads, *FINDING_A_ROW):
+        if name in schema:
+            sources.setdefault(name.removeprefix(AS_WRITTEN), name)
     return [pl.col(source).alias(name) for name, source in sources.items()]
 
 

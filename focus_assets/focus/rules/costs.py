@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from focus_assets.focus.columns import FocusColumn, columns
-from focus_assets.focus.rules.model import AnyRule, Reads, RowRule, one_of
+from focus_assets.focus.rules.model import AnyRule, Reads, RowRule, correction, one_of
 from focus_assets.focus.rules.products import product_rule
 
 
@@ -19,6 +19,7 @@ def rules() -> tuple[AnyRule, ...]:
         _credit("ListCost", "ListUnitPrice"),
         _credit("ContractedCost", "ContractedUnitPrice"),
         _commitment_purchase(),
+        _uncommitted(),
     )
 
 
@@ -60,4 +61,32 @@ def _commitment_purchase() -> RowRule:
         violation=one_of("ChargeCategory", "Purchase")
         & pl.col("CommitmentDiscountId").is_not_null()
         & (pl.col("EffectiveCost") != 0).fill_null(False),
+    )
+
+
+def _uncommitted() -> RowRule:
+    usage, purchase = one_of("ChargeCategory", "Usage"), one_of("ChargeCategory", "Purchase")
+    uncommitted = pl.col("CommitmentDiscountId").is_null() & ~one_of("PricingCategory", "Committed")
+    billed, effective = pl.col("BilledCost"), pl.col("EffectiveCost")
+    # Nothing billed: paid from a prepaid amount, or to a third party. Nothing effective: a purchase that prepays.
+    return RowRule(
+        id="costs.EffectiveCost_of_uncommitted",
+        sentence=(
+            "EffectiveCost must equal BilledCost on usage and purchases without commitment, unless nothing is "
+            "billed or a purchase covers later charges, or it is a correction."
+        ),
+        section="Columns: EffectiveCost",
+        reads={
+            "ChargeCategory": Reads.TEXT,
+            "ChargeClass": Reads.TEXT,
+            "PricingCategory": Reads.TEXT,
+            "CommitmentDiscountId": Reads.ANY,
+            "BilledCost": Reads.NUMBER,
+            "EffectiveCost": Reads.NUMBER,
+        },
+        violation=uncommitted
+        & ~correction()
+        & ((usage & (billed != 0)) | (purchase & (billed != 0) & (effective != 0))).fill_null(False)
+        & (billed != effective).fill_null(False),
+        optional=frozenset({"CommitmentDiscountId", "PricingCategory"}),
     )

@@ -60,7 +60,8 @@ class RowRule(Rule):
 
     A costly ``violation`` has a cheap ``screen``, never null and true wherever ``violation`` is: only such rows
     are looked at closely. ``for_types`` makes the rule for the types that its columns are stored in. A rule
-    ``by_value`` reads one column with few different values, and each value is looked at once.
+    ``by_value`` reads one column with few different values, and each value is looked at once. Columns that are
+    ``optional`` are null on every row where a file does not have them.
     """
 
     reads: Mapping[str, Reads] = field(hash=False)
@@ -69,6 +70,7 @@ class RowRule(Rule):
     screen: pl.Expr | None = field(default=None, hash=False, compare=False)
     for_types: Callable[[pl.Schema], RowRule] | None = field(default=None, hash=False, compare=False)
     by_value: bool = False
+    optional: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,7 @@ _PAIRS = {
     "CommitmentDiscountType": "CommitmentDiscountId",
     "CommitmentDiscountUnit": "CommitmentDiscountQuantity",
     "ConsumedUnit": "ConsumedQuantity",
+    "InvoiceDetailId": "InvoiceId",
     "PricingUnit": "PricingQuantity",
     "RegionName": "RegionId",
     "ResourceType": "ResourceId",
@@ -52,10 +53,14 @@ _PAIRED_SINCE_1_2 = {
     "SubAccountName",
 }
 
-_OPTIONAL = {"BillingAccountType", "ResourceType", "SubAccountType"}
+_OPTIONAL = {"BillingAccountType", "InvoiceDetailId", "ResourceType", "SubAccountType"}
 """Present under a narrower condition than the column they follow."""
 
 _FOLLOWERS = {
+    "AllocatedMethodDetails": "AllocatedMethodId",
+    "AllocatedResourceId": "AllocatedMethodId",
+    "AllocatedResourceName": "AllocatedResourceId",
+    "AllocatedTags": "AllocatedResourceId",
     "CapacityReservationStatus": "CapacityReservationId",
     "CommitmentDiscountName": "CommitmentDiscountId",
     "CommitmentDiscountQuantity": "CommitmentDiscountId",
@@ -93,6 +98,7 @@ def rules() -> tuple[AnyRule, ...]:
         _commitment_quantity(),
         _sku_meter_recommended(),
         _description_recommended(),
+        _host_recommended(),
     )
 
 
@@ -169,6 +175,7 @@ def _consumed() -> tuple[RowRule, ...]:
             section=section,
             reads={**CHARGE_COLUMNS, "ConsumedQuantity": Reads.ANY, "CommitmentDiscountStatus": Reads.TEXT},
             violation=metered & ~correction() & ~_unused() & _null("ConsumedQuantity"),
+            optional=frozenset({"CommitmentDiscountStatus"}),
         ),
     )
 
@@ -240,4 +247,16 @@ def _description_recommended() -> RowRule:
         blocking=False,
         reads={"ChargeDescription": Reads.ANY},
         violation=_null("ChargeDescription"),
+    )
+
+
+def _host_recommended() -> RowRule:
+    return RowRule(
+        id="nulls.HostProviderName_with_RegionId",
+        sentence="HostProviderName should not be null on usage in a region: something there hosts it.",
+        section="Columns: HostProviderName",
+        versions=both("HostProviderName", since("1.3")),
+        blocking=False,
+        reads={"ChargeCategory": Reads.TEXT, "HostProviderName": Reads.ANY, "RegionId": Reads.ANY},
+        violation=one_of("ChargeCategory", "Usage") & _set("RegionId") & _null("HostProviderName"),
     )
