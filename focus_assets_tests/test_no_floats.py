@@ -33,7 +33,6 @@ ALLOWED = {
     ("focus/rules/products.py", "1e+16"): RANGE_ONLY,
     ("focus/rules/products.py", "100000000000000.0"): RANGE_ONLY,
     ("focus/rules/products.py", "1e+19"): RANGE_ONLY,
-    ("focus/rules/products.py", "500000.0"): RANGE_ONLY,
     ("focus/rules/products.py", "1e-09"): COMPARED_ONLY,
     ("focus/rules/products.py", "1e-12"): COMPARED_ONLY,
     ("focus/rules/products.py", "1e-14"): COMPARED_ONLY,

@@ -59,7 +59,10 @@ class Tally:
                 self._by_value.setdefault(next(iter(rule.reads)), []).append(rule)
         self._watched = sorted({name for rule in row_rules for name in rule.when_used if name in schema})
         self._one_value = [rule for rule in rules if isinstance(rule, OneValueRule)]
-        self._totals = [rule for rule in rules if isinstance(rule, TotalsRule)]
+        self._totals: dict[tuple[str, ...], list[TotalsRule]] = {}
+        for totals in rules:
+            if isinstance(totals, TotalsRule):
+                self._totals.setdefault(totals.keys, []).append(totals)
         self._gathered: dict[str, pl.DataFrame] = {}
         self._looks: list[pl.Series] = []
         duplicates = any(isinstance(rule, NoDuplicatesRule) for rule in rules)
@@ -77,7 +80,7 @@ class Tally:
         queries = [
             counting,
             *(part.select(rule.key, rule.value).drop_nulls().unique() for rule in self._one_value),
-            *(_groups(rule, part) for rule in self._totals),
+            *(_groups(keys, alike, part) for keys, alike in self._totals.items()),
             *(part.group_by(name).agg(pl.len().alias(_TIMES)) for name in self._by_value),
             *([] if self._look is None else [part.select(self._look.alias(_LOOKS))]),
         ]
@@ -90,9 +93,9 @@ class Tally:
         self._look_closely(part, [rule for rule in self._screened if counts[rule.id]])
         found = iter(others)
         for one_value in self._one_value:
-            self._gather(one_value, next(found), lambda frames: pl.concat(frames).unique())
-        for totals in self._totals:
-            self._gather(totals, next(found), partial(_regroup, totals))
+            self._gather(one_value.id, next(found), lambda frames: pl.concat(frames).unique())
+        for keys, alike in self._totals.items():
+            self._gather(" ".join(keys), next(found), partial(_regroup, keys, alike))
         for rules in self._by_value.values():
             values = next(found)
             seen = values.select((rule.violation * pl.col(_TIMES)).sum().alias(rule.id) for rule in rules)
@@ -107,7 +110,9 @@ class Tally:
 
     def groups(self, rule: TotalsRule) -> pl.DataFrame:
         """The groups with their totals."""
-        return self._gathered[rule.id]
+        gathered = self._gathered[" ".join(rule.keys)]
+        names = (*rule.totals, *rule.lowest, *rule.highest)
+        return gathered.select(*rule.keys, *(pl.col(f"{rule.id} {name}").alias(name) for name in names))
 
     @property
     def some_look_equal(self) -> bool:
@@ -126,31 +131,33 @@ class Tally:
             self.violations[rule.id] += found.item() or 0
 
     def _gather(
-        self, rule: AnyRule, found: pl.DataFrame, joined: Callable[[list[pl.DataFrame]], pl.DataFrame]
+        self, name: str, found: pl.DataFrame, joined: Callable[[list[pl.DataFrame]], pl.DataFrame]
     ) -> None:
-        known = self._gathered.get(rule.id)
-        self._gathered[rule.id] = found if known is None else joined([known, found])
+        known = self._gathered.get(name)
+        self._gathered[name] = found if known is None else joined([known, found])
 
 
-def _groups(rule: TotalsRule, part: pl.LazyFrame) -> pl.LazyFrame:
+def _groups(keys: tuple[str, ...], rules: Sequence[TotalsRule], part: pl.LazyFrame) -> pl.LazyFrame:
     return (
-        part.drop_nulls(list(rule.keys))
-        .group_by(rule.keys)
+        part.drop_nulls(list(keys))
+        .group_by(keys)
         .agg(
-            *(expr.sum().alias(name) for name, expr in rule.totals.items()),
-            *(expr.min().alias(name) for name, expr in rule.lowest.items()),
-            *(expr.max().alias(name) for name, expr in rule.highest.items()),
+            *(expr.sum().alias(f"{rule.id} {n}") for rule in rules for n, expr in rule.totals.items()),
+            *(expr.min().alias(f"{rule.id} {n}") for rule in rules for n, expr in rule.lowest.items()),
+            *(expr.max().alias(f"{rule.id} {n}") for rule in rules for n, expr in rule.highest.items()),
         )
     )
 
 
-def _regroup(rule: TotalsRule, groups: list[pl.DataFrame]) -> pl.DataFrame:
+def _regroup(
+    keys: tuple[str, ...], rules: Sequence[TotalsRule], groups: list[pl.DataFrame]
+) -> pl.DataFrame:
     return (
         pl.concat(groups)
-        .group_by(rule.keys)
+        .group_by(keys)
         .agg(
-            *(pl.col(name).sum() for name in rule.totals),
-            *(pl.col(name).min() for name in rule.lowest),
-            *(pl.col(name).max() for name in rule.highest),
+            *(pl.col(f"{rule.id} {name}").sum() for rule in rules for name in rule.totals),
+            *(pl.col(f"{rule.id} {name}").min() for rule in rules for name in rule.lowest),
+            *(pl.col(f"{rule.id} {name}").max() for rule in rules for name in rule.highest),
         )
     )
