@@ -100,17 +100,17 @@ def rules_for_types(
     rules: Iterable[AnyRule], stored: Mapping[str, pl.DataType], known: Iterable[FocusColumn]
 ) -> tuple[AnyRule, ...]:
     """The rules as they apply to a frame that :func:`typed` made of ``stored``."""
-    texts = {column.id for column in known if column.id in stored and kept_as_text(column, stored[column.id])}
+    texts = {c.id: c for c in known if c.id in stored and kept_as_text(c, stored[c.id])}
     return tuple(_for(rule, texts, stored) for rule in rules)
 
 
-def _for(rule: AnyRule, texts: set[str], stored: Mapping[str, pl.DataType]) -> AnyRule:
+def _for(rule: AnyRule, texts: Mapping[str, FocusColumn], stored: Mapping[str, pl.DataType]) -> AnyRule:
     if not isinstance(rule, RowRule):
         return rule
     name = rule.id.removeprefix("formats.")
     if name != rule.id and name in texts:
         written = f"{AS_WRITTEN}{name}"
-        return replace(rule, reads={written: Reads.TEXT}, violation=not_in_notation(name, written))
+        return replace(rule, reads={written: Reads.TEXT}, violation=not_in_notation(texts[name], written))
     if name != rule.id and name in stored and stored[name].is_float():
         return replace(rule, reads={name: Reads.NUMBER}, violation=not_finite(name))
     unread = [f"{_UNREAD}{read}" for read in rule.reads if read in texts]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from focus_assets.focus.columns import OWN_PREFIX, FocusColumn, Format, columns
+from focus_assets.focus.columns import COST_AND_USAGE, OWN_PREFIX, FocusColumn, Format, columns
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule
 
 # One string of JSON after the other, each with the colon that makes it a key.
@@ -26,9 +26,14 @@ _ELEMENT_KEYS: Final = frozenset(
 
 def rules() -> tuple[AnyRule, ...]:
     """No key twice in a flat object; objects where objects are asked for; the elements of ContractApplied."""
-    flat = [entry for entry in columns() if entry.format is Format.KEY_VALUE]
-    objects = [entry for entry in columns() if entry.format is Format.JSON_OBJECT]
-    return (*map(_keys_once, flat), *map(_object, objects), _contract_applied())
+    return (*objects(COST_AND_USAGE), _contract_applied())
+
+
+def objects(dataset: str) -> tuple[AnyRule, ...]:
+    """Keys once and objects throughout, in the JSON columns of a dataset."""
+    flat = [entry for entry in columns(dataset=dataset) if entry.format is Format.KEY_VALUE]
+    nested = [entry for entry in columns(dataset=dataset) if entry.format is Format.JSON_OBJECT]
+    return (*map(_keys_once, flat), *map(_object, nested))
 
 
 def _keys_once(entry: FocusColumn) -> RowRule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from focus_assets.focus.columns import FocusColumn, columns, own_columns
+from focus_assets.focus.columns import COST_AND_USAGE, FocusColumn, columns, own_columns
 from focus_assets.focus.rules.model import (
     CHARGE_COLUMNS,
     AnyRule,
@@ -85,7 +85,7 @@ _WHEN_USED = {
 def rules() -> tuple[AnyRule, ...]:
     """Never null, null by charge category, null together, null without what they describe."""
     return (
-        *(_never_null(entry) for entry in (*columns(), *own_columns()) if set(entry.levels) - entry.nulls_in),
+        *never_null(COST_AND_USAGE),
         *(_null_on_tax(name, both(name, since("1.0"))) for name in _PRICED),
         *(_set_when_priced(name, both(name, since("1.0"))) for name in _PRICED),
         _null_on_tax("PricingUnit", until("1.1")),
@@ -100,6 +100,12 @@ def rules() -> tuple[AnyRule, ...]:
         _description_recommended(),
         _host_recommended(),
     )
+
+
+def never_null(dataset: str) -> tuple[AnyRule, ...]:
+    """The columns of a dataset that are null on no row."""
+    known = (*columns(dataset=dataset), *own_columns(dataset))
+    return tuple(_never_null(entry) for entry in known if set(entry.levels) - entry.nulls_in)
 
 
 def _null(name: str) -> pl.Expr:

@@ -149,9 +149,7 @@ def _groups(keys: tuple[str, ...], rules: Sequence[TotalsRule], part: pl.LazyFra
     )
 
 
-def _regroup(
-    keys: tuple[str, ...], rules: Sequence[TotalsRule], groups: list[pl.DataFrame]
-) -> pl.DataFrame:
+def _regroup(keys: tuple[str, ...], rules: Sequence[TotalsRule], groups: list[pl.DataFrame]) -> pl.DataFrame:
     return (
         pl.concat(groups)
         .group_by(keys)

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.focus.columns import FocusColumn, Format, columns
+from focus_assets.focus.columns import COST_AND_USAGE, FocusColumn, Format, columns
 from focus_assets.focus.rules.formats import WORDS_FOR_NOTHING
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule
 
@@ -23,9 +23,9 @@ _FORMS: Final = (
 _UNIT: Final = rf"^(?:{_NUMBER} )?(?:{'|'.join(_FORMS)})$"
 
 
-def rules() -> tuple[AnyRule, ...]:
+def rules(dataset: str = COST_AND_USAGE) -> tuple[AnyRule, ...]:
     """Units in the forms of the attribute Unit Format."""
-    return tuple(_named(entry) for entry in columns() if entry.format is Format.UNIT)
+    return tuple(_named(entry) for entry in columns(dataset=dataset) if entry.format is Format.UNIT)
 
 
 def _named(entry: FocusColumn) -> RowRule:
