@@ -31,9 +31,7 @@ Validator(data_filename=sys.argv[1], output_destination=sys.argv[2], output_type
 def measure(command: Sequence[str | Path], cwd: Path | None = None) -> tuple[float, float, int]:
     """Wall seconds, CPU seconds and peak memory in MB of one process; its output is dropped."""
     started = time.monotonic()
-    with subprocess.Popen(
-        command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in (0, 1):
@@ -43,7 +41,9 @@ def measure(command: Sequence[str | Path], cwd: Path | None = None) -> tuple[flo
 
 def main() -> None:
     """Write the files, run both sides, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("rows", nargs="*", type=int, default=[100_000, 1_000_000])
     parser.add_argument("--official", type=Path, help="environment with focus-validator 2.2.1")
     parser.add_argument("--official-up-to", type=int, default=1_000_000, help="most rows the validator gets")
