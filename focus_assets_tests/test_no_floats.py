@@ -26,12 +26,21 @@ SHOWING = ("orchestration",)
 
 FLOAT_TYPES = {"Float16", "Float32", "Float64", "float16", "float32", "float64"}
 RANGE_ONLY = "decides whether a product fits before it is multiplied exactly; no cost comes of it"
+COMPARED_ONLY = "says which rows need no exact multiplication, or whose floats are near enough"
+FOREIGN = "somebody else's file is read and reported on; nothing is computed from it"
 ALLOWED = {
     ("catalog/periods.py", "30.436875"): "a guess at which period holds an instant; exact steps follow it",
-    ("focus/rules/costs.py", "1e+16"): RANGE_ONLY,
-    ("focus/rules/costs.py", "100000000000000.0"): RANGE_ONLY,
-    ("focus/rules/costs.py", "1e+19"): RANGE_ONLY,
-    ("focus/rules/costs.py", "pl.Float64"): RANGE_ONLY,
+    ("focus/rules/products.py", "1e+16"): RANGE_ONLY,
+    ("focus/rules/products.py", "100000000000000.0"): RANGE_ONLY,
+    ("focus/rules/products.py", "1e+19"): RANGE_ONLY,
+    ("focus/rules/products.py", "1e-09"): COMPARED_ONLY,
+    ("focus/rules/products.py", "1e-12"): COMPARED_ONLY,
+    ("focus/rules/products.py", "1e-14"): COMPARED_ONLY,
+    ("focus/rules/products.py", "0.499"): COMPARED_ONLY,
+    ("focus/rules/products.py", "10.0"): COMPARED_ONLY,
+    ("focus/rules/products.py", "pl.Float64"): COMPARED_ONLY,
+    ("focus/files/typed.py", "pl.Float64"): FOREIGN,
+    ("focus/files/table.py", "pl.Float64"): FOREIGN,
     ("sql/views.py", "pl.Float64"): "the name of a type, not a value; no dataset has a column of it",
 }
 """(file, text) → why this one carries neither quantity nor money."""

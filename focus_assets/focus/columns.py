@@ -27,7 +27,18 @@ VERSIONS: Final = ("1.0", "1.1", "1.2", "1.3", "1.4")
 
 COST_AND_USAGE: Final = "cost-and-usage"
 
-DATASETS: Final[Mapping[str, str]] = MappingProxyType({COST_AND_USAGE: "cost_and_usage.csv"})
+BILLING_PERIOD: Final = "billing-period"
+INVOICE_DETAIL: Final = "invoice-detail"
+CONTRACT_COMMITMENT: Final = "contract-commitment"
+
+DATASETS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        COST_AND_USAGE: "cost_and_usage.csv",
+        BILLING_PERIOD: "billing_period.csv",
+        INVOICE_DETAIL: "invoice_detail.csv",
+        CONTRACT_COMMITMENT: "contract_commitment.csv",
+    }
+)
 """Dataset name to the data file with its columns."""
 
 OWN_PREFIX: Final = "x_"
@@ -63,6 +74,7 @@ class Format(StrEnum):
     UNIT_PRICE = "unit price"
     METERED_QUANTITY = "metered quantity"
     PRICING_QUANTITY = "pricing quantity"
+    SHARE = "share"
     NATIONAL_CURRENCY = "national currency"
     CURRENCY = "currency"
     UNIT = "unit"
@@ -76,6 +88,7 @@ _NUMBERS: Final[Mapping[Format | None, pl.DataType]] = {
     Format.UNIT_PRICE: UNIT_PRICE,
     Format.METERED_QUANTITY: METERED_QUANTITY,
     Format.PRICING_QUANTITY: PRICING_QUANTITY,
+    Format.SHARE: UNIT_PRICE,
 }
 
 _OTHERS: Final[Mapping[ValueType, pl.DataType]] = {
@@ -153,6 +166,11 @@ def columns(version: str | None = None, dataset: str = COST_AND_USAGE) -> tuple[
     return tuple(column for column in registered if column.in_version(version))
 
 
+def versions_of(dataset: str) -> tuple[str, ...]:
+    """The versions that have a dataset, oldest first."""
+    return tuple(version for version in VERSIONS if columns(version, dataset))
+
+
 def own_columns(dataset: str = COST_AND_USAGE) -> tuple[FocusColumn, ...]:
     """The ``x_`` columns that this project adds to a dataset, in alphabetical order."""
     return _own_columns(_known(dataset, tuple(DATASETS), "dataset"))
@@ -197,6 +215,8 @@ def _focus_columns(dataset: str) -> tuple[FocusColumn, ...]:
 
 @cache
 def _own_columns(dataset: str) -> tuple[FocusColumn, ...]:
+    if dataset != COST_AND_USAGE:
+        return ()
     return tuple(_own_column(dataset, record) for record in records("own_columns.csv"))
 
 

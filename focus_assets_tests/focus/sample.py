@@ -166,6 +166,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "ChargeCategory": "Adjustment",
         "ChargeFrequency": "One-Time",
         "InvoiceId": "INV-1",
+        "InvoiceDetailId": "INV-1/7",
         "SkuId": "tokens",
         "SkuMeter": "Tokens",
         "SkuPriceId": "pro/tokens/usage:1",

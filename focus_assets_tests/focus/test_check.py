@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from focus_assets.focus.project import project
-from focus_assets.focus.rules import Reads, RowRule, check, rules_for
+from focus_assets.focus.rules import Reads, RowRule, check, check_parts, rules_for
 from focus_assets.focus.rules.formats import WORDS_FOR_NOTHING
+from focus_assets.focus.rules.invoices import stated_totals
 from focus_assets.focus.schema import internal_schema
 from focus_assets_tests.focus.sample import clean
 
@@ -109,7 +110,17 @@ def test_a_parquet_file_is_checked_like_a_frame(tmp_path: Path) -> None:
 
 def test_amounts_too_large_to_multiply_are_violations_and_no_crash() -> None:
     huge = Decimal("99999999999999999999")
-    frame = project(clean(storage={"PricingQuantity": huge, "ListUnitPrice": Decimal(10) ** 25}), "1.2")
+    price = Decimal(10) ** 25
+    frame = project(
+        clean(
+            storage={
+                "PricingQuantity": huge,
+                "ListUnitPrice": price,
+                "PricingCurrencyListUnitPrice": price,
+            }
+        ),
+        "1.2",
+    )
     assert {r.rule.id for r in check(frame, rules_for("1.2")).violated} == {
         "costs.ListCost_product",
         "costs.ContractedCost_product",
@@ -129,6 +140,74 @@ def test_a_cost_is_right_exactly_when_python_says_so(quantity: Decimal, price: D
     for listed, violations in ((cost, 0), (off, 1)):
         frame = clean(storage={"PricingQuantity": quantity, "ListUnitPrice": price, "ListCost": listed})
         assert check(frame, rules).results[0].violations == violations
+
+
+def test_a_cost_that_is_off_by_a_multiple_of_two_to_the_64_is_found() -> None:
+    rules = [rule for rule in rules_for("1.2") if rule.id == "costs.ListCost_product"]
+    # The exact product has 28 places; 2^64 of its units are 1.8e-9, of which a cost holds the first 18 places.
+    off = Decimal(2**64 * 5**10).scaleb(-28).quantize(Decimal("1e-18"))
+    for quantity in (Decimal(2), Decimal(400_000), Decimal(10**12)):
+        right = {"PricingQuantity": quantity, "ListUnitPrice": Decimal("0.5"), "ListCost": quantity / 2}
+        assert check(clean(storage=right), rules).clean
+        assert not check(clean(storage=right | {"ListCost": quantity / 2 + off}), rules).clean
+
+
+def test_conditional_columns_that_a_file_lacks_do_not_hide_a_violation() -> None:
+    frame = project(clean(tier_2={"ConsumedQuantity": None, "ConsumedUnit": None}), "1.2")
+    lacking = frame.drop(name for name in frame.collect_schema() if name.startswith("CommitmentDiscount"))
+    report = check(lacking.filter(pl.col("x_ChargeId") == "tier-2"), rules_for("1.2"))
+    assert [r.rule.id for r in report.violated] == ["nulls.ConsumedQuantity_on_usage"]
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "Tokens",
+        "1000 Tokens",
+        "GB",
+        "GiB-Hours",
+        "GB/Hour",
+        "Seats",
+        "API Calls",
+        "Count-Months",
+        "Requests/5 Minutes",
+    ],
+)
+def test_units_in_the_forms_of_the_specification_are_followed(unit: str) -> None:
+    assert check(project(clean(storage={"PricingUnit": unit}), "1.2"), rules_for("1.2")).clean
+
+
+@pytest.mark.parametrize(
+    "unit", ["tokens per second", "Token", "1,000 Tokens", "GBs/h", "hours", "Tokens/hour"]
+)
+def test_units_in_other_forms_are_not(unit: str) -> None:
+    report = check(project(clean(storage={"PricingUnit": unit}), "1.2"), rules_for("1.2"))
+    assert [r.rule.id for r in report.violated] == ["units.PricingUnit"]
+
+
+def test_invoices_add_up_to_what_invoice_detail_states() -> None:
+    frame = project(clean(tax={"InvoiceId": "INV-2"}), "1.2")
+    stated = {"INV-1": Decimal("0.00"), "INV-2": Decimal("10.30"), "INV-3": Decimal(1)}
+    result = check(frame, [stated_totals(stated)]).results[0]
+    assert [(e["InvoiceId"], e["BilledCost"]) for e in result.examples] == [("INV-2", Decimal("10.2"))]
+
+
+def test_totals_of_parts_are_the_totals_of_the_whole() -> None:
+    rules = rules_for("1.2")
+    whole = project(
+        clean(
+            tax={"InvoiceId": "INV-1", "ListCost": Decimal(11)},
+            unused_commitment={"EffectiveCost": Decimal(1)},
+        ),
+        "1.2",
+    )
+    parts = [whole.slice(start, 2) for start in range(0, 14, 2)]
+    assert [r.violations for r in check_parts(parts, rules).results] == [
+        r.violations for r in check(whole, rules).results
+    ]
+    assert [r.examples for r in check_parts(parts, rules).results] == [
+        r.examples for r in check(whole, rules).results
+    ]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,9 @@ def _without_id(name: str) -> tuple[str, ...]:
             "nulls.CommitmentDiscountQuantity_on_usage_and_purchases",
         ),
         "CapacityReservationId": ("nulls.CapacityReservationStatus_on_usage",),
+        "AllocatedResourceId": ("nulls.AllocatedResourceId_without_AllocatedMethodId",),
+        "AllocatedResourceName": ("nulls.AllocatedResourceName_without_AllocatedResourceId",),
+        "InvoiceDetailId": ("nulls.InvoiceDetailId_with_InvoiceId",),
     }
     return pairs.get(name, ())
 
@@ -213,20 +216,57 @@ DEFECTS: dict[str, Defect] = {
         if c.type in (ValueType.DECIMAL, ValueType.DATE_TIME)
     },
     # costs
-    "costs.ListUnitPrice_negative": row("storage", ListUnitPrice=Decimal("-0.5"), ListCost=Decimal(-1)),
-    "costs.ContractedUnitPrice_negative": row(
-        "storage", ContractedUnitPrice=Decimal("-0.5"), ContractedCost=Decimal(-1)
+    "costs.ListUnitPrice_negative": also(
+        row("storage", ListUnitPrice=Decimal("-0.5"), ListCost=Decimal(-1)),
+        "currencies.PricingCurrencyListUnitPrice_same",
     ),
-    "costs.PricingCurrencyListUnitPrice_negative": row("storage", PricingCurrencyListUnitPrice=Decimal(-1)),
-    "costs.PricingCurrencyContractedUnitPrice_negative": row(
-        "storage", PricingCurrencyContractedUnitPrice=Decimal(-1)
+    "costs.ContractedUnitPrice_negative": also(
+        row("storage", ContractedUnitPrice=Decimal("-0.5"), ContractedCost=Decimal(-1)),
+        "currencies.PricingCurrencyContractedUnitPrice_same",
+    ),
+    "costs.PricingCurrencyListUnitPrice_negative": also(
+        row("storage", PricingCurrencyListUnitPrice=Decimal(-1)),
+        "currencies.PricingCurrencyListUnitPrice_same",
+    ),
+    "costs.PricingCurrencyContractedUnitPrice_negative": also(
+        row("storage", PricingCurrencyContractedUnitPrice=Decimal(-1)),
+        "currencies.PricingCurrencyContractedUnitPrice_same",
     ),
     "costs.ListCost_product": row("storage", ListCost=Decimal("1.000000000000000001")),
     "costs.ContractedCost_product": row("storage", ContractedCost=Decimal("0.99")),
-    "costs.EffectiveCost_of_credit": row("credit", EffectiveCost=Decimal(0)),
+    "costs.EffectiveCost_of_credit": row(
+        "credit", EffectiveCost=Decimal(0), PricingCurrencyEffectiveCost=Decimal(0)
+    ),
     "costs.ListCost_of_credit": row("credit", ListCost=Decimal(0)),
     "costs.ContractedCost_of_credit": row("credit", ContractedCost=Decimal(5)),
-    "costs.EffectiveCost_of_commitment_purchase": row("commitment", EffectiveCost=Decimal(1)),
+    "costs.EffectiveCost_of_commitment_purchase": row(
+        "commitment", EffectiveCost=Decimal(1), PricingCurrencyEffectiveCost=Decimal(1)
+    ),
+    "costs.EffectiveCost_of_uncommitted": row(
+        "storage", EffectiveCost=Decimal(2), PricingCurrencyEffectiveCost=Decimal(2)
+    ),
+    "costs.EffectiveCost_of_commitment": row(
+        "unused-commitment", EffectiveCost=Decimal(1), PricingCurrencyEffectiveCost=Decimal(1)
+    ),
+    # currencies
+    "currencies.PricingCurrency_capitals": row("tier-1", PricingCurrency="eur"),
+    "currencies.PricingCurrencyEffectiveCost_same": row("tier-1", PricingCurrencyEffectiveCost=Decimal(9)),
+    "currencies.PricingCurrencyListUnitPrice_same": row("tier-1", PricingCurrencyListUnitPrice=Decimal(9)),
+    "currencies.PricingCurrencyContractedUnitPrice_same": row(
+        "tier-1", PricingCurrencyContractedUnitPrice=Decimal(9)
+    ),
+    # invoices
+    "invoices.InvoiceId_BillingCurrency": Defect(
+        {
+            "tax": {"InvoiceId": "INV-1", "BillingCurrency": "USD", "PricingCurrency": "USD"},
+        }
+    ),
+    "invoices.InvoiceId_InvoiceIssuerName": row("tax", InvoiceId="INV-1", InvoiceIssuerName="Reseller"),
+    "invoices.ListCost_of_tax": row("tax", InvoiceId="INV-1", ListCost=Decimal(11)),
+    "invoices.ContractedCost_of_tax": row("tax", InvoiceId="INV-1", ContractedCost=Decimal(11)),
+    "invoices.EffectiveCost_of_tax": row(
+        "tax", InvoiceId="INV-1", EffectiveCost=Decimal(11), PricingCurrencyEffectiveCost=Decimal(11)
+    ),
     # periods
     "periods.ChargePeriod_order": row("tax", ChargePeriodEnd=dt.datetime(2026, 10, 3, tzinfo=dt.UTC)),
     "periods.BillingPeriod_order": row("tax", BillingPeriodEnd=dt.datetime(2026, 10, 1, tzinfo=dt.UTC)),
@@ -249,7 +289,40 @@ DEFECTS: dict[str, Defect] = {
     ),
     # key-value columns
     "key_values.Tags_flat": row("tier-1", Tags='{"team": {"name": "a"}}'),
-    "key_values.AllocatedTags_flat": row("tier-1", AllocatedTags='["a"]'),
+    "key_values.AllocatedTags_flat": row(
+        "tier-1", AllocatedTags='["a"]', AllocatedResourceId="a", AllocatedMethodId="m"
+    ),
+    "key_values.Tags_twice": row("tier-1", Tags='{"a": "1", "b": "x\\":\\"a", "a": "2"}'),
+    "key_values.AllocatedTags_twice": row(
+        "tier-1", AllocatedTags='{"a":1,"a":1}', AllocatedResourceId="a", AllocatedMethodId="m"
+    ),
+    "key_values.SkuPriceDetails_twice": row("tier-1", SkuPriceDetails='{"x_Tier":"1","x_Tier":"2"}'),
+    "key_values.ContractApplied_object": row("tier-1", ContractApplied="[]"),
+    "key_values.AllocatedMethodDetails_object": row(
+        "tier-1", AllocatedMethodDetails="even", AllocatedMethodId="m"
+    ),
+    "key_values.CommitmentProgramEligibilityDetails_object": row(
+        "tier-1", CommitmentProgramEligibilityDetails="1"
+    ),
+    "key_values.ContractApplied_elements": row(
+        "tier-1",
+        ContractApplied='{"Elements":[{"ContractId":"c","ContractCommitmentId":"m","AppliedQuantity":1}]}',
+    ),
+    # units
+    "units.PricingUnit": row("tier-1", PricingUnit="1000 tokens"),
+    "units.ConsumedUnit": row("tier-1", ConsumedUnit="Token"),
+    "units.CommitmentDiscountUnit": Defect(
+        {
+            name: {"CommitmentDiscountUnit": "tokens per second"}
+            for name in ("commitment", "committed-usage", "unused-commitment")
+        }
+    ),
+    "nulls.AllocatedMethodDetails_without_AllocatedMethodId": row("tier-1", AllocatedMethodDetails="{}"),
+    "nulls.AllocatedResourceId_without_AllocatedMethodId": row("tier-1", AllocatedResourceId="r"),
+    "nulls.AllocatedResourceName_without_AllocatedResourceId": row("tier-1", AllocatedResourceName="r"),
+    "nulls.AllocatedTags_without_AllocatedResourceId": row("tier-1", AllocatedTags="{}"),
+    "nulls.InvoiceDetailId_with_InvoiceId": row("tax", InvoiceId="INV-2"),
+    "nulls.HostProviderName_with_RegionId": row("storage", HostProviderName=None),
     "key_values.SkuPriceDetails_flat": row("tier-1", SkuPriceDetails='{"x_Tiers": [1, 2]}'),
     "key_values.SkuPriceDetails_names": row("tier-1", SkuPriceDetails='{"x_Tier": "1", "Model": "large"}'),
 }
@@ -301,8 +374,16 @@ def test_no_row_rule_answers_null_whatever_is_null() -> None:
 def test_only_recommendations_are_warnings() -> None:
     warnings = {rule.id for rule in all_rules() if not rule.blocking}
     assert {id_ for id_ in warnings if not id_.startswith("presence.")} == {
+        "invoices.ContractedCost_of_tax",
+        "invoices.EffectiveCost_of_tax",
+        "invoices.InvoiceId_InvoiceIssuerName",
+        "invoices.ListCost_of_tax",
         "nulls.ChargeDescription",
+        "nulls.HostProviderName_with_RegionId",
         "nulls.SkuMeter_with_SkuId",
+        "units.CommitmentDiscountUnit",
+        "units.ConsumedUnit",
+        "units.PricingUnit",
         "sku.ServiceName_ServiceSubcategory",
         "sku.SkuId_SkuMeter",
     }

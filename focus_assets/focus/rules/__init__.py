@@ -10,19 +10,24 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from focus_assets.focus.columns import COST_AND_USAGE, VERSIONS, UnknownColumnError
+from focus_assets.focus.columns import COST_AND_USAGE, VERSIONS, UnknownColumnError, versions_of
 from focus_assets.focus.rules import (
     charges,
     costs,
+    currencies,
     formats,
+    invoices,
+    json_objects,
     key_values,
     nullability,
+    other_datasets,
     periods,
     presence,
     sku,
+    unit_names,
     values,
 )
-from focus_assets.focus.rules.check import EXAMPLES, ROW_NUMBER, check
+from focus_assets.focus.rules.check import EXAMPLES, ROW_NUMBER, check, check_parts
 from focus_assets.focus.rules.model import (
     AnyRule,
     NoDuplicatesRule,
@@ -31,6 +36,7 @@ from focus_assets.focus.rules.model import (
     RowRule,
     Rule,
     SchemaRule,
+    TotalsRule,
 )
 from focus_assets.focus.rules.report import CheckReport, RuleResult
 
@@ -46,18 +52,38 @@ __all__ = [
     "Rule",
     "RuleResult",
     "SchemaRule",
+    "TotalsRule",
     "all_rules",
     "check",
+    "check_parts",
     "rules_for",
 ]
 
-_SUBJECTS: Final = (presence, nullability, values, formats, costs, periods, charges, sku, key_values)
+_SUBJECTS: Final = (
+    presence,
+    nullability,
+    values,
+    formats,
+    costs,
+    currencies,
+    periods,
+    charges,
+    invoices,
+    sku,
+    key_values,
+    json_objects,
+    unit_names,
+)
 
 
 @cache
-def all_rules() -> tuple[AnyRule, ...]:
-    """Every rule of every version, by subject. A rule that no version has any more is not among them."""
-    return tuple(rule for subject in _SUBJECTS for rule in subject.rules() if rule.versions)
+def all_rules(dataset: str = COST_AND_USAGE) -> tuple[AnyRule, ...]:
+    """Every rule of a dataset in any version, by subject. One that no version has any more is not among them."""
+    if dataset == COST_AND_USAGE:
+        found = [rule for subject in _SUBJECTS for rule in subject.rules()]
+    else:
+        found = list(other_datasets.rules(dataset))
+    return tuple(rule for rule in found if rule.versions)
 
 
 @cache
@@ -65,10 +91,14 @@ def rules_for(version: str, dataset: str = COST_AND_USAGE) -> tuple[AnyRule, ...
     """The rules that hold for a dataset of one FOCUS version.
 
     Raises:
-        UnknownColumnError: no such version.
+        UnknownColumnError: no such version or dataset, or the version does not have the dataset.
     """
     if version not in VERSIONS:
         raise UnknownColumnError(
             f"{version!r} is no FOCUS version this project knows: {', '.join(VERSIONS)}."
         )
-    return tuple(rule for rule in all_rules() if version in rule.versions and rule.dataset == dataset)
+    if version not in versions_of(dataset):
+        raise UnknownColumnError(
+            f"FOCUS {version} has no dataset {dataset}; it is in {', '.join(versions_of(dataset))}."
+        )
+    return tuple(rule for rule in all_rules(dataset) if version in rule.versions)

@@ -22,6 +22,7 @@ def rules() -> tuple[AnyRule, ...]:
             sentence="A row with the PricingCategory Committed must name its commitment discount.",
             section="Columns: PricingCategory",
             reads={"PricingCategory": Reads.TEXT, "CommitmentDiscountId": Reads.ANY},
+            optional=frozenset({"CommitmentDiscountId"}),
             violation=one_of("PricingCategory", "Committed") & pl.col("CommitmentDiscountId").is_null(),
         ),
         NoDuplicatesRule(

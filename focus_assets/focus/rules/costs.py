@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
-from focus_assets.decimals import multiply
 from focus_assets.focus.columns import FocusColumn, columns
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule, correction, one_of
-
-_QUANTITY_LIMIT: Final = 1e16
-_PRICE_LIMIT: Final = 1e14
-_COST_LIMIT: Final = 1e19
+from focus_assets.focus.rules.products import product_rule
 
 
 def rules() -> tuple[AnyRule, ...]:
     """Unit prices are not negative; unit price times quantity is the cost; credits cost what they bill."""
     return (
         *(_not_negative(entry) for entry in columns() if entry.not_negative),
-        _product("ListCost", "ListUnitPrice"),
-        _product("ContractedCost", "ContractedUnitPrice"),
+        product_rule("ListCost", "ListUnitPrice"),
+        product_rule("ContractedCost", "ContractedUnitPrice"),
         _credit("EffectiveCost", None),
         _credit("ListCost", "ListUnitPrice"),
         _credit("ContractedCost", "ContractedUnitPrice"),
         _commitment_purchase(),
+        _uncommitted(),
     )
 
 
@@ -36,33 +31,6 @@ def _not_negative(entry: FocusColumn) -> RowRule:
         versions=tuple(entry.levels),
         reads={entry.id: Reads.NUMBER},
         violation=(pl.col(entry.id) < 0).fill_null(False),
-    )
-
-
-def _product(cost: str, unit_price: str) -> RowRule:
-    quantity, price = pl.col("PricingQuantity"), pl.col(unit_price)
-    # Polars computes both branches of a choice and raises where a product passes 38 digits, so operands that
-    # cannot be multiplied are taken out beforehand; their cost cannot be right. Floats decide the range only.
-    size, rate = quantity.cast(pl.Float64).abs(), price.cast(pl.Float64).abs()
-    fits = (size < _QUANTITY_LIMIT) & (rate < _PRICE_LIMIT) & (size * rate < _COST_LIMIT)
-    product = multiply(pl.when(fits).then(quantity), pl.when(fits).then(price))
-    return RowRule(
-        id=f"costs.{cost}_product",
-        sentence=(
-            f"{cost} must be {unit_price} times PricingQuantity, to 18 places, unless it is a correction."
-        ),
-        section=f"Columns: {cost}",
-        reads={
-            "ChargeClass": Reads.TEXT,
-            "PricingQuantity": Reads.REGISTERED,
-            unit_price: Reads.REGISTERED,
-            cost: Reads.REGISTERED,
-        },
-        violation=~correction()
-        & quantity.is_not_null()
-        & price.is_not_null()
-        & pl.col(cost).is_not_null()
-        & product.ne_missing(pl.col(cost)),
     )
 
 
@@ -93,4 +61,32 @@ def _commitment_purchase() -> RowRule:
         violation=one_of("ChargeCategory", "Purchase")
         & pl.col("CommitmentDiscountId").is_not_null()
         & (pl.col("EffectiveCost") != 0).fill_null(False),
+    )
+
+
+def _uncommitted() -> RowRule:
+    usage, purchase = one_of("ChargeCategory", "Usage"), one_of("ChargeCategory", "Purchase")
+    uncommitted = pl.col("CommitmentDiscountId").is_null() & ~one_of("PricingCategory", "Committed")
+    billed, effective = pl.col("BilledCost"), pl.col("EffectiveCost")
+    # Nothing billed: paid from a prepaid amount, or to a third party. Nothing effective: a purchase that prepays.
+    return RowRule(
+        id="costs.EffectiveCost_of_uncommitted",
+        sentence=(
+            "EffectiveCost must equal BilledCost on usage and purchases without commitment, unless nothing is "
+            "billed or a purchase covers later charges, or it is a correction."
+        ),
+        section="Columns: EffectiveCost",
+        reads={
+            "ChargeCategory": Reads.TEXT,
+            "ChargeClass": Reads.TEXT,
+            "PricingCategory": Reads.TEXT,
+            "CommitmentDiscountId": Reads.ANY,
+            "BilledCost": Reads.NUMBER,
+            "EffectiveCost": Reads.NUMBER,
+        },
+        violation=uncommitted
+        & ~correction()
+        & ((usage & (billed != 0)) | (purchase & (billed != 0) & (effective != 0))).fill_null(False)
+        & (billed != effective).fill_null(False),
+        optional=frozenset({"CommitmentDiscountId", "PricingCategory"}),
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.focus.columns import FocusColumn, Format, ValueType, columns, own_columns
+from focus_assets.focus.columns import COST_AND_USAGE, FocusColumn, Format, ValueType, columns, own_columns
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule
 
 _CLOSED: Final = (Format.ALLOWED_VALUES, Format.NATIONAL_CURRENCY)
@@ -19,16 +19,20 @@ _INSTANT: Final = f"^{_DAY}T{_TIME}Z$"
 _NUMBER: Final = r"^-?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE]-?[0-9]+)?$"
 
 
-def rules() -> tuple[AnyRule, ...]:
+def rules(dataset: str = COST_AND_USAGE) -> tuple[AnyRule, ...]:
     """No empty text nor words for nothing; ISO 8601 instants; plain numbers."""
     text = [
         entry
-        for entry in (*columns(), *own_columns())
+        for entry in (*columns(dataset=dataset), *own_columns(dataset))
         if entry.type is ValueType.STRING and entry.format not in _CLOSED
     ]
     return (
         *(_not_empty(entry) for entry in text),
-        *(_matches(entry) for entry in columns() if entry.type in (ValueType.DATE_TIME, ValueType.DECIMAL)),
+        *(
+            _matches(entry)
+            for entry in columns(dataset=dataset)
+            if entry.type in (ValueType.DATE_TIME, ValueType.DECIMAL)
+        ),
     )
 
 
@@ -43,6 +47,17 @@ def _not_empty(entry: FocusColumn) -> RowRule:
     )
 
 
+def not_in_notation(entry: FocusColumn, written: str) -> pl.Expr:
+    """True where the text in ``written`` is not in the notation of the column."""
+    pattern = _INSTANT if entry.type is ValueType.DATE_TIME else _NUMBER
+    return ~pl.col(written).str.contains(pattern).fill_null(True)
+
+
+def not_finite(name: str) -> pl.Expr:
+    """True where a float is no number or infinite."""
+    return ~pl.col(name).is_finite().fill_null(True)
+
+
 def _matches(entry: FocusColumn) -> RowRule:
     instant = entry.type is ValueType.DATE_TIME
     return RowRule(
@@ -55,5 +70,5 @@ def _matches(entry: FocusColumn) -> RowRule:
         section=f"Attributes: {'Date/Time' if instant else 'Numeric'} Format",
         versions=tuple(entry.levels),
         reads={entry.id: Reads.TEXT},
-        violation=~pl.col(entry.id).str.contains(_INSTANT if instant else _NUMBER).fill_null(True),
+        violation=not_in_notation(entry, entry.id),
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.focus.columns import FocusColumn, Format, columns
+from focus_assets.focus.columns import COST_AND_USAGE, FocusColumn, Format, columns
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule, both, since
 
 SKU_PRICE_PROPERTIES: Final = (
@@ -45,7 +45,12 @@ _PREFIXED: Final = _object(rf'"(?:x_{_CHARACTERS}|{"|".join(SKU_PRICE_PROPERTIES
 
 def rules() -> tuple[AnyRule, ...]:
     """Flat objects everywhere; prefixed property names in SkuPriceDetails."""
-    return (*(_flat(entry) for entry in columns() if entry.format is Format.KEY_VALUE), _property_names())
+    return (*flat(COST_AND_USAGE), _property_names())
+
+
+def flat(dataset: str) -> tuple[AnyRule, ...]:
+    """Flat objects in the key-value columns of a dataset."""
+    return tuple(_flat(entry) for entry in columns(dataset=dataset) if entry.format is Format.KEY_VALUE)
 
 
 def _flat(entry: FocusColumn) -> RowRule:
@@ -56,6 +61,7 @@ def _flat(entry: FocusColumn) -> RowRule:
         versions=tuple(entry.levels),
         reads={entry.id: Reads.TEXT},
         violation=~pl.col(entry.id).str.contains(_FLAT).fill_null(True),
+        by_value=True,
     )
 
 
@@ -69,4 +75,5 @@ def _property_names() -> RowRule:
         reads={"SkuPriceDetails": Reads.TEXT},
         violation=details.str.contains(_FLAT).fill_null(False)
         & ~details.str.contains(_PREFIXED).fill_null(True),
+        by_value=True,
     )

@@ -57,11 +57,20 @@ class RowRule(Rule):
     ``reads`` names the columns the expression needs; without one of them the rule does not apply. Where
     ``when_used`` names columns, the rule applies only if one of them is not null on some row: a conditional
     column that is null throughout stands for one that is absent.
+
+    A costly ``violation`` has a cheap ``screen``, never null and true wherever ``violation`` is: only such rows
+    are looked at closely. ``for_types`` makes the rule for the types that its columns are stored in. A rule
+    ``by_value`` reads one column with few different values, and each value is looked at once. Columns that are
+    ``optional`` are null on every row where a file does not have them.
     """
 
     reads: Mapping[str, Reads] = field(hash=False)
     violation: pl.Expr = field(hash=False, compare=False)
     when_used: tuple[str, ...] = ()
+    screen: pl.Expr | None = field(default=None, hash=False, compare=False)
+    for_types: Callable[[pl.Schema], RowRule] | None = field(default=None, hash=False, compare=False)
+    by_value: bool = False
+    optional: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +86,23 @@ class NoDuplicatesRule(Rule):
     """A rule over rows: no two rows are equal in all columns."""
 
 
-AnyRule = SchemaRule | RowRule | OneValueRule | NoDuplicatesRule
+@dataclass(frozen=True, kw_only=True)
+class TotalsRule(Rule):
+    """A rule over groups of rows: those equal in ``keys``, rows where one of them is null left out.
+
+    ``totals`` are added up over a group, ``lowest`` and ``highest`` are the smallest and largest value in it;
+    ``violation`` is true on a group that violates the rule, reads what the three name, and is never null.
+    """
+
+    keys: tuple[str, ...]
+    reads: Mapping[str, Reads] = field(hash=False)
+    totals: Mapping[str, pl.Expr] = field(hash=False, compare=False)
+    lowest: Mapping[str, pl.Expr] = field(default_factory=dict, hash=False, compare=False)
+    highest: Mapping[str, pl.Expr] = field(default_factory=dict, hash=False, compare=False)
+    violation: pl.Expr = field(hash=False, compare=False)
+
+
+AnyRule = SchemaRule | RowRule | OneValueRule | NoDuplicatesRule | TotalsRule
 
 CHARGE_COLUMNS: Final = {"ChargeCategory": Reads.TEXT, "ChargeClass": Reads.TEXT}
 """What :func:`usage_or_purchase` and :func:`correction` read."""

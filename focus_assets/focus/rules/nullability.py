@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from focus_assets.focus.columns import FocusColumn, columns, own_columns
+from focus_assets.focus.columns import COST_AND_USAGE, FocusColumn, columns, own_columns
 from focus_assets.focus.rules.model import (
     CHARGE_COLUMNS,
     AnyRule,
@@ -36,6 +36,7 @@ _PAIRS = {
     "CommitmentDiscountType": "CommitmentDiscountId",
     "CommitmentDiscountUnit": "CommitmentDiscountQuantity",
     "ConsumedUnit": "ConsumedQuantity",
+    "InvoiceDetailId": "InvoiceId",
     "PricingUnit": "PricingQuantity",
     "RegionName": "RegionId",
     "ResourceType": "ResourceId",
@@ -52,10 +53,14 @@ _PAIRED_SINCE_1_2 = {
     "SubAccountName",
 }
 
-_OPTIONAL = {"BillingAccountType", "ResourceType", "SubAccountType"}
+_OPTIONAL = {"BillingAccountType", "InvoiceDetailId", "ResourceType", "SubAccountType"}
 """Present under a narrower condition than the column they follow."""
 
 _FOLLOWERS = {
+    "AllocatedMethodDetails": "AllocatedMethodId",
+    "AllocatedResourceId": "AllocatedMethodId",
+    "AllocatedResourceName": "AllocatedResourceId",
+    "AllocatedTags": "AllocatedResourceId",
     "CapacityReservationStatus": "CapacityReservationId",
     "CommitmentDiscountName": "CommitmentDiscountId",
     "CommitmentDiscountQuantity": "CommitmentDiscountId",
@@ -80,7 +85,7 @@ _WHEN_USED = {
 def rules() -> tuple[AnyRule, ...]:
     """Never null, null by charge category, null together, null without what they describe."""
     return (
-        *(_never_null(entry) for entry in (*columns(), *own_columns()) if set(entry.levels) - entry.nulls_in),
+        *never_null(COST_AND_USAGE),
         *(_null_on_tax(name, both(name, since("1.0"))) for name in _PRICED),
         *(_set_when_priced(name, both(name, since("1.0"))) for name in _PRICED),
         _null_on_tax("PricingUnit", until("1.1")),
@@ -93,7 +98,14 @@ def rules() -> tuple[AnyRule, ...]:
         _commitment_quantity(),
         _sku_meter_recommended(),
         _description_recommended(),
+        _host_recommended(),
     )
+
+
+def never_null(dataset: str) -> tuple[AnyRule, ...]:
+    """The columns of a dataset that are null on no row."""
+    known = (*columns(dataset=dataset), *own_columns(dataset))
+    return tuple(_never_null(entry) for entry in known if set(entry.levels) - entry.nulls_in)
 
 
 def _null(name: str) -> pl.Expr:
@@ -169,6 +181,7 @@ def _consumed() -> tuple[RowRule, ...]:
             section=section,
             reads={**CHARGE_COLUMNS, "ConsumedQuantity": Reads.ANY, "CommitmentDiscountStatus": Reads.TEXT},
             violation=metered & ~correction() & ~_unused() & _null("ConsumedQuantity"),
+            optional=frozenset({"CommitmentDiscountStatus"}),
         ),
     )
 
@@ -240,4 +253,16 @@ def _description_recommended() -> RowRule:
         blocking=False,
         reads={"ChargeDescription": Reads.ANY},
         violation=_null("ChargeDescription"),
+    )
+
+
+def _host_recommended() -> RowRule:
+    return RowRule(
+        id="nulls.HostProviderName_with_RegionId",
+        sentence="HostProviderName should not be null on usage in a region: something there hosts it.",
+        section="Columns: HostProviderName",
+        versions=both("HostProviderName", since("1.3")),
+        blocking=False,
+        reads={"ChargeCategory": Reads.TEXT, "HostProviderName": Reads.ANY, "RegionId": Reads.ANY},
+        violation=one_of("ChargeCategory", "Usage") & _set("RegionId") & _null("HostProviderName"),
     )

@@ -7,23 +7,25 @@ from collections.abc import Callable, Sequence
 import polars as pl
 
 from focus_assets.focus.columns import (
+    COST_AND_USAGE,
     OWN_PREFIX,
-    VERSIONS,
     FocusColumn,
     Level,
     ValueType,
     columns,
     own_columns,
+    versions_of,
 )
 from focus_assets.focus.rules.model import AnyRule, SchemaRule
 
 
-def rules() -> tuple[AnyRule, ...]:
+def rules(dataset: str = COST_AND_USAGE) -> tuple[AnyRule, ...]:
     """Presence by level, type by column, and the prefix of custom columns."""
+    known = columns(dataset=dataset)
     return (
-        *(_present(entry, level) for entry in columns() for level in Level if level is not Level.CONDITIONAL),
-        *(_typed(entry) for entry in (*columns(), *own_columns())),
-        *(_prefixed(version) for version in VERSIONS),
+        *(_present(entry, level) for entry in known for level in Level if level is not Level.CONDITIONAL),
+        *(_typed(entry) for entry in (*known, *own_columns(dataset))),
+        *(_prefixed(version, dataset) for version in versions_of(dataset)),
     )
 
 
@@ -74,8 +76,8 @@ def _of_type(entry: FocusColumn) -> Callable[[pl.Schema], Sequence[str]]:
     return finds
 
 
-def _prefixed(version: str) -> SchemaRule:
-    known = {entry.id for entry in columns(version)}
+def _prefixed(version: str, dataset: str) -> SchemaRule:
+    known = {entry.id for entry in columns(version, dataset)}
     return SchemaRule(
         id=f"presence.custom_columns_{version.replace('.', '_')}",
         sentence=f"The name of a column that FOCUS {version} does not define must begin with {OWN_PREFIX}.",

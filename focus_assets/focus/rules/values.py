@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from focus_assets.focus.columns import FocusColumn, Format, columns
+from focus_assets.focus.columns import COST_AND_USAGE, FocusColumn, Format, columns
 from focus_assets.focus.currencies import NATIONAL_CURRENCIES
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule, both, since
 from focus_assets.focus.services import SERVICE_CATEGORIES, SUBCATEGORY_PARENTS
@@ -13,7 +13,7 @@ from focus_assets.focus.services import SERVICE_CATEGORIES, SUBCATEGORY_PARENTS
 def rules() -> tuple[AnyRule, ...]:
     """Allowed values, services with their parents, national currencies."""
     return (
-        *(_allowed(entry, entry.allowed_values) for entry in columns() if entry.allowed_values),
+        *lists(COST_AND_USAGE),
         *(
             _allowed(entry, allowed)
             for entry in columns()
@@ -24,7 +24,15 @@ def rules() -> tuple[AnyRule, ...]:
             if entry.id == id_
         ),
         _parent(),
-        *(_currency(entry) for entry in columns() if entry.format is Format.NATIONAL_CURRENCY),
+    )
+
+
+def lists(dataset: str) -> tuple[AnyRule, ...]:
+    """Allowed values and national currencies of a dataset's columns."""
+    known = columns(dataset=dataset)
+    return (
+        *(_allowed(entry, entry.allowed_values) for entry in known if entry.allowed_values),
+        *(_currency(entry) for entry in known if entry.format is Format.NATIONAL_CURRENCY),
     )
 
 
