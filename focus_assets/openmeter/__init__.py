@@ -1,0 +1,26 @@
+"""OpenMeter over HTTP: usage, the catalog and late events of a server.
+
+What belongs here: the client, its wire models and what a day asks. What does not: event files (``cloudevents``)
+and what usage costs (``rating``).
+"""
+
+from focus_assets.openmeter.errors import OpenMeterError, ServerUnreachable
+from focus_assets.openmeter.source import (
+    OpenMeterRange,
+    OpenMeterSource,
+    ServerSettings,
+    asked_once,
+    server_fingerprint,
+)
+from focus_assets.openmeter.transport import Transport
+
+__all__ = [
+    "OpenMeterError",
+    "OpenMeterRange",
+    "OpenMeterSource",
+    "ServerSettings",
+    "ServerUnreachable",
+    "Transport",
+    "asked_once",
+    "server_fingerprint",
+]
