@@ -53,15 +53,15 @@ async def ask(api: V3 | V1, meter_id: str, question: Question) -> list[Row]:
         if isinstance(error, ServerProblem) and error.status not in _TOO_LARGE:
             raise
         parts = await _parts(api, meter_id, question)
-        if len(parts) < 2:
+        if parts is None:
             raise
     # One after the other: the server has just said that it has enough to do.
     rows = [row for part in parts for row in await ask(api, meter_id, part)]
     return rows if question.window is not None else _joined(question, rows)
 
 
-async def _parts(api: V3 | V1, meter_id: str, question: Question) -> list[Question]:
-    """The question in two or more parts; itself where it cannot be split."""
+async def _parts(api: V3 | V1, meter_id: str, question: Question) -> list[Question] | None:
+    """The question in parts that are smaller than it; None where it cannot be split."""
     aggregation = question.meter.aggregation
     if question.window is not None or combines(aggregation):
         step = question.window.length if question.window else _SHORTEST
@@ -74,7 +74,7 @@ async def _parts(api: V3 | V1, meter_id: str, question: Question) -> list[Questi
         return [question.about(question.subjects[:half]), question.about(question.subjects[half:])]
     if question.by_subject and not question.subjects:
         return await _shards(api, meter_id, question)
-    return [question]
+    return None
 
 
 async def _shards(api: V3 | V1, meter_id: str, question: Question) -> list[Question]:
