@@ -5,6 +5,8 @@ and what usage costs (``rating``).
 """
 
 from focus_assets.openmeter.errors import OpenMeterError, ServerUnreachable
+from focus_assets.openmeter.server import Server, described
+from focus_assets.openmeter.snapshot import catalog_now
 from focus_assets.openmeter.source import (
     OpenMeterRange,
     OpenMeterSource,
@@ -18,9 +20,12 @@ __all__ = [
     "OpenMeterError",
     "OpenMeterRange",
     "OpenMeterSource",
+    "Server",
     "ServerSettings",
     "ServerUnreachable",
     "Transport",
     "asked_once",
+    "catalog_now",
+    "described",
     "server_fingerprint",
 ]

@@ -39,6 +39,11 @@ class Server:
         return f"{self.transport.url} answers {which}{software}"
 
 
+async def described(server: Server) -> str:
+    """The server, its interfaces and how many meters it has, in a sentence."""
+    return f"{server.title}; it has {len(await server.api.meter_ids())} meters"
+
+
 async def probe(transport: Transport) -> Server:
     """Find out which interfaces the server has, by one small request to each. Raises OpenMeterError."""
     # Konnect and OpenMeter's own cloud may be named by their v3 address; v1 is then out of reach.

@@ -14,8 +14,7 @@ from typing import Any
 import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterInstance
 
-from focus_assets.chain import SOURCE_INPUT, catalog_days
-from focus_assets.cloudevents import source_fingerprint
+from focus_assets.chain import catalog_days
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import Lake
 from focus_assets.orchestration import orphans
@@ -26,6 +25,7 @@ from focus_assets.orchestration.io_manager import day_written
 from focus_assets.orchestration.jobs import CHAIN_JOB, EXPORT_JOB
 from focus_assets.orchestration.partitions import day, usage_days
 from focus_assets.settings import Settings
+from focus_assets.usage_source import source_input
 
 CHAIN = (
     "catalog",
@@ -89,8 +89,10 @@ class Chain:
         files there are, and the run of its newest materialization succeeded.
         """
         passed = self._passed_days()
-        catalogs = {output.day: output.frame for output in catalog_days(self.settings.catalog, days)}
-        source = source_fingerprint(self.settings.source.cloudevents)
+        # A server's catalog is a snapshot that a day keeps; there is nothing to compare it with.
+        configured = [] if self.settings.source.has_catalog else catalog_days(self.settings.catalog, days)
+        catalogs = {output.day: output.frame for output in configured}
+        source = source_input(self.settings)
         found = []
         for each in days:
             records = {dataset: self.lake.record(dataset, each) for dataset in CHAIN}
@@ -99,8 +101,11 @@ class Chain:
                 each not in passed
                 or raw is None
                 or None in records.values()
-                or raw.inputs.get(SOURCE_INPUT) != source
-                or not self.lake.scan("catalog", [each]).collect().equals(catalogs[each].collect())
+                or not source.items() <= raw.inputs.items()
+                or (
+                    each in catalogs
+                    and not self.lake.scan("catalog", [each]).collect().equals(catalogs[each].collect())
+                )
                 or any(self.lake.stale_inputs(dataset, each) for dataset in CHAIN)
             ):
                 found.append(each)

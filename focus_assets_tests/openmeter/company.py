@@ -9,7 +9,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ def from_files(folder: Path, known: Catalog, days: Sequence[dt.date] = DAYS) -> 
 class Asked:
     """How a server is asked."""
 
-    settings: SourceSettings = SourceSettings()
+    settings: SourceSettings = field(default_factory=SourceSettings)
     first_day: dt.date = FIRST
 
 

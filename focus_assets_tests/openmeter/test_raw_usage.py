@@ -155,7 +155,7 @@ def test_rows_that_do_not_add_up_to_the_days_total_fail_the_day_with_both_figure
     )
     spoiled = Faults(application(server_company), [Fault.NONE] * 3 + [fault])
     with pytest.raises(
-        Exception, match="two rows of|add up to .* but the server's total of the day is"
+        Exception, match=r"two rows of|add up to .* but the server's total of the day is"
     ) as error:
         from_server(spoiled, known, [DAYS[0]], Asked(SourceSettings(concurrency=1)))
     if fault is Fault.ROW_MISSING:
