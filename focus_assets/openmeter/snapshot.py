@@ -33,7 +33,7 @@ from focus_assets.openmeter.extraction import together
 from focus_assets.openmeter.server import Server
 from focus_assets.openmeter.v1 import V1
 
-_PUBLISHED: Final = ("active", "archived", "scheduled")
+_DRAFT: Final = "draft"
 _FREE: Final = {"type": "unit", "amount": "0"}
 E = TypeVar("E", bound=Entry)
 Features = Mapping[str, Feature]
@@ -199,7 +199,7 @@ def _plans(versions: Iterable[wire_v1.Plan], features: Features) -> Iterator[Pla
     """
     by_key: dict[str, list[wire_v1.Plan]] = {}
     for version in versions:
-        if version.status in _PUBLISHED and version.effective_from is not None:
+        if version.status != _DRAFT and version.effective_from is not None:
             by_key.setdefault(version.key, []).append(version)
     for key, published in sorted(by_key.items()):
         published.sort(key=lambda version: version.version)

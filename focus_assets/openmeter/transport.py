@@ -192,7 +192,11 @@ class Transport:
 
 
 def _json(content: bytes) -> Any:
-    return json.loads(content, parse_float=Decimal, parse_constant=_no_number)
+    document = json.loads(content, parse_float=Decimal, parse_constant=_no_number)
+    if b"\\ud" in content or b"\\uD" in content:
+        # Half a character is valid JSON, but no text that could be written anywhere.
+        json.dumps(document, ensure_ascii=False, default=str).encode()
+    return document
 
 
 def _json_or_none(content: bytes) -> Any:

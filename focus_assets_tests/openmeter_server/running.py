@@ -79,9 +79,8 @@ def connected_to(app: ASGIApp, **options: Any) -> Any:
         return Transport(
             settings.url,
             concurrency=settings.concurrency,
-            transport=WithoutNetwork(app),
             sleep=no_pause,
-            **{"environment": {}, **options},
+            **{"environment": {}, "transport": WithoutNetwork(app), **options},
         )
 
     return connect
