@@ -128,10 +128,10 @@ class FocusFile(Entry):
             as_of=self.as_of,
             opening=self.opening,
             catalog=self.catalog,
-            source=self.source.model_copy(
-                update={
-                    "cloudevents": self.source.cloudevents.model_copy(update=place(self.source.cloudevents))
-                }
+            source=self.source
+            if self.source.openmeter is not None
+            else SourceSettings(
+                cloudevents=self.source.cloudevents.model_copy(update=place(self.source.cloudevents))
             ),
             lake=self.lake.model_copy(update=place(self.lake)),
             duckdb=self.duckdb.model_copy(
