@@ -60,9 +60,7 @@ def export_sensor(settings: Settings, export_job: Any) -> dg.SensorDefinition:
         for each in asked:
             name = delivery_name(each, months)
             runs = context.instance.get_run_records(RunsFilter(tags={DELIVERY_TAG: _tag(name)}))
-            attempts = [
-                Attempt(run_state(record.dagster_run), instant_of(record.end_time)) for record in runs
-            ]
+            attempts = [Attempt(_state(record.dagster_run), _ended(record.end_time)) for record in runs]
             if may_try(attempts, dt.datetime.now(dt.UTC)):
                 requests.append(
                     dg.RunRequest(
@@ -93,7 +91,7 @@ def materializations_after(instance: DagsterInstance, after: int) -> list[Materi
         ).records
         for record in page:
             if record.run_id not in states:
-                states[record.run_id] = run_state(instance.get_run_by_id(record.run_id))
+                states[record.run_id] = _state(instance.get_run_by_id(record.run_id))
             if record.partition_key is not None:
                 found.append(
                     Materialized(
@@ -105,15 +103,14 @@ def materializations_after(instance: DagsterInstance, after: int) -> list[Materi
             return found
 
 
-def run_state(run: DagsterRun | None) -> RunState:
+def _state(run: DagsterRun | None) -> RunState:
     """A run that was deleted from the instance had finished; what it wrote is checked again on delivery."""
     if run is None or run.status is DagsterRunStatus.SUCCESS:
         return RunState.SUCCEEDED
     return RunState.FAILED if run.status in _FAILED else RunState.UNFINISHED
 
 
-def instant_of(timestamp: float | None) -> dt.datetime | None:
-    """The instant of a timestamp of the instance."""
+def _ended(timestamp: float | None) -> dt.datetime | None:
     return dt.datetime.fromtimestamp(timestamp, dt.UTC) if timestamp else None
 
 

@@ -11,15 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-from dagster import AssetRecordsFilter, DagsterInstance, RunsFilter
+from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from focus_assets.catalog.charges import slices_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import CATALOG, RAW_USAGE
 from focus_assets.lake import Lake
 from focus_assets.openmeter import Server, asked_once
-from focus_assets.orchestration.export_decisions import Attempt, may_try
-from focus_assets.orchestration.export_sensor import instant_of, run_state
+from focus_assets.orchestration.export_decisions import Attempt, RunState, may_try
 from focus_assets.orchestration.late_usage_decisions import (
     DayRead,
     Position,
@@ -78,7 +77,7 @@ def _requests(
 ) -> Iterator[dg.RunRequest]:
     name = request_name(position, asked)
     runs = instance.get_run_records(RunsFilter(tags={LATE_TAG: name}))
-    attempts = [Attempt(run_state(each.dagster_run), instant_of(each.end_time)) for each in runs]
+    attempts = [Attempt(_state(each.dagster_run), _instant(each.end_time)) for each in runs]
     if may_try(attempts, dt.datetime.now(dt.UTC)):
         yield dg.RunRequest(
             run_key=f"{name}:{len(attempts)}",
@@ -88,6 +87,17 @@ def _requests(
                 "dagster/asset_partition_range_end": f"{asked[1]:%F}",
             },
         )
+
+
+def _state(run: DagsterRun) -> RunState:
+    if run.status is DagsterRunStatus.SUCCESS:
+        return RunState.SUCCEEDED
+    ended = run.status in (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
+    return RunState.FAILED if ended else RunState.UNFINISHED
+
+
+def _instant(timestamp: float | None) -> dt.datetime | None:
+    return dt.datetime.fromtimestamp(timestamp, dt.UTC) if timestamp else None
 
 
 def days_read(instance: DagsterInstance, after: int) -> Iterator[DayRead]:
@@ -105,7 +115,7 @@ def days_read(instance: DagsterInstance, after: int) -> Iterator[DayRead]:
                 run = instance.get_run_record_by_id(record.run_id)
                 # A run that was deleted began some time before it wrote; an hour is on the safe side.
                 written = dt.datetime.fromtimestamp(record.timestamp, dt.UTC)
-                started = instant_of(run.start_time) if run is not None else None
+                started = _instant(run.start_time) if run is not None else None
                 began[record.run_id] = started or written - dt.timedelta(hours=1)
             if record.partition_key is not None:
                 yield DayRead(record.storage_id, day(record.partition_key), began[record.run_id])
