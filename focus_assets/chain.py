@@ -121,18 +121,20 @@ def meters_of_days(catalog: Upstream, days: Sequence[dt.date]) -> tuple[Meter, .
     return tuple(found[slug] for slug in sorted(found))
 
 
-SOURCE_INPUT = "source/cloudevents"
-"""Under this name the record of ``raw_usage`` holds the fingerprint of the event files."""
-
-
 def raw_usage_days(
-    source: OpenSource, fingerprint: str, catalog: Upstream, slices: Mapping[dt.date, list[ChargeSlice]]
+    source: OpenSource,
+    fingerprint: Mapping[str, str],
+    catalog: Upstream,
+    slices: Mapping[dt.date, list[ChargeSlice]],
 ) -> Iterator[DayOutput]:
-    """``raw_usage``: what the source says, with the counts of events behind it as facts."""
+    """``raw_usage``: what the source says, with the counts behind it as facts.
+
+    ``fingerprint`` is the source's entry in the record (``usage_source.source_input``).
+    """
     for day, found in slices.items():
         frame = source.raw_usage(day, catalog_on(catalog, day), found)
         counts = dict(source.counts(day))
-        inputs = catalog.digest(day) | {SOURCE_INPUT: fingerprint}
+        inputs = catalog.digest(day) | dict(fingerprint)
         yield DayOutput(day, frame, inputs, _EventCounts(counts))
 
 
@@ -185,7 +187,7 @@ def focus_cost_and_usage_days(
     _require_totals(totals.lake, totals.dataset, earlier)
     for day, found in slices.items():
         before = totals.lake.scan(totals.dataset, earlier[day]) if earlier[day] else no_earlier_totals()
-        opening = opening_quantities(before)
+        opening = opening_quantities(before, totals.on(day))
         lines = rate(
             rateable_usage(normalized.on(day), found, opening),
             opening,

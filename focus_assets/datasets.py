@@ -69,7 +69,11 @@ RAW_USAGE: Final = Dataset(
     columns=(
         _CHARGE_DATE,
         _METER,
-        Column("kind", pl.String, "window, or to_date for meters that do not add up over time"),
+        Column(
+            "kind",
+            pl.String,
+            "window; to_date for meters that do not add up over time; opening on the first day",
+        ),
         Column("request", pl.String, "The request that returned the row, as canonical JSON"),
         Column("window_from", UTC_INSTANT, "Start of the window, inclusive"),
         Column("window_to", UTC_INSTANT, "End of the window, exclusive"),
@@ -102,7 +106,11 @@ NORMALIZED_USAGE: Final = Dataset(
     columns=(
         _CHARGE_DATE,
         _METER,
-        Column("kind", pl.String, "window, or to_date for meters that do not add up over time"),
+        Column(
+            "kind",
+            pl.String,
+            "window; to_date for meters that do not add up over time; opening on the first day",
+        ),
         Column("window_from", UTC_INSTANT, "Start of the window, inclusive"),
         Column("window_to", UTC_INSTANT, "End of the window, exclusive"),
         Column("subject", pl.String, "Subject key; null on to_date rows", nullable=True),
@@ -139,6 +147,12 @@ USAGE_TOTALS: Final = Dataset(
             "quantity_to_date",
             METERED_QUANTITY,
             "Quantity from the charge's start to the day's end; null where the meter adds up",
+            nullable=True,
+        ),
+        Column(
+            "opening_quantity",
+            METERED_QUANTITY,
+            "On the first day: what a charge that began earlier had used by then, where the source knows it",
             nullable=True,
         ),
         Column("unit", pl.String, "The meter's unit"),

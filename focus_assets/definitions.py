@@ -16,6 +16,7 @@ from focus_assets.orchestration.checks import asset_checks
 from focus_assets.orchestration.export_sensor import export_sensor
 from focus_assets.orchestration.io_manager import LakeIOManager
 from focus_assets.orchestration.jobs import chain_job, daily_schedule, export_job
+from focus_assets.orchestration.late_usage_sensor import late_usage_sensor
 from focus_assets.orchestration.resources import duckdb_resource, lake_resource
 from focus_assets.settings import Settings
 from focus_assets.settings.sample import settings_or_sample
@@ -31,7 +32,10 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
         asset_checks=asset_checks(settings),
         jobs=[chain, *([delivery] if settings.destinations else [])],
         schedules=[daily_schedule(chain)],
-        sensors=[export_sensor(settings, delivery)] if settings.destinations else [],
+        sensors=[
+            *([export_sensor(settings, delivery)] if settings.destinations else []),
+            *([late_usage_sensor(settings, chain)] if settings.source.openmeter is not None else []),
+        ],
         resources={
             "lake": lake,
             IO_MANAGER: LakeIOManager(lake=lake),

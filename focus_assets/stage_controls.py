@@ -55,8 +55,9 @@ def consumed_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
     )
     earlier = sorted(read - {day})
     before = lake.scan("usage_totals", earlier) if earlier else no_earlier_totals()
+    totals = lake.scan("usage_totals", [day])
     return totals_against_focus(
-        lake.scan("usage_totals", [day]), opening_quantities(before), lake.scan("focus_cost_and_usage", [day])
+        totals, opening_quantities(before, totals), lake.scan("focus_cost_and_usage", [day])
     )
 
 

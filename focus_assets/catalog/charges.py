@@ -123,7 +123,8 @@ def _charges(catalog: Catalog, subscription: Subscription, today: Period) -> Ite
     for key, versions in _item_versions(plan, subscription).items():
         for version, (card, begins) in enumerate(versions):
             ends = versions[version + 1][1] if version + 1 < len(versions) else None
-            active = Period(max(begins, subscription.active_from), _earliest(ends, subscription.active_to))
+            ends = _earliest(ends, card.valid_to, subscription.active_to)
+            active = Period(max(begins, subscription.active_from), ends)
             if active.start >= active.end or not active.overlaps(today.start, today.end):
                 continue
             cadence = card.billing_cadence or _billing_cadence(plan, subscription)
@@ -153,10 +154,11 @@ def _item_versions(
     """By rate card key, each version in force with the instant it begins; the subscription's own override."""
     versions: dict[str, list[tuple[RateCard, dt.datetime]]] = {}
     own_keys = {card.key for card in subscription.rate_cards}
-    published = [card for card in (plan.rate_cards if plan else ()) if card.key not in own_keys]
+    of_plan = plan.rate_cards if plan and not subscription.own_prices_only else ()
+    published = [card for card in of_plan if card.key not in own_keys]
     negotiated = [
         card
-        for card in (plan.rate_cards if plan else ())
+        for card in of_plan
         if card.key in own_keys and (card.valid_from or BEGINNING) < _first_own(subscription, card.key)
     ]
     for card in (*published, *negotiated, *subscription.rate_cards):

@@ -308,6 +308,8 @@ class RateCard(Entry):
     """A unit or tiered price."""
     valid_from: Instant | None = None
     """From when this version is in force; repeat the key for a price change."""
+    valid_to: Instant | None = None
+    """Until when this version is in force, exclusive; until the next version where absent."""
 
     @model_validator(mode="before")
     @classmethod
@@ -377,6 +379,8 @@ class Subscription(Entry):
     """How often is invoiced; the plan's where absent."""
     rate_cards: tuple[RateCard, ...] = ()
     """Negotiated or additional prices."""
+    own_prices_only: bool = False
+    """Whether the plan is only what prices are compared with, and rate_cards are all that is bought."""
 
     @model_validator(mode="before")
     @classmethod

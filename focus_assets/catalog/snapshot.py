@@ -26,6 +26,7 @@ from focus_assets.datasets import CATALOG
 from focus_assets.errors import FocusAssetsError
 
 BEGINNING = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
+_END = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 class CatalogProblem(FocusAssetsError):
@@ -195,23 +196,26 @@ class Catalog(Entry):
 
     def _sold_twice(self) -> Iterator[tuple[str, str]]:
         """A customer may buy a feature through one rate card at a time; two would bill its usage twice."""
-        taken: dict[tuple[str, str], list[tuple[Subscription, str]]] = {}
+        taken: dict[tuple[str, str], list[tuple[Subscription, RateCard]]] = {}
+        told: set[tuple[str, ...]] = set()
         for i, sub in enumerate(self.subscriptions):
             plan = self.plan.get(sub.plan or "")
-            cards = {
-                (card.key, card.feature) for card in (*(plan.rate_cards if plan else ()), *sub.rate_cards)
-            }
-            for key, feature in sorted(cards):
-                for other, other_key in taken.setdefault((sub.customer, feature), []):
-                    if (other is not sub or other_key != key) and _overlap(other, sub):
+            of_plan = plan.rate_cards if plan and not sub.own_prices_only else ()
+            for card in sorted((*of_plan, *sub.rate_cards), key=lambda card: (card.key, card.feature)):
+                for other, sold in taken.setdefault((sub.customer, card.feature), []):
+                    names = (sub.key, card.key, other.key, sold.key, card.feature)
+                    if (other is sub and sold.key == card.key) or names in told:
+                        continue
+                    if _overlap(_in_force(other, sold), _in_force(sub, card)):
+                        told.add(names)
                         yield (
                             f"subscriptions[{i}]",
-                            f"customer {sub.customer!r} buys feature {feature!r} through {other.key!r} "
-                            f"(rate card {other_key!r}) and {sub.key!r} (rate card {key!r}) at the same "
+                            f"customer {sub.customer!r} buys feature {card.feature!r} through {other.key!r} "
+                            f"(rate card {sold.key!r}) and {sub.key!r} (rate card {card.key!r}) at the same "
                             "time, so its usage would be billed twice; end one subscription with active_to, "
                             "or give a card that replaces the other the other's key",
                         )
-                taken[sub.customer, feature].append((sub, key))
+                taken[sub.customer, card.feature].append((sub, card))
 
     def _shared_subjects(self) -> Iterator[tuple[str, str]]:
         """A subject may move from one customer to another on a day, but never belong to two at once."""
@@ -266,10 +270,14 @@ def _parsed(rows: tuple[tuple[str, str], ...]) -> Catalog:
     )
 
 
-def _overlap(one: Subscription, other: Subscription) -> bool:
-    return (one.active_to is None or other.active_from < one.active_to) and (
-        other.active_to is None or one.active_from < other.active_to
-    )
+def _in_force(sub: Subscription, card: RateCard) -> tuple[dt.datetime, dt.datetime]:
+    """When a card is sold at the longest; a version that follows it may end it earlier."""
+    ends = [end for end in (card.valid_to, sub.active_to) if end is not None]
+    return max(card.valid_from or BEGINNING, sub.active_from), min(ends, default=_END)
+
+
+def _overlap(one: tuple[dt.datetime, dt.datetime], other: tuple[dt.datetime, dt.datetime]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
 
 
 def _last(items: list[Any], item: Any) -> int:

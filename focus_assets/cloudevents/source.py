@@ -126,6 +126,11 @@ class MeteredRange:
         """The files read, and how many other files lie beside them."""
         return self._listing
 
+    @property
+    def events(self) -> Events:
+        """The events read, to be asked other questions than a day's."""
+        return self._events
+
     def raw_usage(self, day: dt.date, catalog: Catalog, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
         """The day's ``raw_usage`` rows (schema and order of :data:`focus_assets.datasets.RAW_USAGE`).
 

@@ -18,7 +18,7 @@ from focus_assets.errors import FocusAssetsError
 
 if TYPE_CHECKING:
     from focus_assets.lake import Lake, ObjectStore
-    from focus_assets.settings import Destination, Settings
+    from focus_assets.settings import Destination, OpenMeterSettings, Settings
 
 FOUND_SOMETHING: Final = 1
 _PROBE: Final = "focus-assets-doctor-probe"
@@ -128,6 +128,8 @@ def _require_writable(folder: Path) -> None:
 
 
 def _source(settings: Settings) -> str:
+    if settings.source.openmeter is not None:
+        return _openmeter(settings.source.openmeter)
     from focus_assets.cloudevents.files import list_event_files
     from focus_assets.settings.access import open_place
 
@@ -139,6 +141,12 @@ def _source(settings: Settings) -> str:
             "or change source.cloudevents.url in focus.yaml."
         )
     return f"{url} holds {len(listing.files)} event files"
+
+
+def _openmeter(settings: OpenMeterSettings) -> str:
+    from focus_assets.openmeter import asked_once, described
+
+    return asked_once(settings, described)
 
 
 def _destination(settings: Settings, destination: Destination, probe: bool) -> str:

@@ -1,0 +1,31 @@
+"""OpenMeter over HTTP: usage, the catalog and late events of a server.
+
+What belongs here: the client, its wire models and what a day asks. What does not: event files (``cloudevents``)
+and what usage costs (``rating``).
+"""
+
+from focus_assets.openmeter.errors import OpenMeterError, ServerUnreachable
+from focus_assets.openmeter.server import Server, described
+from focus_assets.openmeter.snapshot import catalog_now
+from focus_assets.openmeter.source import (
+    OpenMeterRange,
+    OpenMeterSource,
+    ServerSettings,
+    asked_once,
+    server_fingerprint,
+)
+from focus_assets.openmeter.transport import Transport
+
+__all__ = [
+    "OpenMeterError",
+    "OpenMeterRange",
+    "OpenMeterSource",
+    "Server",
+    "ServerSettings",
+    "ServerUnreachable",
+    "Transport",
+    "asked_once",
+    "catalog_now",
+    "described",
+    "server_fingerprint",
+]

@@ -7,15 +7,14 @@ terminal (``commands``). The same jobs, checks and export sensor run that the da
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterInstance
 
-from focus_assets.chain import SOURCE_INPUT, DayOutput, catalog_days
-from focus_assets.cloudevents import source_fingerprint
+from focus_assets.chain import DayOutput, catalog_days
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord
 from focus_assets.orchestration import orphans
@@ -25,7 +24,7 @@ from focus_assets.orchestration.io_manager import day_written
 from focus_assets.orchestration.jobs import CHAIN_JOB, EXPORT_JOB
 from focus_assets.orchestration.partitions import day, usage_days
 from focus_assets.settings import Settings
-from focus_assets.settings.access import open_place
+from focus_assets.usage_source import source_input
 
 CHAIN = (
     "catalog",
@@ -90,18 +89,20 @@ class Chain:
         made from the files there are, and the run of its newest materialization succeeded.
         """
         passed = self._passed_days()
-        events = self.settings.source.cloudevents
-        source = source_fingerprint(events, open_place(events))
+        source = source_input(self.settings)
         records = {each: [self._record(dataset, each) for dataset in CHAIN] for each in days}
         stale = self._stale([each for each, found in records.items() if None not in found])
+        # A server's catalog is a snapshot that a day keeps; there is nothing to compare it with.
+        configured = [] if self.settings.source.has_catalog else catalog_days(self.settings.catalog, days)
+        catalogs = {output.day: output for output in configured}
         return [
-            output.day
-            for output in catalog_days(self.settings.catalog, days)
-            if output.day not in passed
-            or None in records[output.day]
-            or output.day in stale
-            or self._source_of(output.day) != source
-            or not self._is_whole(output)
+            each
+            for each in days
+            if each not in passed
+            or None in records[each]
+            or each in stale
+            or not self._was_read_from(each, source)
+            or not self._is_whole(each, catalogs.get(each))
         ]
 
     def run(self, days: Sequence[dt.date], outcome: Outcome, progress: Progress | None = None) -> None:
@@ -205,11 +206,11 @@ class Chain:
             return set()
         return {each for stale in found for each, inputs in stale.items() if inputs}
 
-    def _source_of(self, each: dt.date) -> str | None:
+    def _was_read_from(self, each: dt.date, source: Mapping[str, str]) -> bool:
         raw = self._record("raw_usage", each)
-        return raw.inputs.get(SOURCE_INPUT) if raw else None
+        return raw is not None and source.items() <= raw.inputs.items()
 
-    def _is_whole(self, catalog: DayOutput) -> bool:
+    def _is_whole(self, each: dt.date, catalog: DayOutput | None) -> bool:
         """Whether the lake has this catalog, and in a folder every file of its day as recorded.
 
         A kill between a file and its record leaves a pair that differs. Files of a bucket are proven when they
@@ -218,10 +219,11 @@ class Chain:
         proven = CHAIN if self.lake.store.local_root is not None else ("catalog",)
         try:
             for dataset in proven:
-                self.lake.files(dataset, [catalog.day])
-            return self.lake.scan("catalog", [catalog.day]).collect().equals(catalog.frame.collect())
+                self.lake.files(dataset, [each])
+            held = self.lake.scan("catalog", [each]).collect()
         except CorruptPartition:
             return False
+        return catalog is None or held.equals(catalog.frame.collect())
 
     def _passed_days(self) -> set[dt.date]:
         records = materializations_after(self.instance, 0)

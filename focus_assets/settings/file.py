@@ -86,6 +86,10 @@ class FocusFile(Entry):
             self.catalog.check_references()
         except CatalogProblem as problem:
             yield from problem.problems
+        if self.source.has_catalog:
+            for name in ("meters", "features", "customers", "plans", "subscriptions"):
+                if getattr(self, name):
+                    yield name, "is OpenMeter's; leave it out, or set source.openmeter.catalog to file"
         yield from self._destination_problems(folder)
 
     def _destination_problems(self, folder: Path) -> Iterator[tuple[str, str]]:
@@ -107,7 +111,7 @@ class FocusFile(Entry):
             if url == lake or url.startswith(f"{lake}/"):
                 yield f"destinations[{i}].url", "lies within the lake; deliveries need a place of their own"
             for key in () if destination.customers == "all" else destination.customers:
-                if key not in known:
+                if key not in known and not self.source.has_catalog:
                     keys = ", ".join(sorted(known)[:20]) or "none"
                     yield f"destinations[{i}].customers", f"unknown customer {key!r}; known customers: {keys}"
 
@@ -124,7 +128,9 @@ class FocusFile(Entry):
             as_of=self.as_of,
             opening=self.opening,
             catalog=self.catalog,
-            source=SourceSettings(
+            source=self.source
+            if self.source.openmeter is not None
+            else SourceSettings(
                 cloudevents=self.source.cloudevents.model_copy(update=place(self.source.cloudevents))
             ),
             lake=self.lake.model_copy(update=place(self.lake)),

@@ -7,12 +7,13 @@ prices (``catalog.models``), the shape of ``focus.yaml`` (``file``), how a file 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from focus_assets.catalog.models import SLUG, Day, Entry, Instant
+from focus_assets.catalog.models import SLUG, Day, DimensionSetting, Entry, Instant
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
 
@@ -91,11 +92,58 @@ class CloudEventsSettings(Entry):
         return self.s3.options
 
 
+class MeterDetails(Entry):
+    """What OpenMeter does not know of a meter, and what its FOCUS rows say."""
+
+    name: Annotated[str, Field(min_length=1)] = ""
+    """Display name; becomes SkuMeter. OpenMeter's where absent."""
+    unit: Annotated[str, Field(min_length=1)] = "Units"
+    """What one unit is called; becomes ConsumedUnit."""
+    sku_dimensions: tuple[str, ...] = ()
+    """Dimensions that change what is bought; they become part of SkuId."""
+    tag_dimensions: tuple[str, ...] | None = None
+    """Dimensions that become Tags; all of the meter's where absent."""
+    dimensions: Mapping[str, DimensionSetting] = {}
+    """FOCUS columns of this meter's rows: a text, null, or {dimension: KEY}."""
+
+
+class OpenMeterSettings(Entry):
+    """An OpenMeter server. Its token, where it needs one, is OPENMETER_TOKEN in the environment."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
+    """Address of the server, such as http://localhost:8888 or https://us.api.konghq.com/v3."""
+    window: Literal["minute", "hour", "day"] = "hour"
+    """Length of a usage window."""
+    catalog: Literal["openmeter", "file"] = "openmeter"
+    """Whether meters, customers and prices are the server's, or stand in this file."""
+    customer_id_is_subject: bool = False
+    """Whether usage of a customer's id is that customer's too; OpenMeter itself attributes keys only."""
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    """Requests at a time; OpenMeter has 5 connections to its database unless told otherwise."""
+    timeout_seconds: Annotated[int, Field(ge=91, le=3600)] = 100
+    """How long an answer may take; OpenMeter itself gives up after 90 seconds."""
+    meters: Mapping[str, MeterDetails] = {}
+    """By meter slug, what OpenMeter does not know: units and FOCUS columns."""
+
+
 class SourceSettings(Entry):
-    """Where usage comes from."""
+    """Where usage comes from: event files, or an OpenMeter server."""
 
     cloudevents: CloudEventsSettings = CloudEventsSettings()
-    """CloudEvents files."""
+    """CloudEvents files; not read where openmeter is set."""
+    openmeter: OpenMeterSettings | None = None
+    """An OpenMeter server."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.openmeter is not None and "cloudevents" in self.model_fields_set:
+            raise ValueError("names two sources; leave cloudevents or openmeter out")
+        return self
+
+    @property
+    def has_catalog(self) -> bool:
+        """Whether the source says what is metered and at what price, and not the configuration."""
+        return self.openmeter is not None and self.openmeter.catalog == "openmeter"
 
 
 class LakeSettings(Entry):

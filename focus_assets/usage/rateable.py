@@ -29,17 +29,23 @@ def earlier_days(slices: Sequence[ChargeSlice], day: dt.date, start: dt.date) ->
     return sorted(needed)
 
 
-def opening_quantities(earlier_totals: pl.LazyFrame) -> pl.LazyFrame:
+def opening_quantities(earlier_totals: pl.LazyFrame, totals_of_the_day: pl.LazyFrame) -> pl.LazyFrame:
     """Each charge's quantity before the day: charge_id, quantity.
 
-    Takes ``usage_totals`` of the days before: sums what adds up, and takes the latest of what does not.
+    Takes ``usage_totals`` of the days before: sums what adds up, and takes the latest of what does not. What
+    charges had used before the first day stands in the totals of the first day, which may be the day itself.
     """
+    nothing = pl.lit(None, METERED_QUANTITY)
+    begun = totals_of_the_day.filter(pl.col("opening_quantity").is_not_null()).with_columns(
+        quantity=nothing, quantity_to_date=nothing
+    )
     return (
-        earlier_totals.sort("charge_date")
+        pl.concat([earlier_totals, begun])
+        .sort("charge_date")
         .group_by("charge_id", maintain_order=True)
         .agg(
-            pl.col("quantity").sum().alias("summed"),
-            pl.col("quantity_to_date").last().alias("latest"),
+            (pl.col("quantity").sum() + pl.col("opening_quantity").sum()).alias("summed"),
+            pl.col("quantity_to_date").drop_nulls().last().alias("latest"),
         )
         .select("charge_id", quantity=pl.coalesce("latest", "summed").cast(METERED_QUANTITY))
         .sort("charge_id")

@@ -90,7 +90,8 @@ def windows_of_charges(normalized: pl.LazyFrame, slices: Sequence[ChargeSlice]) 
 def usage_totals(normalized: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
     """The ``usage_totals`` rows of one day: one for every charge, also for those without usage.
 
-    Meters that add up over time get ``quantity``, the others ``quantity_to_date``. Neither needs another day,
+    Meters that add up over time get ``quantity``, the others ``quantity_to_date``; charges that had usage before
+    the first day get it there as ``opening_quantity``. Neither needs another day,
     so days can be totalled in any order and side by side.
     """
     charges = slice_frame(slices).unique("charge_id", keep="first", maintain_order=True)
@@ -101,11 +102,17 @@ def usage_totals(normalized: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> pl.
         .group_by("charge_id", maintain_order=True)
         .agg(pl.col("quantity").last().alias("quantity_to_date"))
     )
+    opening = (
+        normalized.filter(pl.col("kind") == "opening")
+        .group_by("charge_id")
+        .agg(pl.col("quantity").sum().alias("opening_quantity"))
+    )
     zero = pl.lit(0).cast(METERED_QUANTITY)
     day = slices[0].period.start.date() if slices else None
     return (
         charges.join(metered, on="charge_id", how="left")
         .join(to_date, on="charge_id", how="left")
+        .join(opening, on="charge_id", how="left")
         .with_columns(
             charge_date=pl.lit(day, pl.Date),
             quantity=pl.when("adds_up").then(pl.col("quantity").fill_null(zero)),

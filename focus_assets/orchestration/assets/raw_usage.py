@@ -6,22 +6,14 @@ from typing import Any
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from focus_assets.chain import (
-    Upstream,
-    metered_since,
-    meters_of_days,
-    quarantined_events_days,
-    raw_usage_days,
-    slices_of_days,
-)
-from focus_assets.cloudevents import CloudEventsSource, source_fingerprint
+from focus_assets.chain import Upstream, quarantined_events_days, raw_usage_days
 from focus_assets.datasets import QUARANTINED_EVENTS, RAW_USAGE
 from focus_assets.orchestration.assets.common import IO_MANAGER, looks
 from focus_assets.orchestration.days import DAYS, Days
 from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.partitions import by_range, usage_days
 from focus_assets.settings import Settings
-from focus_assets.settings.access import open_place
+from focus_assets.usage_source import opened, slices_to_meter, source_input
 
 SOURCE_POOL = "usage_source"
 
@@ -29,7 +21,9 @@ _RETRIES = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL
 
 
 def raw_usage_asset(settings: Settings) -> dg.AssetsDefinition:
-    """The assets ``raw_usage`` and ``quarantined_events`` over the CloudEvents files in ``settings``."""
+    """The assets ``raw_usage`` and ``quarantined_events`` over the source in ``settings``."""
+
+    kind = "openmeter" if settings.source.openmeter is not None else "duckdb"
 
     @dg.multi_asset(
         name="raw_usage",
@@ -41,7 +35,7 @@ def raw_usage_asset(settings: Settings) -> dg.AssetsDefinition:
                 ),
                 io_manager_key=IO_MANAGER,
                 dagster_type=DAYS,
-                **looks(RAW_USAGE, group="usage", kinds={"duckdb"}, stage="usage"),
+                **looks(RAW_USAGE, group="usage", kinds={kind}, stage="usage"),
             ),
             "quarantined_events": dg.AssetOut(
                 description=(
@@ -49,7 +43,7 @@ def raw_usage_asset(settings: Settings) -> dg.AssetsDefinition:
                 ),
                 io_manager_key=IO_MANAGER,
                 dagster_type=DAYS,
-                **looks(QUARANTINED_EVENTS, group="usage", kinds={"duckdb"}, stage="usage"),
+                **looks(QUARANTINED_EVENTS, group="usage", kinds={kind}, stage="usage"),
             ),
         },
         partitions_def=usage_days(settings),
@@ -61,24 +55,14 @@ def raw_usage_asset(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, duckdb: DuckDBResource, catalog: Upstream
     ) -> Iterator[dg.Output[Any]]:
         with explained(), duckdb.get_connection() as connection:
-            slices = slices_of_days(
-                catalog, catalog.days, settings.start_date, assume_zero=settings.opening == "zero"
-            )
-            store = open_place(settings.source.cloudevents)
-            source = CloudEventsSource(settings.source.cloudevents, connection, store)
-            meters = meters_of_days(catalog, catalog.days)
-            fingerprint = source_fingerprint(settings.source.cloudevents, store)
-            with source.open(
-                catalog.days,
-                meters,
-                since=metered_since(slices, settings.start_date),
-                undated_day=settings.start_date,
-            ) as opened:
+            slices = slices_to_meter(settings, catalog, catalog.days)
+            fingerprint = source_input(settings)
+            with opened(settings, connection, catalog, slices) as source:
                 yield dg.Output(
-                    Days(raw_usage_days(opened, fingerprint, catalog, slices)), output_name="raw_usage"
+                    Days(raw_usage_days(source, fingerprint, catalog, slices)), output_name="raw_usage"
                 )
                 yield dg.Output(
-                    Days(quarantined_events_days(opened, catalog.days)), output_name="quarantined_events"
+                    Days(quarantined_events_days(source, catalog.days)), output_name="quarantined_events"
                 )
 
     return raw_usage

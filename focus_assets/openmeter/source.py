@@ -1,0 +1,188 @@
+"""An OpenMeter server as a usage source: what ``raw_usage`` holds of a day.
+
+What belongs here: answers as rows of the dataset. What does not: what is asked (``extraction``). Gives the same
+rows as ``cloudevents.source``, so that everything after it knows no difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import polars as pl
+
+from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.datasets import QUARANTINED_EVENTS, RAW_USAGE
+from focus_assets.openmeter.errors import ControlTotalDiffers
+from focus_assets.openmeter.extraction import Answer, Extraction, ToDate
+from focus_assets.openmeter.questions import Window, canonical
+from focus_assets.openmeter.server import Server, probe
+from focus_assets.openmeter.transport import Transport
+
+T = TypeVar("T")
+
+
+class ServerSettings(Protocol):
+    """What of the settings this source reads."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def window(self) -> str: ...
+
+    @property
+    def concurrency(self) -> int: ...
+
+    @property
+    def timeout_seconds(self) -> int: ...
+
+
+class OpenMeterSource:
+    """A server that meters usage. ``connect`` makes its transport; tests replace it."""
+
+    def __init__(
+        self, settings: ServerSettings, connect: Callable[[ServerSettings], Transport] | None = None
+    ) -> None:
+        self._settings = settings
+        self._connect = connect or connection
+
+    @contextmanager
+    def open(self, *, first_day: dt.date) -> Iterator[OpenMeterRange]:
+        """Connect for some days. ``first_day`` is the chain's first, which asks for opening quantities too.
+
+        Raises OpenMeterError.
+        """
+        with asyncio.Runner() as runner:
+            transport, server = runner.run(_connected(self._connect, self._settings))
+            try:
+                extraction = Extraction(server, Window[self._settings.window.upper()])
+                yield OpenMeterRange(runner, server, extraction, first_day)
+            finally:
+                runner.run(transport.close())
+
+
+def connection(settings: ServerSettings) -> Transport:
+    """A transport as the settings say; the token comes from the environment."""
+    return Transport(settings.url, concurrency=settings.concurrency, timeout_seconds=settings.timeout_seconds)
+
+
+def server_fingerprint(settings: ServerSettings) -> str:
+    """A digest of how usage is asked for; a server cannot say whether usage has changed since."""
+    return hashlib.sha256(f"{settings.url} {settings.window}\n".encode()).hexdigest()
+
+
+def asked_once(
+    settings: ServerSettings,
+    question: Callable[[Server], Coroutine[Any, Any, T]],
+    connect: Callable[[ServerSettings], Transport] | None = None,
+) -> T:
+    """Connect, ask, close. Raises OpenMeterError."""
+
+    async def asked() -> T:
+        transport, server = await _connected(connect or connection, settings)
+        async with transport:
+            return await question(server)
+
+    return asyncio.run(asked())
+
+
+async def _connected(
+    connect: Callable[[ServerSettings], Transport], settings: ServerSettings
+) -> tuple[Transport, Server]:
+    transport = connect(settings)
+    try:
+        return transport, await probe(transport)
+    except BaseException:
+        await transport.close()
+        raise
+
+
+class OpenMeterRange:
+    """A server, open for some days; valid within :meth:`OpenMeterSource.open`."""
+
+    def __init__(
+        self, runner: asyncio.Runner, server: Server, extraction: Extraction, first_day: dt.date
+    ) -> None:
+        self._runner = runner
+        self._server = server
+        self._extraction = extraction
+        self._first_day = first_day
+        self._counts: dict[dt.date, Mapping[str, int]] = {}
+
+    def raw_usage(self, day: dt.date, catalog: Catalog, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
+        """The day's ``raw_usage`` rows (schema and order of :data:`focus_assets.datasets.RAW_USAGE`).
+
+        Window rows for every meter, in parts where a charge of the subject begins or ends within the day; for
+        meters that do not add up over time a row to date for each slice with a value; on the first day an
+        opening row for each charge that began earlier and has one. Raises OpenMeterError.
+        """
+        windows, to_date, opening = self._runner.run(self._asked(day, catalog, slices))
+        rows = [
+            *_window_rows(day, windows),
+            *_charge_rows(day, "to_date", to_date),
+            *_charge_rows(day, "opening", opening),
+        ]
+        _require_distinct(day, rows)
+        # Not the requests: their number varies with the network, and records of equal days have to be equal.
+        self._counts[day] = {"rows": len(rows)}
+        frame = pl.DataFrame(rows, schema=RAW_USAGE.schema, orient="row", infer_schema_length=None)
+        return frame.sort(RAW_USAGE.order, nulls_last=False).lazy()
+
+    def quarantined(self, day: dt.date) -> pl.LazyFrame:
+        """No rows: OpenMeter keeps faulty events to itself and shows them in its own list of events."""
+        return QUARANTINED_EVENTS.empty()
+
+    def counts(self, day: dt.date) -> Mapping[str, int]:
+        """How many rows came."""
+        return self._counts.get(day, {})
+
+    async def _asked(
+        self, day: dt.date, catalog: Catalog, slices: Sequence[ChargeSlice]
+    ) -> tuple[list[Answer], list[ToDate], list[ToDate]]:
+        windows = await self._extraction.windows(day, catalog.meters, slices)
+        to_date = await self._extraction.to_date(slices)
+        opening = await self._extraction.opening(day, slices) if day == self._first_day else []
+        return windows, to_date, opening
+
+
+def _window_rows(day: dt.date, answers: Iterable[Answer]) -> Iterator[tuple[Any, ...]]:
+    spelled: dict[tuple[tuple[str, str], ...], str] = {}
+    for answer in answers:
+        request, slug = answer.question.text(), answer.question.meter.slug
+        for row in answer.rows:
+            key = tuple(row.dimensions.items())
+            dimensions = spelled.get(key) or spelled.setdefault(key, canonical(row.dimensions))
+            yield (day, slug, "window", request, row.start, row.end, row.subject, None, dimensions, row.value)
+
+
+def _charge_rows(day: dt.date, kind: str, found: Iterable[ToDate]) -> Iterator[tuple[Any, ...]]:
+    for each in found:
+        if each.value is not None:
+            charge, asked = each.piece.charge, each.question
+            yield (
+                day,
+                charge.meter.slug,
+                kind,
+                asked.text(),
+                asked.start,
+                asked.end,
+                None,
+                charge.charge_id,
+                "{}",
+                each.value,
+            )
+
+
+def _require_distinct(day: dt.date, rows: Sequence[tuple[Any, ...]]) -> None:
+    """No window twice, also across questions; what follows adds rows up and would count it twice."""
+    keys = {(row[1], row[2], *row[4:9]) for row in rows}
+    if len(keys) != len(rows):
+        raise ControlTotalDiffers(
+            f"{day:%F}: {len(rows) - len(keys)} rows stand twice across the day's questions. Nothing was written."
+        )

@@ -1,0 +1,99 @@
+"""The v1 interface: for servers without v3, and for what v3 lacks (native prices, every version of an item).
+
+What belongs here: paths, spelling and reading of v1. What does not: what is asked (``extraction``, ``snapshot``).
+v1's CSV is never used: it prints six decimals.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import quote
+
+from focus_assets.openmeter import pages, wire_v1
+from focus_assets.openmeter.questions import SUBJECT, Question, Row, checked_rows, instant_text
+from focus_assets.openmeter.transport import Parameters, Transport
+from focus_assets.openmeter.wire import read
+
+_ROOT: Final = "/api/v1"
+
+
+class V1:
+    """One server's v1 interface."""
+
+    name: Final = "v1"
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def meters(self) -> list[wire_v1.Meter]:
+        """Every meter that is not deleted."""
+        path = f"{_ROOT}/meters"
+        entries = await pages.bare_v1(self._transport, path)
+        found = [read(wire_v1.Meter, entry, f"GET {path} [{i}]") for i, entry in enumerate(entries)]
+        return [meter for meter in found if meter.deleted_at is None]
+
+    async def meter_ids(self) -> dict[str, str]:
+        """What names a meter in a query, by its slug."""
+        return {meter.slug: meter.id for meter in await self.meters()}
+
+    async def customers(self) -> list[wire_v1.Customer]:
+        """Every customer that is not deleted."""
+        found = await self._list("customers", wire_v1.Customer)
+        return [customer for customer in found if customer.deleted_at is None]
+
+    async def features(self) -> list[wire_v1.Feature]:
+        """Every feature, also archived ones: running subscriptions may still sell them."""
+        return await self._list("features", wire_v1.Feature, [("includeArchived", "true")])
+
+    async def subscription_ids(self) -> list[str]:
+        """Every subscription of every customer that is not deleted; v1 lists them by customer."""
+        found: list[str] = []
+        for customer in await self.customers():
+            listed = await self._list(f"customers/{customer.id}/subscriptions", wire_v1.ListedSubscription)
+            found += [subscription.id for subscription in listed if subscription.deleted_at is None]
+        return found
+
+    async def subscription(self, subscription_id: str) -> wire_v1.Subscription:
+        """A subscription with every version of its items."""
+        path = f"{_ROOT}/subscriptions/{quote(subscription_id, safe='')}"
+        return read(wire_v1.Subscription, await self._transport.get(path), f"GET {path}")
+
+    async def plans(self) -> list[wire_v1.Plan]:
+        """Every version of every plan, with native price types."""
+        return await self._list("plans", wire_v1.Plan)
+
+    async def query(self, meter_id: str, question: Question) -> list[Row]:
+        """The answer to one question. Raises OpenMeterError."""
+        path = f"{_ROOT}/meters/{meter_id}/query"
+        request = f"POST {path} ({question.text()})"
+        document = await self._transport.ask(path, _asked(question))
+        rows = read(wire_v1.QueryResult, document, request).data
+        return checked_rows(question, request, map(_row, rows))
+
+    async def _list(self, what: str, model: type[pages.M], parameters: Parameters = ()) -> list[pages.M]:
+        path = f"{_ROOT}/{what}"
+        entries = await pages.numbered_v1(self._transport, path, parameters)
+        return [read(model, entry, f"GET {path} [{i}]") for i, entry in enumerate(entries)]
+
+
+def _asked(question: Question) -> dict[str, Any]:
+    grouped = [*((SUBJECT,) if question.groups_subjects else ()), *question.dimensions]
+    asked: dict[str, Any] = {"from": instant_text(question.start), "to": instant_text(question.end)}
+    if question.window:
+        asked["windowSize"] = question.window.name
+    if grouped:
+        asked["groupBy"] = grouped
+    if question.subjects:
+        asked["subject"] = sorted(question.subjects)
+    if question.customer_id:
+        asked["filterCustomerId"] = [question.customer_id]
+    if question.filters:
+        asked["advancedMeterGroupByFilters"] = {
+            key: {"$in": sorted(texts)} for key, texts in question.filters.items()
+        }
+    return asked
+
+
+def _row(row: wire_v1.QueryRow) -> Row:
+    dimensions = {key: text or "" for key, text in (row.group_by or {}).items() if key != SUBJECT}
+    return Row(row.window_start, row.window_end, row.subject, dimensions, row.value)

@@ -1,0 +1,126 @@
+"""What v3 answers, as far as it is read here (``/api/v3/openmeter/...``, snake_case, numbers as texts)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from focus_assets.openmeter.wire import Instant, Numeric, Wire
+
+
+class PageNumbers(Wire):
+    """``meta.page`` of a numbered list."""
+
+    number: int
+    size: int
+    total: int
+
+
+class NumberedMeta(Wire):
+    page: PageNumbers
+
+
+class NumberedPage(Wire):
+    """A page of a numbered list."""
+
+    data: list[Any]
+    meta: NumberedMeta
+
+
+class Cursor(Wire):
+    """``meta.page`` of a list read by cursor; ``next`` is the cursor itself."""
+
+    size: int | None = None
+    next: str | None = None
+
+
+class CursorMeta(Wire):
+    page: Cursor
+
+
+class CursorPage(Wire):
+    """A page of a list read by cursor."""
+
+    data: list[Any]
+    meta: CursorMeta
+
+
+class Meter(Wire):
+    """A meter; ``aggregation`` may be one that is not known here."""
+
+    id: str
+    key: str
+    name: str
+    aggregation: str
+    event_type: str
+    events_from: Instant | None = None
+    value_property: str | None = None
+    dimensions: Mapping[str, str] = {}
+    deleted_at: Instant | None = None
+
+
+class QueryRow(Wire):
+    """A value; ``dimensions`` leaves out what an event did not have."""
+
+    value: Numeric
+    start: Instant = Field(validation_alias="from")
+    end: Instant = Field(validation_alias="to")
+    dimensions: Mapping[str, str | None]
+
+
+class QueryResult(Wire):
+    """The answer to a meter query."""
+
+    data: list[QueryRow]
+
+
+class UsageAttribution(Wire):
+    subject_keys: list[str] = []
+
+
+class Customer(Wire):
+    id: str
+    key: str
+    name: str = ""
+    labels: Mapping[str, str] | None = None
+    usage_attribution: UsageAttribution | None = None
+    deleted_at: Instant | None = None
+
+
+class FeatureMeter(Wire):
+    id: str
+    filters: Mapping[str, Mapping[str, Any]] = {}
+
+
+class Feature(Wire):
+    id: str
+    key: str
+    name: str = ""
+    meter: FeatureMeter | None = None
+    deleted_at: Instant | None = None
+
+
+class ListedSubscription(Wire):
+    """A subscription as v3 lists it: enough to know whose it is; its items' history is v1's."""
+
+    id: str
+    customer_id: str
+    deleted_at: Instant | None = None
+
+
+class EventEnvelope(Wire):
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: Instant | None = None
+
+
+class StoredEvent(Wire):
+    """An event and when it came."""
+
+    event: EventEnvelope
+    ingested_at: Instant
+    stored_at: Instant

@@ -1,0 +1,112 @@
+"""What the late usage sensor decides, as pure functions over what it has read.
+
+What belongs here: which days changed and which range is asked for. What does not: reading the server, the lake or
+Dagster's instance (``late_usage_sensor``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+LAG = dt.timedelta(minutes=5)
+"""Events are read this long after they were stored: the server's own clocks and queues may be that far apart."""
+
+FIRST_LOOK = dt.timedelta(days=35)
+"""How far back the first look goes at most."""
+
+
+class Position(BaseModel):
+    """What the sensor has read and what it waits for.
+
+    ``after`` is the storage id of the last materialization read; ``read_since`` when the run began that last read
+    a day from the server; ``stored_until`` the watermark of the events; ``late`` when the last event of a day
+    came that the day's last run cannot have seen.
+    """
+
+    after: int = 0
+    read_since: dict[dt.date, dt.datetime] = {}
+    stored_until: dt.datetime | None = None
+    late: dict[dt.date, dt.datetime] = {}
+
+
+@dataclass(frozen=True)
+class DayRead:
+    """A run that read a day from the server."""
+
+    storage_id: int
+    day: dt.date
+    run_began: dt.datetime
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An event: the instant its usage belongs to and when it came."""
+
+    time: dt.datetime
+    stored_at: dt.datetime
+
+
+def with_days_read(position: Position, read: Iterable[DayRead]) -> Position:
+    """The position after materializations; a day that was read again after its late events waits no longer."""
+    after, since = position.after, dict(position.read_since)
+    for each in read:
+        after = max(after, each.storage_id)
+        since[each.day] = each.run_began
+    late = {day: came for day, came in position.late.items() if _unseen(came, since.get(day))}
+    return position.model_copy(update={"after": after, "read_since": since, "late": late})
+
+
+def events_to_read(position: Position, now: dt.datetime) -> tuple[dt.datetime, dt.datetime] | None:
+    """Which events to read now, by when they were stored, half open; None where there are none yet.
+
+    Without a watermark from when the oldest day was read; without any day there is nothing that could be late.
+    """
+    until = (now - LAG).replace(microsecond=0)
+    since = position.stored_until
+    if since is None:
+        if not position.read_since:
+            return None
+        since = max(min(position.read_since.values()) - LAG, now - FIRST_LOOK).replace(microsecond=0)
+    return (since, until) if since < until else None
+
+
+def with_events(position: Position, events: Iterable[Stored], until: dt.datetime) -> Position:
+    """The position after every event that was stored before ``until``.
+
+    Events of days that were never read are not late: whoever reads these days finds them.
+    """
+    late = dict(position.late)
+    for event in events:
+        day = event.time.astimezone(dt.UTC).date()
+        if day in position.read_since and _unseen(event.stored_at, position.read_since[day]):
+            late[day] = max(event.stored_at, late.get(day, event.stored_at))
+    return position.model_copy(update={"late": late, "stored_until": until})
+
+
+def range_to_request(
+    position: Position, last_day_touched: Callable[[dt.date], dt.date]
+) -> tuple[dt.date, dt.date] | None:
+    """From the earliest late day to the last day read of the rating periods that late days touch; None without.
+
+    ``last_day_touched`` gives the last day of any rating period that has a part on a day. Tiers are counted from
+    a period's start, so every later day of it was rated from too little.
+    """
+    if not position.late:
+        return None
+    first = min(position.late)
+    touched = max(max(last_day_touched(day), day) for day in position.late)
+    return first, max(day for day in position.read_since if first <= day <= touched)
+
+
+def request_name(position: Position, asked: tuple[dt.date, dt.date]) -> str:
+    """What a run is asked for, as its tag: the range and the newest event that makes it necessary."""
+    newest = max(position.late.values())
+    return f"{asked[0]:%F}:{asked[1]:%F}:{newest:%Y%m%dT%H%M%SZ}"
+
+
+def _unseen(stored_at: dt.datetime, run_began: dt.datetime | None) -> bool:
+    return run_began is None or stored_at + LAG > run_began

@@ -1,0 +1,147 @@
+"""The sensor that asks for days again whose usage came late.
+
+What belongs here: reading events, the instance and the lake, and asking. The decisions are in
+``late_usage_decisions``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+
+from focus_assets.catalog.charges import slices_on
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.datasets import CATALOG, RAW_USAGE
+from focus_assets.lake import Lake
+from focus_assets.openmeter import Server, asked_once
+from focus_assets.orchestration.export_decisions import Attempt, RunState, may_try
+from focus_assets.orchestration.late_usage_decisions import (
+    DayRead,
+    Position,
+    Stored,
+    events_to_read,
+    range_to_request,
+    request_name,
+    with_days_read,
+    with_events,
+)
+from focus_assets.orchestration.partitions import day
+from focus_assets.orchestration.resources import LakeResource
+from focus_assets.settings import OpenMeterSettings, Settings
+
+LATE_TAG = "focus_assets/late_usage"
+_PAGE = 500
+
+
+def late_usage_sensor(settings: Settings, chain_job: Any) -> dg.SensorDefinition:
+    """Asks for one range of days whenever events came that its days cannot have seen. Needs a server with v3."""
+    openmeter = settings.source.openmeter
+    assert openmeter is not None, "event files have no late usage sensor"
+
+    @dg.sensor(
+        name="late_usage_sensor",
+        job=chain_job,
+        minimum_interval_seconds=600,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Follows OpenMeter's events by when they were stored, and requests days again whose events came after "
+            "they were read, up to the last day of the rating periods that they touch."
+        ),
+    )
+    def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
+        position = Position.model_validate_json(context.cursor) if context.cursor else Position()
+        position = with_days_read(position, days_read(context.instance, position.after))
+        span = events_to_read(position, settings.now())
+        if span is not None:
+            position = with_events(position, _events(openmeter, *span), span[1])
+        opened = lake.open()
+        asked = range_to_request(position, lambda each: last_day_touched(opened, each))
+        requests = list(_requests(context.instance, position, asked)) if asked else []
+        days = ", ".join(f"{each:%F}" for each in sorted(position.late)[:5])
+        waiting = f"Late usage of {days} is being read, or waits for its next try." if days else ""
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else waiting or "No usage came late.",
+            cursor=position.model_dump_json(),
+        )
+
+    return sensor
+
+
+def _requests(
+    instance: DagsterInstance, position: Position, asked: tuple[dt.date, dt.date]
+) -> Iterator[dg.RunRequest]:
+    name = request_name(position, asked)
+    runs = instance.get_run_records(RunsFilter(tags={LATE_TAG: name}))
+    attempts = [Attempt(_state(each.dagster_run), _instant(each.end_time)) for each in runs]
+    if may_try(attempts, dt.datetime.now(dt.UTC)):
+        yield dg.RunRequest(
+            run_key=f"{name}:{len(attempts)}",
+            tags={
+                LATE_TAG: name,
+                "dagster/asset_partition_range_start": f"{asked[0]:%F}",
+                "dagster/asset_partition_range_end": f"{asked[1]:%F}",
+            },
+        )
+
+
+def _state(run: DagsterRun) -> RunState:
+    if run.status is DagsterRunStatus.SUCCESS:
+        return RunState.SUCCEEDED
+    ended = run.status in (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
+    return RunState.FAILED if ended else RunState.UNFINISHED
+
+
+def _instant(timestamp: float | None) -> dt.datetime | None:
+    return dt.datetime.fromtimestamp(timestamp, dt.UTC) if timestamp else None
+
+
+def days_read(instance: DagsterInstance, after: int) -> Iterator[DayRead]:
+    """Every materialization of a day of ``raw_usage`` after a storage id, oldest first, with its run's beginning."""
+    began: dict[str, dt.datetime] = {}
+    while True:
+        page = instance.fetch_materializations(
+            AssetRecordsFilter(asset_key=dg.AssetKey(RAW_USAGE.name), after_storage_id=after),
+            limit=_PAGE,
+            ascending=True,
+        ).records
+        for record in page:
+            after = record.storage_id
+            if record.run_id not in began:
+                run = instance.get_run_record_by_id(record.run_id)
+                # A run that was deleted began some time before it wrote; an hour is on the safe side.
+                written = dt.datetime.fromtimestamp(record.timestamp, dt.UTC)
+                started = _instant(run.start_time) if run is not None else None
+                began[record.run_id] = started or written - dt.timedelta(hours=1)
+            if record.partition_key is not None:
+                yield DayRead(record.storage_id, day(record.partition_key), began[record.run_id])
+        if len(page) < _PAGE:
+            return
+
+
+def last_day_touched(lake: Lake, of: dt.date) -> dt.date:
+    """The last day of any rating period that has a part on a day, by the day's own catalog."""
+    if lake.record(CATALOG.name, of) is None:
+        return of
+    slices = slices_on(Catalog.from_frame(lake.scan(CATALOG.name, [of])), of)
+    ends = [(s.charge.rating.end - dt.timedelta(seconds=1)).date() for s in slices]
+    return max(ends, default=of)
+
+
+def _events(settings: OpenMeterSettings, start: dt.datetime, end: dt.datetime) -> list[Stored]:
+    async def read(server: Server) -> list[Stored]:
+        if server.v3 is None:
+            raise dg.Failure(
+                f"{server.transport.url} has no v3 interface, which alone lists events by when they were stored. "
+                "Turn this sensor off, and materialize the last days again from time to time."
+            )
+        return [
+            Stored(each.event.time or each.ingested_at, each.stored_at)
+            async for each in server.v3.events_stored(start, end)
+        ]
+
+    return asked_once(settings, read)

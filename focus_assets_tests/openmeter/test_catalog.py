@@ -1,0 +1,107 @@
+"""The catalog a server gives: the same charges as the configuration it was made from."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from focus_assets.catalog.charges import slices_on
+from focus_assets.catalog.snapshot import Catalog, FocusDefaults
+from focus_assets.openmeter import asked_once, catalog_now
+from focus_assets.openmeter.errors import UnsupportedCatalogEntry
+from focus_assets.settings import MeterDetails
+from focus_assets_tests.openmeter.company import DAYS, catalog, validated
+from focus_assets_tests.openmeter_server import documents
+from focus_assets_tests.openmeter_server.app import Company
+from focus_assets_tests.openmeter_server.documents import ulid
+from focus_assets_tests.openmeter_server.running import SourceSettings, connected_to
+
+
+class NoMetering:
+    """The catalog asks for no usage."""
+
+    def rows(self, *asked: Any) -> list[Any]:
+        raise AssertionError(asked)
+
+
+def read(known: Catalog, details: dict[str, MeterDetails] | None = None, **company: Any) -> Catalog:
+    of = Company(known, NoMetering(), **company)
+    return asked_once(
+        SourceSettings(),
+        lambda server: catalog_now(server, FocusDefaults(provider_name="Test"), details or {}),
+        connected_to(validated(of)),
+    )
+
+
+def charges(known: Catalog, day: dt.date) -> set[tuple[Any, ...]]:
+    """What is rated on a day, whatever subscriptions are called; a server knows earlier when a price will end."""
+    return {
+        (
+            s.charge.customer.key,
+            s.charge.customer.subjects,
+            s.charge.feature.key,
+            tuple(sorted(s.charge.feature.filters.items())),
+            s.charge.meter.slug,
+            s.charge.meter.aggregation,
+            s.charge.rate_card.price.model_dump_json(),
+            s.charge.list_price.model_dump_json(),
+            s.charge.currency,
+            s.charge.rating,
+            s.charge.period.start,
+            s.period,
+            s.billing,
+        )
+        for s in slices_on(known.on(day), day)
+    }
+
+
+@pytest.mark.parametrize("has_v3", [True, False])
+def test_a_server_sells_what_its_configuration_says(has_v3: bool) -> None:
+    found = read(catalog(), has_v3=has_v3)
+    for day in DAYS:
+        assert charges(found, day) == charges(catalog(), day)
+    assert {customer.id for customer in found.customers} == {
+        ulid("customer", key) for key in ("ann", "bob", "cy")
+    }
+
+
+def test_a_changed_price_keeps_its_earlier_version() -> None:
+    (cy,) = [s for s in read(catalog()).subscriptions if s.customer == "cy"]
+    versions = [card for card in cy.rate_cards if card.key == "requests"]
+    assert [card.valid_from for card in versions] == [
+        dt.datetime(2026, 8, 1, tzinfo=dt.UTC),
+        dt.datetime(2026, 8, 3, 13, 40, tzinfo=dt.UTC),
+    ]
+    assert versions[0].valid_to == versions[1].valid_from
+
+
+def test_what_openmeter_does_not_know_of_a_meter_comes_from_the_settings() -> None:
+    details = {"tokens": MeterDetails(unit="Tokens", sku_dimensions=("model",))}
+    tokens = read(catalog(), details).meter["tokens"]
+    assert (tokens.unit, tokens.sku_dimensions, tokens.event_type) == ("Tokens", ("model",), "prompt")
+    with pytest.raises(UnsupportedCatalogEntry, match=r"source\.openmeter\.meters names tokns"):
+        read(catalog(), {"tokns": MeterDetails(unit="Tokens")})
+
+
+def test_a_price_that_is_not_known_here_names_plan_and_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "price_v1", lambda card: {"type": "lottery", "amount": "1"})
+    monkeypatch.setattr("focus_assets_tests.openmeter_server.validation.available", lambda: False)
+    with pytest.raises(
+        UnsupportedCatalogEntry, match=r"plan 'basic' version 1, item '.*' cannot be represented.*lottery"
+    ):
+        read(catalog())
+
+
+def test_an_aggregation_that_is_not_known_here_names_the_meter(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = documents.meter_v3
+    monkeypatch.setattr(documents, "meter_v3", lambda meter: {**real(meter), "aggregation": "median"})
+    monkeypatch.setattr("focus_assets_tests.openmeter_server.validation.available", lambda: False)
+    with pytest.raises(UnsupportedCatalogEntry, match="meter 'tokens' has the aggregation 'median'"):
+        read(catalog())
+
+
+def test_prices_need_v1() -> None:
+    with pytest.raises(UnsupportedCatalogEntry, match="offers v3 only"):
+        read(catalog(), has_v1=False)

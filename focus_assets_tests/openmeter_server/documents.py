@@ -1,0 +1,266 @@
+"""A catalog as the documents OpenMeter's v3 and v1 give."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from focus_assets.catalog.models import Customer, Feature, Meter, Plan, RateCard, Subscription
+from focus_assets.catalog.snapshot import Catalog
+
+MADE = "2020-01-01T00:00:00Z"
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+Document = dict[str, Any]
+
+
+def ulid(kind: str, key: str) -> str:
+    """An id in OpenMeter's form, always the same for the same thing."""
+    number = int.from_bytes(hashlib.sha256(f"{kind}/{key}".encode()).digest()[:16], "big")
+    digits = []
+    for _ in range(26):
+        number, digit = divmod(number, 32)
+        digits.append(_CROCKFORD[digit])
+    digits.append("")
+    return f"0{''.join(digits)[:25]}"
+
+
+def instant(value: dt.datetime) -> str:
+    return f"{value.astimezone(dt.UTC):%FT%TZ}"
+
+
+def underscored(key: str) -> str:
+    """OpenMeter's keys have no hyphens."""
+    return key.replace("-", "_")
+
+
+def _made_v3(kind: str, key: str) -> Document:
+    return {"id": ulid(kind, key), "created_at": MADE, "updated_at": MADE}
+
+
+def _made_v1(kind: str, key: str) -> Document:
+    return {"id": ulid(kind, key), "createdAt": MADE, "updatedAt": MADE}
+
+
+def _without_nothing(document: Mapping[str, Any]) -> Document:
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def meter_v3(meter: Meter) -> Document:
+    return _without_nothing(
+        {
+            **_made_v3("meter", meter.slug),
+            "key": meter.slug,
+            "name": meter.title,
+            "aggregation": meter.aggregation.lower(),
+            "event_type": meter.event_type,
+            "events_from": instant(meter.event_from) if meter.event_from else None,
+            "value_property": meter.value_property,
+            "dimensions": dict(meter.group_by) or None,
+        }
+    )
+
+
+def meter_v1(meter: Meter) -> Document:
+    return _without_nothing(
+        {
+            **_made_v1("meter", meter.slug),
+            "slug": meter.slug,
+            "name": meter.title,
+            "aggregation": meter.aggregation.value,
+            "eventType": meter.event_type,
+            "eventFrom": instant(meter.event_from) if meter.event_from else None,
+            "valueProperty": meter.value_property,
+            "groupBy": dict(meter.group_by),
+        }
+    )
+
+
+def customer_v3(customer: Customer) -> Document:
+    return {
+        **_made_v3("customer", customer.key),
+        "key": customer.key,
+        "name": customer.title,
+        "usage_attribution": {"subject_keys": list(customer.subject_keys)},
+    }
+
+
+def customer_v1(customer: Customer) -> Document:
+    return {
+        **_made_v1("customer", customer.key),
+        "key": customer.key,
+        "name": customer.title,
+        "usageAttribution": {"subjectKeys": list(customer.subject_keys)},
+    }
+
+
+def feature_v3(feature: Feature) -> Document:
+    filters = {key: {"in": list(texts)} for key, texts in feature.filters.items()}
+    return {
+        **_made_v3("feature", feature.key),
+        "key": underscored(feature.key),
+        "name": feature.title,
+        "meter": {"id": ulid("meter", feature.meter), "filters": filters},
+    }
+
+
+def feature_v1(feature: Feature) -> Document:
+    filters = {key: {"$in": list(texts)} for key, texts in feature.filters.items()}
+    return {
+        **_made_v1("feature", feature.key),
+        "key": underscored(feature.key),
+        "name": feature.title,
+        "meterSlug": feature.meter,
+        "advancedMeterGroupByFilters": filters,
+    }
+
+
+def price_v1(card: RateCard) -> Document:
+    """A price in v1's own form."""
+    if card.price.type == "unit":
+        return {"type": "unit", "amount": f"{card.price.amount:f}"}
+    tiers = [
+        {
+            **({} if tier.up_to_amount is None else {"upToAmount": f"{tier.up_to_amount:f}"}),
+            "flatPrice": None
+            if tier.flat_price is None
+            else {"type": "flat", "amount": f"{tier.flat_price:f}"},
+            "unitPrice": None
+            if tier.unit_price is None
+            else {"type": "unit", "amount": f"{tier.unit_price:f}"},
+        }
+        for tier in card.price.tiers
+    ]
+    return {"type": "tiered", "mode": "graduated", "tiers": tiers}
+
+
+def _rate_card_v1(plan: Plan, card: RateCard) -> Document:
+    return {
+        "type": "usage_based",
+        "key": underscored(card.feature),
+        "name": card.name or card.key,
+        "featureKey": underscored(card.feature),
+        "billingCadence": str(card.billing_cadence or plan.billing_cadence),
+        "price": price_v1(card),
+    }
+
+
+def plan_v1(catalog: Catalog, plan: Plan) -> Document:
+    return {
+        **_made_v1("plan", plan.key),
+        "key": underscored(plan.key),
+        "name": plan.title,
+        "version": 1,
+        "currency": plan.currency or catalog.defaults.currency,
+        "billingCadence": str(plan.billing_cadence),
+        "proRatingConfig": {"enabled": True, "mode": "prorate_prices"},
+        "effectiveFrom": MADE,
+        "status": "active",
+        "settlementMode": "credit_then_invoice",
+        "phases": [
+            {
+                "key": "default",
+                "name": "Default",
+                "duration": None,
+                "rateCards": [_rate_card_v1(plan, card) for card in plan.rate_cards],
+            }
+        ],
+        "validationErrors": None,
+    }
+
+
+def _subscription_terms(catalog: Catalog, subscription: Subscription) -> tuple[Plan | None, str, str]:
+    plan = catalog.plan.get(subscription.plan or "")
+    currency = subscription.currency or (plan.currency if plan else None) or catalog.defaults.currency
+    cadence = subscription.billing_cadence or (plan.billing_cadence if plan else None)
+    return plan, currency, str(cadence or "P1M")
+
+
+def subscription_v3(catalog: Catalog, subscription: Subscription) -> Document:
+    plan, currency, cadence = _subscription_terms(catalog, subscription)
+    document = {
+        **_made_v3("subscription", subscription.key),
+        "name": subscription.key,
+        "active_from": instant(subscription.active_from),
+        "active_to": instant(subscription.active_to) if subscription.active_to else None,
+        "customer_id": ulid("customer", subscription.customer),
+        "plan": plan and {"id": ulid("plan", plan.key), "key": underscored(plan.key), "version": 1},
+        "invoice_currency": currency,
+        "cost_basis_mode": "dynamic",
+        "cost_basis_pins": [],
+        "billing_cadence": cadence,
+        "billing_anchor": instant(subscription.anchor),
+        "status": "active",
+        "phases": [],
+    }
+    return _without_nothing(document)
+
+
+def listed_subscription_v1(catalog: Catalog, subscription: Subscription) -> Document:
+    plan, currency, cadence = _subscription_terms(catalog, subscription)
+    document = {
+        **_made_v1("subscription", subscription.key),
+        "name": subscription.key,
+        "activeFrom": instant(subscription.active_from),
+        "activeTo": instant(subscription.active_to) if subscription.active_to else None,
+        "status": "active",
+        "customerId": ulid("customer", subscription.customer),
+        "plan": plan and {"id": ulid("plan", plan.key), "key": underscored(plan.key), "version": 1},
+        "currency": currency,
+        "costBasisMode": "dynamic",
+        "costBasisPins": [],
+        "billingCadence": cadence,
+        "billingAnchor": instant(subscription.anchor),
+        "settlementMode": "credit_then_invoice",
+    }
+    return _without_nothing(document)
+
+
+def subscription_v1(catalog: Catalog, subscription: Subscription) -> Document:
+    """A subscription with its items: the plan's rate cards, or the subscription's own in their place."""
+    plan, _, cadence = _subscription_terms(catalog, subscription)
+    versions: dict[str, list[RateCard]] = {}
+    own = {card.key for card in subscription.rate_cards}
+    for card in (
+        *(c for c in (plan.rate_cards if plan else ()) if c.key not in own),
+        *subscription.rate_cards,
+    ):
+        versions.setdefault(card.key, []).append(card)
+    timelines: dict[str, list[Document]] = {}
+    for key, cards in versions.items():
+        cards.sort(key=lambda card: card.valid_from or subscription.active_from)
+        begins = [
+            max(card.valid_from or subscription.active_from, subscription.active_from) for card in cards
+        ]
+        ends = [*begins[1:], subscription.active_to]
+        timelines[underscored(key)] = [
+            _item(subscription, card, begin, end, cadence)
+            for card, begin, end in zip(cards, begins, ends, strict=True)
+        ]
+    phase = {
+        **_made_v1("phase", subscription.key),
+        "key": "default",
+        "name": "Default",
+        "activeFrom": instant(subscription.active_from),
+        "items": [items[-1] for items in timelines.values()],
+        "itemTimelines": timelines,
+    }
+    return {**listed_subscription_v1(catalog, subscription), "phases": [phase]}
+
+
+def _item(
+    subscription: Subscription, card: RateCard, begin: dt.datetime, end: dt.datetime | None, cadence: str
+) -> Document:
+    return _without_nothing(
+        {
+            **_made_v1("item", f"{subscription.key}/{card.key}/{begin}"),
+            "name": card.name or card.key,
+            "activeFrom": instant(begin),
+            "activeTo": instant(end) if end else None,
+            "key": underscored(card.key),
+            "featureKey": underscored(card.feature),
+            "billingCadence": str(card.billing_cadence or cadence),
+            "price": price_v1(card),
+        }
+    )
