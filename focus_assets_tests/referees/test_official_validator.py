@@ -26,7 +26,8 @@ _NO_CONDITION = "asks for the value where the id is null too: its condition is t
 EXPECTED_FALSE_FAILURES: dict[str, str] = {
     "BilledCost-C-000-M": _CASCADE,
     "BilledCost-C-005-C": (
-        "takes every invoice issuer of another name than the provider for a third party; here it is the provider's own legal entity"
+        "takes every issuer of another name than the provider for a third party; "
+        "here it is the provider's own legal entity"
     ),
     "CapacityReservationStatus-C-000-C": _CASCADE,
     "CapacityReservationStatus-C-002-C": _CASCADE,
