@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Final
 
 import click
@@ -32,8 +33,17 @@ VIOLATED: Final = 1
     show_default=True,
     help="Example rows for each violated rule.",
 )
+@click.option(
+    "--invoice-detail",
+    help="Files of the dataset Invoice Detail: BilledCost has to add up to each invoice's total in it.",
+)
 def command(
-    file: tuple[str, ...], focus_version: str | None, dataset: str, form: str, max_rows_shown: int
+    file: tuple[str, ...],
+    focus_version: str | None,
+    dataset: str,
+    form: str,
+    max_rows_shown: int,
+    invoice_detail: str | None,
 ) -> None:
     """Check FILEs against the rules of FOCUS: anybody's CSV, gzip CSV or Parquet.
 
@@ -48,12 +58,14 @@ def command(
     from focus_assets.focus.files import UnusableInput, detect_version, open_table, rules_for_table
     from focus_assets.focus.reports import FORMATS, Found
     from focus_assets.focus.rules import check_parts, rules_for
+    from focus_assets.focus.rules.invoices import stated_totals
 
     if dataset not in DATASETS:
         raise UnknownColumnError(f"{dataset!r} is no FOCUS dataset. Known: {', '.join(DATASETS)}.")
     if focus_version is not None:
         rules_for(focus_version, dataset)
     try:
+        stated = [] if invoice_detail is None else [stated_totals(_invoice_totals(invoice_detail))]
         with open_table(file, dataset) as table, _progress(table.rows) as counted:
             try:
                 version = focus_version or detect_version(list(table.stored), dataset)
@@ -61,7 +73,7 @@ def command(
                 raise UnusableInput(f"{table.files[0][0]}: {error}") from error
             report = check_parts(
                 table.parts,
-                rules_for_table(rules_for(version, dataset), table, dataset),
+                rules_for_table((*rules_for(version, dataset), *stated), table, dataset),
                 examples=max_rows_shown,
                 stored=table.declared,
                 counted=counted,
@@ -79,6 +91,24 @@ def command(
     )
     click.echo(FORMATS[form](found), nl=False)
     sys.exit(VIOLATED if report.blocking else 0)
+
+
+def _invoice_totals(named: str) -> dict[str, Decimal]:
+    """BilledCost by invoice, without those that were voided."""
+    import polars as pl
+
+    from focus_assets.decimals import COST
+    from focus_assets.focus.columns import INVOICE_DETAIL
+    from focus_assets.focus.files import UnusableInput, open_table
+
+    wanted = ("InvoiceId", "InvoiceIssueStatus", "BilledCost")
+    with open_table([named], INVOICE_DETAIL) as table:
+        if lacking := [name for name in wanted if name not in table.stored]:
+            raise UnusableInput(f"{named} is no Invoice Detail: {', '.join(lacking)} is not there.")
+        lines = pl.concat([part.select(wanted) for part in table.parts])
+        charged = lines.filter(pl.col("InvoiceIssueStatus").ne_missing("Voided")).drop_nulls("InvoiceId")
+        totals = charged.group_by("InvoiceId").agg(pl.col("BilledCost").cast(COST).sum())
+        return dict(totals.collect(engine="streaming").iter_rows())
 
 
 @contextmanager

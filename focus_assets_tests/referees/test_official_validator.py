@@ -5,7 +5,6 @@ A failure that is not on the list breaks the test, and so does an entry that no 
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -26,7 +25,8 @@ _NO_CONDITION = "asks for the value where the id is null too: its condition is t
 EXPECTED_FALSE_FAILURES: dict[str, str] = {
     "BilledCost-C-000-M": _CASCADE,
     "BilledCost-C-005-C": (
-        "takes every invoice issuer of another name than the provider for a third party; here it is the provider's own legal entity"
+        "takes every issuer of another name than the provider for a third party; "
+        "here it is the provider's own legal entity"
     ),
     "CapacityReservationStatus-C-000-C": _CASCADE,
     "CapacityReservationStatus-C-002-C": _CASCADE,
@@ -75,8 +75,6 @@ def test_the_official_validator_finds_its_known_false_failures_and_nothing_else(
 
 
 def test_the_referee_bites(validator: Validator, tmp_path: Path) -> None:
-    wrong = project(clean(storage={"BilledCost": Decimal(1)}), "1.2").with_columns(
-        pl.lit(None, pl.String).alias("BillingAccountId")
-    )
+    wrong = project(clean(), "1.2").with_columns(pl.lit(None, pl.String).alias("BillingAccountId"))
     wrong.sink_parquet(tmp_path / "wrong.parquet")
-    assert "BillingAccountId-C-003-M" in validator.judge(tmp_path / "wrong.parquet", ALL, tmp_path).failed
+    assert "BillingAccountId-C-001-M" in validator.judge(tmp_path / "wrong.parquet", ALL, tmp_path).failed

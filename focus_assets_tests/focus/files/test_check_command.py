@@ -18,6 +18,7 @@ import pytest
 from focus_assets.cli import main
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
+from focus_assets_tests.focus.other_samples import clean_rows
 from focus_assets_tests.focus.sample import ROWS, clean
 
 
@@ -231,6 +232,22 @@ def test_the_page_is_self_contained_and_escapes_what_files_say(tmp_path: Path, c
     assert "&lt;script&gt;" in done.stdout
     for loaded in ("<script", "src=", "http://", "https://", "@import", "url("):
         assert loaded not in done.stdout
+
+
+def test_invoices_are_compared_with_invoice_detail_where_it_is_given(tmp_path: Path, check: Check) -> None:
+    good(tax={"InvoiceId": "INV-1"}).write_parquet(tmp_path / "rows.parquet")
+    for billed, found in (
+        ("10.20", set[str]()),
+        ("10.30", {"invoices.BilledCost_of_InvoiceDetail"}),
+    ):
+        lines = clean_rows("invoice-detail", BilledCost=Decimal(billed)).collect().head(1)
+        lines.write_parquet(tmp_path / "detail.parquet")
+        arguments = ("--invoice-detail", tmp_path / "detail.parquet", "--format", "json")
+        done = check(tmp_path / "rows.parquet", *arguments)
+        assert violated(done) == found
+    assert "is no Invoice Detail" in refused(
+        check(tmp_path / "rows.parquet", "--invoice-detail", tmp_path / "rows.parquet")
+    )
 
 
 # Files that cannot be used: a sentence and exit 2.
