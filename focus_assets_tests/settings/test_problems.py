@@ -64,8 +64,7 @@ def test_a_refusal_names_the_file() -> None:
         (
             "mode: graduated",
             "mode: volume",
-            "line 19, plans[pro].rate_cards[tokens].price.mode: found 'volume', which is not supported yet; "
-            "allowed: 'graduated'",
+            "line 17, plans[pro].rate_cards[tokens].price: volume tiers are not supported yet; ",
         ),
         (
             "type: tiered",
