@@ -138,7 +138,7 @@ def _charges(catalog: Catalog, subscription: Subscription, today: Period) -> Ite
                     subscription=subscription,
                     plan=plan,
                     rate_card=card,
-                    list_price=_published(plan, key, period.start) or card.price,
+                    list_price=_published(plan, card, period.start) or card.price,
                     feature=feature,
                     meter=catalog.meter[feature.meter],
                     currency=subscription.currency or (plan and plan.currency) or catalog.defaults.currency,
@@ -170,11 +170,12 @@ def _first_own(subscription: Subscription, key: str) -> dt.datetime:
     return min(card.valid_from or BEGINNING for card in subscription.rate_cards if card.key == key)
 
 
-def _published(plan: Plan | None, key: str, instant: dt.datetime) -> Price | None:
+def _published(plan: Plan | None, own: RateCard, instant: dt.datetime) -> Price | None:
+    """The plan's price of the same feature under the same key; another feature's price is no list price."""
     cards = [
         card
         for card in (plan.rate_cards if plan else ())
-        if card.key == key and (card.valid_from or BEGINNING) <= instant
+        if card.key == own.key and card.feature == own.feature and (card.valid_from or BEGINNING) <= instant
     ]
     return max(cards, key=lambda card: card.valid_from or BEGINNING).price if cards else None
 

@@ -230,6 +230,15 @@ def test_a_customer_comes_after_the_event_and_before_the_meter() -> None:
     assert (named["RegionId"], silent["RegionId"], silent["RegionName"]) == ("us-east", "de-fra", "Frankfurt")
 
 
+def test_a_null_that_a_customer_gives_is_not_filled_from_another_column() -> None:
+    nothing = dict.fromkeys(("HostProviderName", "SubAccountId", "RegionId"))
+    made = row(line(), customers=[{"key": "globex", "dimensions": nothing}, {"key": "initech"}])
+    assert {name: made[name] for name in (*nothing, "SubAccountName", "SubAccountType", "RegionName")} == (
+        nothing | dict.fromkeys(("SubAccountName", "SubAccountType", "RegionName"))
+    )
+    assert made["ServiceProviderName"] == "Acme Cloud"
+
+
 def test_names_that_follow_take_the_value_of_the_row_they_follow() -> None:
     meter = TOKENS | {"dimensions": TOKENS["dimensions"] | {"ProviderName": {"dimension": "team"}}}
     for team, provider in (("Hooli", "Hooli"), (None, "Acme Cloud")):
@@ -348,6 +357,64 @@ def test_a_sku_price_has_one_sku_also_where_dimensions_split_it() -> None:
     assert len(parents) == 12
     assert all(len(skus) == 1 for skus in parents.values())
     assert len({one["SkuId"] for one in made}) == 6
+
+
+def test_different_dimensions_never_give_the_same_sku() -> None:
+    values: list[dict[str, str | None]] = [
+        {"model": "a/team=b", "team": None},
+        {"model": "a", "team": "b"},
+        {"model": "a%2Fteam=b", "team": None},
+    ]
+    made = rows(
+        *(line(dimensions=v) for v in values), meters=[TOKENS | {"sku_dimensions": ["team", "model"]}, SEATS]
+    )
+    assert sorted(one["SkuId"] for one in made) == [
+        "chat/model=a%252Fteam=b",
+        "chat/model=a%2Fteam=b",
+        "chat/model=a/team=b",
+    ]
+
+
+def test_a_subscriptions_card_for_another_feature_is_not_the_plans_price() -> None:
+    own = {"key": "chat", "feature": "seats", "price": {"type": "unit", "amount": "4"}}
+    subscription = {
+        "customer": "globex",
+        "plan": "pro",
+        "active_from": "2026-08-15T13:22:07Z",
+        "rate_cards": [own],
+    }
+    made = row(line("3", "4", tier=None), subscriptions=[subscription])
+    assert (made["SkuId"], made["SkuPriceId"]) == ("seats", "default/seats/usage")
+
+
+def test_a_meter_keeps_its_own_choice_of_tags_and_sku_beside_other_meters() -> None:
+    seats = SEATS | {"group_by": {"model": "$.model", "team": "$.team"}, "tag_dimensions": ["team"]}
+    used = {"model": "large", "team": "red"}
+    tokens, other = rows(
+        line(dimensions=used), line(charge=UNIT, tier=None, dimensions=used), meters=[TOKENS, seats]
+    )
+    assert (tokens["SkuId"], other["SkuId"]) == ("chat/model=large", "seats")
+    assert other["Tags"] == '{"team":"red"}'
+
+
+def test_a_subject_as_tag_leaves_lines_without_subject_their_other_tags() -> None:
+    seats = SEATS | {"group_by": {"team": "$.team"}, "tag_dimensions": ["subject", "team"]}
+    one = line(charge=UNIT, tier=None, subject=None, dimensions={"team": "red"})
+    assert row(one, meters=[TOKENS, seats])["Tags"] == '{"team":"red"}'
+
+
+@pytest.mark.parametrize("prefix", ["a", "n", "n/", "model", "z", "model-x/sub"])
+def test_keys_of_tags_are_sorted_whatever_the_vendors_prefix(prefix: str) -> None:
+    customers = [{"key": "globex", "labels": {"z": "1", "a": '"', "ü": "2"}}, {"key": "initech"}]
+    made = row(
+        line(dimensions={"model": "large", "region": "us-east", "team": "red"}),
+        customers=customers,
+        defaults=DEFAULTS | {"vendor_tag_prefix": prefix},
+    )
+    tags = json.loads(made["Tags"])
+    assert len(tags) == 6
+    assert {f"{prefix.rstrip('/')}/{key}" for key in ("a", "z", "ü")} < tags.keys()
+    assert made["Tags"] == json.dumps(tags, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def test_a_rate_card_that_moves_to_another_feature_is_refused() -> None:
