@@ -25,10 +25,12 @@ from pydantic import (
 
 from focus_assets.catalog.entry import Entry as Entry
 from focus_assets.catalog.periods import Cadence
+from focus_assets.catalog.prices import FreePrice
 from focus_assets.catalog.prices import Price as Price
 from focus_assets.catalog.prices import Tier as Tier
 from focus_assets.catalog.prices import TieredPrice as TieredPrice
 from focus_assets.catalog.prices import UnitPrice as UnitPrice
+from focus_assets.catalog.rate_card_terms import Discounts
 
 SLUG = r"^[a-z0-9]+(?:[_-][a-z0-9]+)*$"
 DIMENSION_KEY = r"^[a-zA-Z_][0-9a-zA-Z_]*$"
@@ -224,7 +226,9 @@ class RateCard(Entry):
     billing_cadence: Cadence | None = None
     """How often tiers begin anew, such as P1M; the plan's where absent."""
     price: Price
-    """A unit or tiered price."""
+    """A free, unit, tiered or dynamic price."""
+    discounts: Discounts = Discounts()
+    """Free units of each rating period."""
     valid_from: Instant | None = None
     """From when this version is in force; repeat the key for a price change."""
 
@@ -233,9 +237,18 @@ class RateCard(Entry):
     def _is_rated_by_day(cls, price: Price) -> Price:
         if isinstance(price, TieredPrice) and price.mode == "volume":
             raise ValueError("volume tiers are not supported yet; graduated ones are")
-        if price.minimum_amount is not None or price.maximum_amount is not None:
+        if not isinstance(price, FreePrice) and (
+            price.minimum_amount is not None or price.maximum_amount is not None
+        ):
             raise ValueError("minimum_amount and maximum_amount are not supported yet")
         return price
+
+    @field_validator("discounts")
+    @classmethod
+    def _are_taken_off_by_day(cls, discounts: Discounts) -> Discounts:
+        if discounts.percentage is not None:
+            raise ValueError("percentage discounts are not supported yet; free units (usage) are")
+        return discounts
 
     @model_validator(mode="before")
     @classmethod

@@ -23,7 +23,7 @@ from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.sku import require_one_sku_per_price
 from focus_assets.focus.tags import tags, vendor_prefix
 from focus_assets.focus.units import FEE_UNIT
-from focus_assets.rating.lines import LINE_KEY, TIER_FEE_COMPONENT
+from focus_assets.rating.lines import FREE_COMPONENT, LINE_KEY, TIER_FEE_COMPONENT
 
 NOT_FILLED: Final = (
     "AllocatedMethodDetails",
@@ -235,10 +235,17 @@ def _columns() -> Mapping[str, pl.Expr]:
 
 
 def _component_title() -> pl.Expr:
-    """``usage``, ``usage in tier 2`` or ``fee of tier 2``."""
+    """``usage``, ``usage in tier 2``, ``free units`` or ``fee of tier 2``."""
     tier = pl.lit("tier ") + pl.col("tier").cast(pl.String)
     usage = pl.concat_str(pl.lit("usage"), pl.lit(" in ") + tier, ignore_nulls=True)
-    return pl.when(_FEE).then(pl.lit("fee of ") + tier).otherwise(usage)
+    free = pl.concat_str(pl.lit("free units"), pl.lit(" in ") + tier, ignore_nulls=True)
+    return (
+        pl.when(_FEE)
+        .then(pl.lit("fee of ") + tier)
+        .when(pl.col("component") == FREE_COMPONENT)
+        .then(free)
+        .otherwise(usage)
+    )
 
 
 def _plain(price: pl.Expr) -> pl.Expr:

@@ -17,7 +17,6 @@ from focus_assets.rating.lines import (
     RATED_LINES,
     TIER_FEE_COMPONENT,
     USAGE,
-    USAGE_COMPONENT,
 )
 from focus_assets.rating.spans import SLICE_KEY, spans
 
@@ -51,7 +50,7 @@ def rate(
         pl.col("quantity").sum(), pl.col("quantity").clip(lower_bound=_ZERO).sum().alias("increase")
     )
     moved = spans(by_buyer, opening, slices, segments)
-    bands = prices.filter(pl.col("component") == USAGE_COMPONENT).drop("refuses_negative")
+    bands = prices.filter(pl.col("component") != TIER_FEE_COMPONENT).drop("refuses_negative")
     within = _within_one_segment(moved, bands)
     crossing = moved.filter(pl.col("lowest") < pl.col("highest")).join(within, on=SLICE_KEY, how="anti")
     quantities = [

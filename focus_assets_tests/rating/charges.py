@@ -40,10 +40,19 @@ def graduated(*tiers: tuple[str | None, str | None, str | None]) -> dict[str, An
 
 
 def charge(
-    price: dict[str, Any], published: dict[str, Any] | None = None, charge_id: str = "acme/tokens"
+    price: dict[str, Any],
+    published: dict[str, Any] | None = None,
+    charge_id: str = "acme/tokens",
+    *,
+    free: str | None = None,
+    published_free: str | None = None,
 ) -> Charge:
-    card = RateCard.model_validate({"feature": "tokens", "price": price})
-    listed = RateCard.model_validate({"feature": "tokens", "price": published or price})
+    """``free``: units without charge; of the published price the same unless it is another."""
+    card = RateCard.model_validate({"feature": "tokens", "price": price, "discounts": {"usage": free}})
+    listed_free = free if published is None else published_free
+    listed = RateCard.model_validate(
+        {"feature": "tokens", "price": published or price, "discounts": {"usage": listed_free}}
+    )
     return Charge(
         charge_id=charge_id,
         customer=Customer(key="acme"),
@@ -56,6 +65,7 @@ def charge(
         currency="USD",
         rating=Period(START, END),
         period=Period(START, END),
+        list_discounts=listed.discounts,
     )
 
 

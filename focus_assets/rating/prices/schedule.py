@@ -8,11 +8,15 @@ from decimal import Decimal
 
 @dataclass(frozen=True)
 class Band:
-    """The quantities above ``start`` up to the next band: a price for each, a fee for the first of them."""
+    """The quantities above ``start`` up to the next band: a price for each, a fee for the first of them.
+
+    ``free``: the units that a discount leaves free.
+    """
 
     start: Decimal
     unit_price: Decimal | None
     flat_price: Decimal | None = None
+    free: bool = False
 
 
 @dataclass(frozen=True)
