@@ -51,6 +51,7 @@ QUANTITY_LIMIT: Final = Decimal(10) ** 16
 _COST_LIMIT: Final = Decimal(10) ** 20
 _WHOLE: Final = pl.Decimal(38, 0)
 _FINE: Final = pl.Decimal(38, 28)
+_FINEST: Final = pl.Decimal(38, 30)
 _EXACT_PLACES: Final = 6  # and the twelve of a unit price make the eighteen of a cost
 
 _CURRENCIES_BY_DIGITS: Final = {
@@ -140,6 +141,13 @@ def multiply(quantity: pl.Expr, unit_price: pl.Expr) -> pl.Expr:
     """
     coarse, rest = _product_parts(quantity, unit_price)
     return coarse + round_half_away(rest, 18).cast(COST)
+
+
+def share_of(cost: pl.Expr, share: pl.Expr) -> pl.Expr:
+    """``share`` (UNIT_PRICE, 0 to 1) of ``cost``, as :data:`COST`: rounded once to 18 places, half away from zero."""
+    coarse = cost.truncate(_EXACT_PLACES)
+    rest = (cost - coarse).cast(_FINEST) * share
+    return coarse * share + round_half_away(rest, 18).cast(COST)
 
 
 def _product_parts(quantity: pl.Expr, unit_price: pl.Expr) -> tuple[pl.Expr, pl.Expr]:

@@ -25,7 +25,6 @@ from pydantic import (
 
 from focus_assets.catalog.entry import Entry as Entry
 from focus_assets.catalog.periods import Cadence
-from focus_assets.catalog.prices import FreePrice
 from focus_assets.catalog.prices import Price as Price
 from focus_assets.catalog.prices import Tier as Tier
 from focus_assets.catalog.prices import TieredPrice as TieredPrice
@@ -228,7 +227,7 @@ class RateCard(Entry):
     price: Price
     """A free, unit, tiered or dynamic price."""
     discounts: Discounts = Discounts()
-    """Free units of each rating period."""
+    """Free units of each rating period, and a percentage off."""
     valid_from: Instant | None = None
     """From when this version is in force; repeat the key for a price change."""
 
@@ -237,18 +236,7 @@ class RateCard(Entry):
     def _is_rated_by_day(cls, price: Price) -> Price:
         if isinstance(price, TieredPrice) and price.mode == "volume":
             raise ValueError("volume tiers are not supported yet; graduated ones are")
-        if not isinstance(price, FreePrice) and (
-            price.minimum_amount is not None or price.maximum_amount is not None
-        ):
-            raise ValueError("minimum_amount and maximum_amount are not supported yet")
         return price
-
-    @field_validator("discounts")
-    @classmethod
-    def _are_taken_off_by_day(cls, discounts: Discounts) -> Discounts:
-        if discounts.percentage is not None:
-            raise ValueError("percentage discounts are not supported yet; free units (usage) are")
-        return discounts
 
     @model_validator(mode="before")
     @classmethod

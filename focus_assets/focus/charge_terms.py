@@ -21,7 +21,7 @@ from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.sku import price_details, price_stem, published_tier
 from focus_assets.focus.tags import vendor_tags
 from focus_assets.rating import price_table
-from focus_assets.rating.lines import TIER_FEE_COMPONENT, USAGE_COMPONENT
+from focus_assets.rating.lines import MINIMUM_COMPONENT, TIER_FEE_COMPONENT, USAGE_COMPONENT
 
 _NO_PLAN_TITLE: Final = "custom plan"
 
@@ -160,4 +160,14 @@ def _prices(first: Mapping[int, ChargeSlice]) -> pl.DataFrame:
         name = priced_as if published is None else f"{priced_as}:{published[0]}"
         details = price_details(charge.list_price, published)
         rows.append((number, component, tier, f"{price_stem(charge)}/{name}", details))
+    for number, charge in charges.values():
+        rows.append(
+            (
+                number,
+                MINIMUM_COMPONENT,
+                None,
+                f"{price_stem(charge)}/{MINIMUM_COMPONENT}",
+                '{"x_PriceModel":"minimum_spend"}',
+            )
+        )
     return pl.DataFrame(rows, schema=_PRICE_SCHEMA, orient="row")

@@ -10,6 +10,7 @@ from focus_assets.decimals import COST, METERED_QUANTITY, PRICING_QUANTITY, UNIT
 
 USAGE_COMPONENT: Final = "usage"
 FREE_COMPONENT: Final = "free"
+MINIMUM_COMPONENT: Final = "minimum_spend"
 TIER_FEE_COMPONENT: Final = "tier_fee"
 NO_DIMENSIONS: Final = "{}"
 

@@ -10,11 +10,12 @@ import polars as pl
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.models import Price
 from focus_assets.catalog.rate_card_terms import Discounts
+from focus_assets.rating.charge_limits import contracted_factor
 from focus_assets.rating.lines import FREE_COMPONENT, SEGMENTS, TIER_FEE_COMPONENT, USAGE_COMPONENT
 from focus_assets.rating.prices import Schedule, schedule_of
 
 _Row = tuple[str, int | None, Decimal, Decimal | None, Decimal | None, Decimal | None, bool]
-_Terms = tuple[tuple[Price, Discounts], tuple[Price, Discounts]]
+_Terms = tuple[tuple[Price, Discounts], tuple[Price, Discounts], Decimal]
 
 
 def price_table(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
@@ -29,12 +30,11 @@ def price_table(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
     known: dict[_Terms, list[_Row]] = {}
     rows: list[tuple[str, *_Row]] = []
     for charge_id, charge in sorted(charges.items()):
-        terms = (
-            (charge.rate_card.price, charge.rate_card.discounts),
-            (charge.list_price, charge.list_discounts),
-        )
+        factor = contracted_factor(charge)
+        own = (charge.rate_card.price, charge.rate_card.discounts)
+        terms = (own, (charge.list_price, charge.list_discounts), factor)
         if terms not in known:
-            known[terms] = list(_segments(*(schedule_of(*of) for of in terms)))
+            known[terms] = list(_segments(schedule_of(*terms[0]).times(factor), schedule_of(*terms[1])))
         rows += [(charge_id, *row) for row in known[terms]]
     return pl.LazyFrame(rows, schema=SEGMENTS, orient="row")
 
