@@ -26,6 +26,8 @@ from typing import Final
 
 import polars as pl
 
+from focus_assets.errors import FocusAssetsError
+
 METERED_QUANTITY: Final = pl.Decimal(38, 9)
 """A quantity as metered; exact to nine decimal places."""
 
@@ -49,6 +51,7 @@ QUANTITY_LIMIT: Final = Decimal(10) ** 16
 _COST_LIMIT: Final = Decimal(10) ** 20
 _WHOLE: Final = pl.Decimal(38, 0)
 _FINE: Final = pl.Decimal(38, 28)
+_FINEST: Final = pl.Decimal(38, 30)
 _EXACT_PLACES: Final = 6  # and the twelve of a unit price make the eighteen of a cost
 
 _CURRENCIES_BY_DIGITS: Final = {
@@ -60,6 +63,10 @@ _CURRENCIES_BY_DIGITS: Final = {
 _MINOR_UNIT_DIGITS: Final = {
     code: digits for digits, codes in _CURRENCIES_BY_DIGITS.items() for code in codes.split()
 }
+
+
+class UnknownCurrency(FocusAssetsError):
+    """A currency that has no smallest unit to round to."""
 
 
 def currency_digits(code: str) -> int:
@@ -75,6 +82,55 @@ def round_half_away(value: pl.Expr, digits: int) -> pl.Expr:
     return value.round(digits, mode="half_away_from_zero")
 
 
+def minor_unit(code: str | None, custom_digits: int | None = None) -> Decimal:
+    """The smallest amount of a currency: 0.01 of USD; of a custom currency what its own digits (0 to 12) say.
+
+    Raises:
+        UnknownCurrency: ``code`` is no three-letter code and no digits of its own are given.
+    """
+    if custom_digits is not None:
+        if not 0 <= custom_digits <= 12:
+            raise UnknownCurrency(
+                f"currency {code!r} has {custom_digits} digits after the point; 0 to 12 are allowed"
+            )
+        return Decimal(1).scaleb(-custom_digits)
+    if code is None or len(code) != 3 or not (code.isascii() and code.isalpha() and code.isupper()):
+        raise UnknownCurrency(f"{code!r} is no currency; write an ISO 4217 code such as USD")
+    return Decimal(1).scaleb(-currency_digits(code))
+
+
+def round_to(value: pl.Expr, unit: pl.Expr) -> pl.Expr:
+    """``value`` as the nearest multiple of ``unit``, ties away from zero.
+
+    Both have the same decimal type; ``unit`` is positive and may differ from row to row.
+    """
+    size = value.abs()
+    rest = size % unit
+    rounded = size - rest + pl.when(rest + rest >= unit).then(unit).otherwise(unit - unit)
+    return pl.when(value < 0).then(-rounded).otherwise(rounded)
+
+
+def floor_to(value: pl.Expr, unit: pl.Expr) -> pl.Expr:
+    """``value`` as the next multiple of ``unit`` towards minus infinity; types as :func:`round_to`."""
+    rest = value.abs() % unit
+    down = value - pl.when(value < 0).then(unit - rest).otherwise(rest)
+    return pl.when(rest == 0).then(value).otherwise(down)
+
+
+def ceil_to(value: pl.Expr, unit: pl.Expr) -> pl.Expr:
+    """``value`` as the next multiple of ``unit`` towards plus infinity; types as :func:`round_to`."""
+    return -floor_to(-value, unit)
+
+
+def multiply_to(quantity: pl.Expr, factor: pl.Expr, unit: pl.Expr) -> pl.Expr:
+    """``quantity × factor`` as :data:`COST`, the nearest multiple of ``unit`` (COST, 10^-17 or more).
+
+    Rounded once: what is cut off below 18 places decides no tie. Operands as :func:`multiply`.
+    """
+    coarse, rest = _product_parts(quantity, factor)
+    return round_to(coarse + rest.truncate(18).cast(COST), unit)
+
+
 def multiply(quantity: pl.Expr, unit_price: pl.Expr) -> pl.Expr:
     """``quantity × unit_price`` as :data:`COST`: exact, rounded once to 18 places, half away from zero.
 
@@ -83,10 +139,21 @@ def multiply(quantity: pl.Expr, unit_price: pl.Expr) -> pl.Expr:
     up to its sixth place is exact at 18 places; the rest, below 10^-6, leaves room for all 28, and since both
     parts have one sign, rounding the second rounds the sum.
     """
+    coarse, rest = _product_parts(quantity, unit_price)
+    return coarse + round_half_away(rest, 18).cast(COST)
+
+
+def share_of(cost: pl.Expr, share: pl.Expr) -> pl.Expr:
+    """``share`` (UNIT_PRICE, 0 to 1) of ``cost``, as :data:`COST`: rounded once to 18 places, half away from zero."""
+    coarse = cost.truncate(_EXACT_PLACES)
+    rest = (cost - coarse).cast(_FINEST) * share
+    return coarse * share + round_half_away(rest, 18).cast(COST)
+
+
+def _product_parts(quantity: pl.Expr, unit_price: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     quantity, unit_price = quantity.cast(PRICING_QUANTITY), unit_price.cast(UNIT_PRICE)
     coarse = quantity.truncate(_EXACT_PLACES)
-    rest = (quantity - coarse).cast(_FINE) * unit_price
-    return coarse.cast(COST) * unit_price + round_half_away(rest, 18).cast(COST)
+    return coarse.cast(COST) * unit_price, (quantity - coarse).cast(_FINE) * unit_price
 
 
 def may_exceed_cost(quantity: pl.Expr, unit_price: pl.Expr) -> pl.Expr:

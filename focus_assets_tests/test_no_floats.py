@@ -15,7 +15,8 @@ import pytest
 
 import focus_assets
 from focus_assets.datasets import USAGE_DATASETS
-from focus_assets.rating import OPENINGS, RATED_LINES, SEGMENTS, SLICES, USAGE
+from focus_assets.rating import LIMITS, OPENINGS, RATED_LINES, SEGMENTS, SLICES, USAGE
+from focus_assets.rating.detailed_lines import CREDITS, DETAILED_LINES, LINES, TIERS
 
 PACKAGE = Path(focus_assets.__file__).parent
 COMPUTING = ("catalog", "cloudevents", "usage", "rating", "focus", "decimals.py", "datasets.py")
@@ -97,7 +98,19 @@ def test_an_exception_that_no_longer_exists_is_struck_off_the_list() -> None:
 
 @pytest.mark.parametrize(
     "schema",
-    [*(dataset.schema for dataset in USAGE_DATASETS), USAGE, OPENINGS, SLICES, SEGMENTS, RATED_LINES],
+    [
+        *(dataset.schema for dataset in USAGE_DATASETS),
+        USAGE,
+        OPENINGS,
+        SLICES,
+        SEGMENTS,
+        LIMITS,
+        RATED_LINES,
+        LINES,
+        TIERS,
+        CREDITS,
+        DETAILED_LINES,
+    ],
     ids=lambda schema: ",".join(list(schema)[:3]),
 )
 def test_no_table_of_the_usage_chain_has_a_float_column(schema: pl.Schema) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from focus_assets.catalog.models import Customer, Feature, Meter, Plan, Price, RateCard, Subscription
 from focus_assets.catalog.periods import Cadence, Period
+from focus_assets.catalog.rate_card_terms import Discounts
 from focus_assets.catalog.snapshot import BEGINNING, Catalog
 from focus_assets.errors import FocusAssetsError
 
@@ -29,7 +30,7 @@ class Charge:
     """One version of a subscription item in one rating period.
 
     ``rating`` is the whole rating period; ``period`` the part of it in which this version was active.
-    ``list_price`` is the published plan's price, else the charge's own.
+    ``list_price`` and ``list_discounts`` are the published plan's, else the charge's own.
     """
 
     charge_id: str
@@ -43,6 +44,7 @@ class Charge:
     currency: str
     rating: Period
     period: Period
+    list_discounts: Discounts = field(default_factory=Discounts)
 
 
 @dataclass(frozen=True)
@@ -133,18 +135,20 @@ def _charges(catalog: Catalog, subscription: Subscription, today: Period) -> Ite
             ):
                 period = rating.clip(active.start, active.end)
                 feature = catalog.feature[card.feature]
+                listed = _published(plan, card, period.start) or card
                 yield Charge(
                     charge_id=f"{subscription.key}/{key}/{period.start:%Y%m%dT%H%M%SZ}",
                     customer=customer,
                     subscription=subscription,
                     plan=plan,
                     rate_card=card,
-                    list_price=_published(plan, card, period.start) or card.price,
+                    list_price=listed.price,
                     feature=feature,
                     meter=catalog.meter[feature.meter],
                     currency=subscription.currency or (plan and plan.currency) or catalog.defaults.currency,
                     rating=rating,
                     period=period,
+                    list_discounts=listed.discounts,
                 )
 
 
@@ -172,14 +176,14 @@ def _first_own(subscription: Subscription, key: str) -> dt.datetime:
     return min(card.valid_from or BEGINNING for card in subscription.rate_cards if card.key == key)
 
 
-def _published(plan: Plan | None, own: RateCard, instant: dt.datetime) -> Price | None:
-    """The plan's price of the same feature under the same key; another feature's price is no list price."""
+def _published(plan: Plan | None, own: RateCard, instant: dt.datetime) -> RateCard | None:
+    """The plan's card of the same feature under the same key; another feature's price is no list price."""
     cards = [
         card
         for card in (plan.rate_cards if plan else ())
         if card.key == own.key and card.feature == own.feature and (card.valid_from or BEGINNING) <= instant
     ]
-    return max(cards, key=lambda card: card.valid_from or BEGINNING).price if cards else None
+    return max(cards, key=lambda card: card.valid_from or BEGINNING) if cards else None
 
 
 def _by_billing_period(catalog: Catalog, charge: Charge, part: Period) -> Iterator[tuple[Period, Period]]:

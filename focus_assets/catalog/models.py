@@ -11,23 +11,25 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
-    AliasGenerator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
     field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 
+from focus_assets.catalog.entry import Entry as Entry
 from focus_assets.catalog.periods import Cadence
+from focus_assets.catalog.prices import Price as Price
+from focus_assets.catalog.prices import Tier as Tier
+from focus_assets.catalog.prices import TieredPrice as TieredPrice
+from focus_assets.catalog.prices import UnitPrice as UnitPrice
+from focus_assets.catalog.rate_card_terms import Discounts
 
 SLUG = r"^[a-z0-9]+(?:[_-][a-z0-9]+)*$"
 DIMENSION_KEY = r"^[a-zA-Z_][0-9a-zA-Z_]*$"
@@ -61,37 +63,13 @@ def _date_to_instant(value: Any) -> Any:
     return value
 
 
-def _decimal_text(value: Any) -> Any:
-    if isinstance(value, float):
-        raise ValueError("is a binary float; write the number as text or leave it to the YAML reader")
-    return value
-
-
 Day = Annotated[dt.date, BeforeValidator(_calendar_text)]
 """A UTC day."""
 
 Instant = Annotated[dt.datetime, BeforeValidator(_date_to_instant), AfterValidator(_utc)]
 """A UTC instant on a whole second; a bare date is its midnight."""
 
-Amount = Annotated[Decimal, BeforeValidator(_decimal_text), Field(ge=0, max_digits=26, decimal_places=12)]
-Quantity = Annotated[Decimal, BeforeValidator(_decimal_text), Field(gt=0, max_digits=29, decimal_places=9)]
 Slug = Annotated[str, Field(pattern=SLUG, max_length=64)]
-
-
-class Entry(BaseModel):
-    """A frozen model that reads snake_case and OpenMeter's camelCase and refuses unknown keys.
-
-    The docstring below a field is its description in the JSON Schema of ``focus.yaml``.
-    """
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        loc_by_alias=False,
-        use_attribute_docstrings=True,
-        alias_generator=AliasGenerator(validation_alias=to_camel),
-        populate_by_name=True,
-    )
 
 
 class Aggregation(StrEnum):
@@ -235,64 +213,6 @@ class Customer(Entry):
         return (self.key, *(key for key in self.subject_keys if key != self.key))
 
 
-class Tier(Entry):
-    """One tier of a tiered price: up to and including ``up_to_amount``; the last tier is open."""
-
-    up_to_amount: Quantity | None = None
-    """Upper bound of the tier, inclusive; the last tier has none."""
-    unit_price: Amount | None = None
-    """Price of one unit in this tier."""
-    flat_price: Amount | None = None
-    """Charged once when usage enters this tier."""
-
-    @field_validator("unit_price", "flat_price", mode="before")
-    @classmethod
-    def _amount_of_a_price(cls, value: Any) -> Any:
-        """OpenMeter writes ``{"type": "unit", "amount": "0.1"}`` where a bare amount says the same."""
-        return value.get("amount") if isinstance(value, Mapping) else value
-
-    @model_validator(mode="after")
-    def _prices_something(self) -> Self:
-        if self.unit_price is None and self.flat_price is None:
-            raise ValueError("a tier needs a unit_price, a flat_price, or both")
-        return self
-
-
-class UnitPrice(Entry):
-    """Every unit costs the same."""
-
-    type: Literal["unit"]
-    """Every unit costs the same."""
-    amount: Amount
-    """Price of one unit."""
-
-
-class TieredPrice(Entry):
-    """Graduated tiers: each unit is priced by the tier it falls in."""
-
-    type: Literal["tiered"]
-    """The price depends on the quantity."""
-    mode: Literal["graduated"]
-    """Each unit is priced by the tier it falls in."""
-    tiers: Annotated[tuple[Tier, ...], Field(min_length=1)]
-    """Tiers in rising order."""
-
-    @model_validator(mode="after")
-    def _tiers_cover_every_quantity_once(self) -> Self:
-        bounds = [tier.up_to_amount for tier in self.tiers]
-        if bounds[-1] is not None or bounds.count(None) != 1:
-            raise ValueError(
-                "exactly one tier, the last, has no up_to_amount: it takes what lies above the others"
-            )
-        closed = [bound for bound in bounds if bound is not None]
-        if closed != sorted(set(closed)):
-            raise ValueError("up_to_amount has to rise from tier to tier")
-        return self
-
-
-Price = Annotated[UnitPrice | TieredPrice, Field(discriminator="type")]
-
-
 class RateCard(Entry):
     """The price of one feature within a plan or subscription, from ``valid_from`` on."""
 
@@ -305,11 +225,20 @@ class RateCard(Entry):
     billing_cadence: Cadence | None = None
     """How often tiers begin anew, such as P1M; the plan's where absent."""
     price: Price
-    """A unit or tiered price."""
+    """A free, unit, tiered or dynamic price."""
+    discounts: Discounts = Discounts()
+    """Free units of each rating period, and a percentage off."""
     valid_from: Instant | None = None
     """From when this version is in force; repeat the key for a price change."""
     valid_to: Instant | None = None
     """Until when this version is in force, exclusive; until the next version where absent."""
+
+    @field_validator("price")
+    @classmethod
+    def _is_rated_by_day(cls, price: Price) -> Price:
+        if isinstance(price, TieredPrice) and price.mode == "volume":
+            raise ValueError("volume tiers are not supported yet; graduated ones are")
+        return price
 
     @model_validator(mode="before")
     @classmethod

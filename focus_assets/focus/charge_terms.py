@@ -13,6 +13,7 @@ import polars as pl
 
 from focus_assets.catalog.charges import Charge, ChargeSlice
 from focus_assets.catalog.models import Customer, Price
+from focus_assets.catalog.rate_card_terms import Discounts
 from focus_assets.decimals import UTC_INSTANT
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.dimensions import Resolution
@@ -20,6 +21,7 @@ from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.sku import price_details, price_stem, published_tier
 from focus_assets.focus.tags import vendor_tags
 from focus_assets.rating import price_table
+from focus_assets.rating.lines import MINIMUM_COMPONENT, TIER_FEE_COMPONENT, USAGE_COMPONENT
 
 _NO_PLAN_TITLE: Final = "custom plan"
 
@@ -57,7 +59,7 @@ _PRICE_SCHEMA: Final = pl.Schema(
     }
 )
 
-_Terms = tuple[str, Price, Price]
+_Terms = tuple[str, Price, Discounts, Price, Discounts]
 
 
 class DuplicateSliceError(FocusAssetsError):
@@ -102,7 +104,8 @@ def charge_terms(
 
 
 def _terms(charge: Charge) -> _Terms:
-    return price_stem(charge), charge.rate_card.price, charge.list_price
+    card = charge.rate_card
+    return price_stem(charge), card.price, card.discounts, charge.list_price, charge.list_discounts
 
 
 def _of_slice(s: ChargeSlice) -> dict[str, Any]:
@@ -150,8 +153,21 @@ def _prices(first: Mapping[int, ChargeSlice]) -> pl.DataFrame:
     rows = []
     for charge_id, component, tier, start in segments.collect().iter_rows():
         number, charge = charges[charge_id]
-        published = published_tier(charge.list_price, start)
-        name = component if published is None else f"{component}:{published[0]}"
+        priced_as = TIER_FEE_COMPONENT if component == TIER_FEE_COMPONENT else USAGE_COMPONENT
+        published = published_tier(
+            charge.list_price, charge.list_discounts, start, fee=component == TIER_FEE_COMPONENT
+        )
+        name = priced_as if published is None else f"{priced_as}:{published[0]}"
         details = price_details(charge.list_price, published)
         rows.append((number, component, tier, f"{price_stem(charge)}/{name}", details))
+    for number, charge in charges.values():
+        rows.append(
+            (
+                number,
+                MINIMUM_COMPONENT,
+                None,
+                f"{price_stem(charge)}/{MINIMUM_COMPONENT}",
+                '{"x_PriceModel":"minimum_spend"}',
+            )
+        )
     return pl.DataFrame(rows, schema=_PRICE_SCHEMA, orient="row")

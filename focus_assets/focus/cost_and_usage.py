@@ -23,8 +23,8 @@ from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.sku import require_one_sku_per_price
 from focus_assets.focus.tags import tags, vendor_prefix
-from focus_assets.focus.units import FEE_UNIT
-from focus_assets.rating.lines import LINE_KEY, TIER_FEE_COMPONENT
+from focus_assets.focus.units import FEE_UNIT, MONEY_UNIT
+from focus_assets.rating.lines import FREE_COMPONENT, LINE_KEY, MINIMUM_COMPONENT, TIER_FEE_COMPONENT
 
 NOT_FILLED: Final = (
     "AllocatedMethodDetails",
@@ -49,7 +49,8 @@ NOT_FILLED: Final = (
 )
 """Columns that are null on every row: nothing is committed, allocated, corrected or invoiced here."""
 
-_FEE: Final = pl.col("component") == TIER_FEE_COMPONENT
+_MINIMUM: Final = pl.col("component") == MINIMUM_COMPONENT
+_FEE: Final = pl.col("component").is_in([TIER_FEE_COMPONENT, MINIMUM_COMPONENT])
 
 
 def build(lines: pl.LazyFrame, slices: Sequence[ChargeSlice], catalog: Catalog) -> pl.LazyFrame:
@@ -183,7 +184,13 @@ def _dimensions(meters: Sequence[Meter], resolution: Resolution) -> Mapping[str,
 
 def _columns() -> Mapping[str, pl.Expr]:
     """Every column of the stored shape as an expression over the widened lines."""
-    unit = pl.when(_FEE).then(pl.lit(FEE_UNIT)).otherwise(pl.col("_unit"))
+    unit = (
+        pl.when(_MINIMUM)
+        .then(pl.lit(MONEY_UNIT))
+        .when(_FEE)
+        .then(pl.lit(FEE_UNIT))
+        .otherwise(pl.col("_unit"))
+    )
     component = pl.concat_str(
         pl.col("component"), pl.lit(":") + pl.col("tier").cast(pl.String), ignore_nulls=True
     )
@@ -229,7 +236,8 @@ def _columns() -> Mapping[str, pl.Expr]:
         "PricingCurrencyListUnitPrice": pl.col("list_unit_price"),
         "PricingQuantity": pl.col("pricing_quantity"),
         "PricingUnit": unit,
-        "SkuId": pl.col("_feature_key") + sku,
+        "SkuId": pl.col("_feature_key")
+        + pl.when(_MINIMUM).then(pl.lit(f"/{MINIMUM_COMPONENT}")).otherwise(sku),
         "SkuPriceDetails": pl.col("_price_details"),
         "SkuPriceId": pl.col("_price_id") + sku,
         "Tags": tags(
@@ -249,10 +257,19 @@ def _columns() -> Mapping[str, pl.Expr]:
 
 
 def _component_title() -> pl.Expr:
-    """``usage``, ``usage in tier 2`` or ``fee of tier 2``."""
+    """``usage``, ``usage in tier 2``, ``free units`` or ``fee of tier 2``."""
     tier = pl.lit("tier ") + pl.col("tier").cast(pl.String)
     usage = pl.concat_str(pl.lit("usage"), pl.lit(" in ") + tier, ignore_nulls=True)
-    return pl.when(_FEE).then(pl.lit("fee of ") + tier).otherwise(usage)
+    free = pl.concat_str(pl.lit("free units"), pl.lit(" in ") + tier, ignore_nulls=True)
+    return (
+        pl.when(_MINIMUM)
+        .then(pl.lit("minimum spend"))
+        .when(_FEE)
+        .then(pl.lit("fee of ") + tier)
+        .when(pl.col("component") == FREE_COMPONENT)
+        .then(free)
+        .otherwise(usage)
+    )
 
 
 def _plain(price: pl.Expr) -> pl.Expr:

@@ -19,10 +19,12 @@ import polars as pl
 
 from focus_assets.catalog.charges import Charge
 from focus_assets.catalog.models import Price, TieredPrice
+from focus_assets.catalog.rate_card_terms import Discounts
 from focus_assets.catalog.snapshot import BEGINNING, Catalog
 from focus_assets.errors import FocusAssetsError
 
 CUSTOM_PLAN = "default"
+FREE_TIER = "free"
 
 
 class AmbiguousSkuPriceError(FocusAssetsError):
@@ -67,21 +69,30 @@ def _stems(catalog: Catalog) -> Iterator[tuple[str, str]]:
             yield f"{plan.key}/{card.key}", card.feature
 
 
-def published_tier(price: Price, start: Decimal) -> tuple[int, Decimal] | None:
-    """Number (from 1) and lower bound of the tier that takes what lies above ``start``; None if untiered."""
+def published_tier(
+    price: Price, discounts: Discounts, start: Decimal, *, fee: bool = False
+) -> tuple[str, Decimal] | None:
+    """What of the published price takes what lies above ``start``: name and lower bound; None if it has one part.
+
+    The name is a tier's number from 1, or ``free`` of the units that a published discount leaves free, behind
+    which tiers begin to count. A ``fee`` is never free: what is due at the start is the first tier's.
+    """
+    free = discounts.usage or Decimal(0)
+    if start < free and not fee:
+        return FREE_TIER, Decimal(0)
     if not isinstance(price, TieredPrice):
         return None
     bounds = [Decimal(0), *(tier.up_to_amount for tier in price.tiers if tier.up_to_amount is not None)]
-    passed = [bound for bound in bounds if bound <= start]
-    return len(passed), passed[-1]
+    passed = [bound for bound in bounds if bound <= max(start - free, Decimal(0))]
+    return str(len(passed)), passed[-1]
 
 
-def price_details(price: Price, tier: tuple[int, Decimal] | None) -> str:
+def price_details(price: Price, tier: tuple[str, Decimal] | None) -> str:
     """SkuPriceDetails: a flat JSON object with ``x_`` keys (FOCUS attribute Key-Value Format)."""
-    if tier is None or not isinstance(price, TieredPrice):
-        return '{"x_PriceModel":"unit"}'
-    number, start = tier
-    details = {"x_PriceModel": price.mode, "x_Tier": str(number), "x_TierFrom": f"{start.normalize():f}"}
+    details: dict[str, str] = {"x_PriceModel": price.mode if isinstance(price, TieredPrice) else price.type}
+    if tier is not None:
+        number, start = tier
+        details |= {"x_Tier": number, "x_TierFrom": f"{start.normalize():f}"}
     return json.dumps(details, sort_keys=True, separators=(",", ":"))
 
 

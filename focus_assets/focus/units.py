@@ -10,3 +10,6 @@ from typing import Final
 
 FEE_UNIT: Final = "Fees"
 """PricingUnit of a fee, of which a row holds one; usage is priced and consumed in the meter's own unit."""
+
+MONEY_UNIT: Final = "Currency Units"
+"""PricingUnit of an amount of money that is owed as such: the top-up to a minimum spend."""

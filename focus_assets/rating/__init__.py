@@ -4,6 +4,7 @@ What belongs here: pure functions over Polars LazyFrames that are tied together 
 that any engine that partitions by charge can run them. What does not: where usage comes from, and FOCUS.
 """
 
+from focus_assets.rating.charge_limits import LIMITS, limit_table
 from focus_assets.rating.kernel import rate
 from focus_assets.rating.lines import OPENINGS, RATED_LINES, SEGMENTS, SLICES, USAGE
 from focus_assets.rating.segments import price_table
@@ -11,12 +12,14 @@ from focus_assets.rating.slices import slice_table
 from focus_assets.rating.spans import ChargeNotRated
 
 __all__ = [
+    "LIMITS",
     "OPENINGS",
     "RATED_LINES",
     "SEGMENTS",
     "SLICES",
     "USAGE",
     "ChargeNotRated",
+    "limit_table",
     "price_table",
     "rate",
     "slice_table",

@@ -17,9 +17,9 @@ from focus_assets.rating.lines import (
     RATED_LINES,
     TIER_FEE_COMPONENT,
     USAGE,
-    USAGE_COMPONENT,
 )
 from focus_assets.rating.spans import SLICE_KEY, spans
+from focus_assets.rating.spend_limits import limited
 
 _ZERO = pl.lit(0, METERED_QUANTITY)
 _BUYER = ("subject", "dimensions")
@@ -27,12 +27,17 @@ _PRICES = ("component", "tier", "list_unit_price", "contracted_unit_price")
 
 
 def rate(
-    usage: pl.LazyFrame, opening: pl.LazyFrame, slices: pl.LazyFrame, segments: pl.LazyFrame
+    usage: pl.LazyFrame,
+    opening: pl.LazyFrame,
+    slices: pl.LazyFrame,
+    segments: pl.LazyFrame,
+    limits: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
     """Rate ``usage`` (USAGE) of ``slices`` (SLICES) after ``opening`` (OPENINGS) at ``segments`` (SEGMENTS).
 
     Returns :data:`~focus_assets.rating.lines.RATED_LINES` in the order of their key: costs exact, in the
-    charge's currency. A line whose quantities are both zero is left out.
+    charge's currency. A line whose quantities are both zero is left out. ``limits``
+    (:data:`~focus_assets.rating.charge_limits.LIMITS`): what of their cost some charges pay.
 
     - ``consumed_quantity`` sums to the usage's quantity per charge and slice, whatever is billed of it: a
       tier without unit price has usage lines at price 0, and where the quantity to date is below zero (unit
@@ -51,7 +56,7 @@ def rate(
         pl.col("quantity").sum(), pl.col("quantity").clip(lower_bound=_ZERO).sum().alias("increase")
     )
     moved = spans(by_buyer, opening, slices, segments)
-    bands = prices.filter(pl.col("component") == USAGE_COMPONENT).drop("refuses_negative")
+    bands = prices.filter(pl.col("component") != TIER_FEE_COMPONENT).drop("refuses_negative")
     within = _within_one_segment(moved, bands)
     crossing = moved.filter(pl.col("lowest") < pl.col("highest")).join(within, on=SLICE_KEY, how="anti")
     quantities = [
@@ -62,7 +67,10 @@ def rate(
     lines = pl.concat(quantities).filter(
         (pl.col("consumed_quantity") != 0) | (pl.col("pricing_quantity") != 0)
     )
-    return with_costs(lines).select(RATED_LINES.names()).sort(LINE_KEY)
+    rated = with_costs(lines).select(RATED_LINES.names())
+    if limits is not None:
+        rated = limited(rated, moved, prices, limits)
+    return rated.sort(LINE_KEY)
 
 
 def _within_one_segment(moved: pl.LazyFrame, bands: pl.LazyFrame) -> pl.LazyFrame:

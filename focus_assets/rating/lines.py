@@ -9,6 +9,8 @@ import polars as pl
 from focus_assets.decimals import COST, METERED_QUANTITY, PRICING_QUANTITY, UNIT_PRICE, UTC_INSTANT
 
 USAGE_COMPONENT: Final = "usage"
+FREE_COMPONENT: Final = "free"
+MINIMUM_COMPONENT: Final = "minimum_spend"
 TIER_FEE_COMPONENT: Final = "tier_fee"
 NO_DIMENSIONS: Final = "{}"
 

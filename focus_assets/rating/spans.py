@@ -6,7 +6,7 @@ import polars as pl
 
 from focus_assets.decimals import METERED_QUANTITY, QUANTITY_LIMIT, may_exceed_cost
 from focus_assets.errors import FocusAssetsError
-from focus_assets.rating.lines import USAGE_COMPONENT
+from focus_assets.rating.lines import TIER_FEE_COMPONENT
 
 SLICE_KEY = ("charge_id", "slice_from")
 _ZERO = pl.lit(0, METERED_QUANTITY)
@@ -29,7 +29,7 @@ def spans(
     prices = segments.group_by("charge_id").agg(
         pl.col("refuses_negative").any(),
         pl.max_horizontal("contracted_unit_price", "list_unit_price")
-        .filter(pl.col("component") == USAGE_COMPONENT)
+        .filter(pl.col("component") != TIER_FEE_COMPONENT)
         .max()
         .alias("highest_price"),
     )

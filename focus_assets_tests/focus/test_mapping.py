@@ -18,8 +18,8 @@ from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
-from focus_assets.rating import OPENINGS, USAGE, price_table, rate, slice_table
-from focus_assets_tests.focus.vendor import GRADUATED, UNIT, catalog, slices
+from focus_assets.rating import OPENINGS, USAGE, limit_table, price_table, rate, slice_table
+from focus_assets_tests.focus.vendor import CATALOG, GRADUATED, UNIT, catalog, slices
 
 DOCS = Path(__file__).parents[2] / "docs" / "mapping.md"
 FIRST_DAY = dt.date(2026, 8, 15)
@@ -64,6 +64,50 @@ def example(vendor: Catalog) -> pl.LazyFrame:
         price_table(of_day),
     )
     return build(lines, of_day, vendor)
+
+
+def limits_example() -> pl.LazyFrame:
+    """On the last day of August globex uses 900 tokens after 100, initech's month ends short of its minimum."""
+    chat = {
+        "feature": "chat",
+        "price": {"type": "unit", "amount": "0.02", "maximum_amount": "12"},
+        "discounts": {"usage": "300", "percentage": "10"},
+    }
+    seats = {"feature": "seats", "price": {"type": "unit", "amount": "4", "minimum_amount": "20"}}
+    globex, initech = CATALOG["subscriptions"]
+    vendor = catalog(
+        plans=[{"key": "pro", "name": "Pro", "rate_cards": [chat]}],
+        subscriptions=[globex, {**initech, "rate_cards": [seats]}],
+    )
+    of_day = slices(vendor, dt.date(2026, 8, 31))
+    by_charge = {s.charge.charge_id: s for s in of_day}
+    usage = [
+        used(by_charge[GRADUATED], "900", "globex-prod", '{"model":"large","region":"us-east","team":null}'),
+        used(by_charge[UNIT], "3", None, "{}"),
+    ]
+    lines = rate(
+        pl.LazyFrame(usage, schema=USAGE),
+        pl.LazyFrame([(GRADUATED, Decimal(100))], schema=OPENINGS, orient="row"),
+        slice_table(of_day),
+        price_table(of_day),
+        limit_table(of_day),
+    )
+    return build(lines, of_day, vendor)
+
+
+def test_the_example_of_limits_stands_in_the_documentation_as_computed() -> None:
+    shown = (*SHOWN[:-1], "ContractedCost", "BilledCost")
+    rows = limits_example().select(shown).collect()
+    text = [f"| {' | '.join(shown)} |", "|" + "---|" * len(shown)]
+    text += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows.iter_rows()]
+    assert "\n".join(text) in DOCS.read_text(encoding="utf-8"), "\n".join(text)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_example_of_limits_breaks_no_rule_of_any_version(version: str) -> None:
+    report = check(project(limits_example(), version), rules_for(version))
+    assert report.rows == 4
+    assert [result.sentence for result in report.violated] == []
 
 
 def test_the_worked_example_stands_in_the_documentation_as_computed() -> None:

@@ -19,7 +19,7 @@ from focus_assets.catalog.models import (
     Subscription,
 )
 from focus_assets.catalog.periods import Period
-from focus_assets.rating import OPENINGS, USAGE, price_table, rate, slice_table
+from focus_assets.rating import OPENINGS, USAGE, limit_table, price_table, rate, slice_table
 
 START = dt.datetime(2026, 8, 15, 13, 22, 7, tzinfo=dt.UTC)
 END = dt.datetime(2026, 9, 15, 13, 22, 7, tzinfo=dt.UTC)
@@ -40,10 +40,26 @@ def graduated(*tiers: tuple[str | None, str | None, str | None]) -> dict[str, An
 
 
 def charge(
-    price: dict[str, Any], published: dict[str, Any] | None = None, charge_id: str = "acme/tokens"
+    price: dict[str, Any],
+    published: dict[str, Any] | None = None,
+    charge_id: str = "acme/tokens",
+    *,
+    free: str | None = None,
+    percentage: str | None = None,
+    published_free: str | None = None,
 ) -> Charge:
-    card = RateCard.model_validate({"feature": "tokens", "price": price})
-    listed = RateCard.model_validate({"feature": "tokens", "price": published or price})
+    """``free``: units without charge; of the published price the same unless it is another."""
+    card = RateCard.model_validate(
+        {"feature": "tokens", "price": price, "discounts": {"usage": free, "percentage": percentage}}
+    )
+    listed_free = free if published is None else published_free
+    listed = RateCard.model_validate(
+        {
+            "feature": "tokens",
+            "price": published or price,
+            "discounts": {"usage": listed_free, "percentage": percentage if published is None else None},
+        }
+    )
     return Charge(
         charge_id=charge_id,
         customer=Customer(key="acme"),
@@ -56,6 +72,7 @@ def charge(
         currency="USD",
         rating=Period(START, END),
         period=Period(START, END),
+        list_discounts=listed.discounts,
     )
 
 
@@ -84,7 +101,9 @@ def opening(quantities: dict[str, str] | None = None) -> pl.LazyFrame:
 def rated(
     of: Sequence[ChargeSlice], windows: pl.LazyFrame, before: pl.LazyFrame | None = None
 ) -> pl.DataFrame:
-    return rate(windows, opening() if before is None else before, slice_table(of), price_table(of)).collect()
+    return rate(
+        windows, opening() if before is None else before, slice_table(of), price_table(of), limit_table(of)
+    ).collect()
 
 
 def one_day(

@@ -61,7 +61,8 @@ def graduated_prices(draw: st.DrawFn, places: int = 9) -> dict[str, Any]:
 
 
 def prices(places: int) -> st.SearchStrategy[dict[str, Any]]:
-    return st.one_of(amounts.map(unit), graduated_prices(places))
+    multiplied = amounts.map(lambda amount: {"type": "dynamic", "multiplier": amount})
+    return st.one_of(amounts.map(unit), graduated_prices(places), multiplied, st.just({"type": "free"}))
 
 
 def windows(places: int, *, falling: bool) -> st.SearchStrategy[list[Window]]:
@@ -138,7 +139,13 @@ class Month:
 def months(draw: st.DrawFn, *, falling: bool = False) -> Month:
     places = draw(st.sampled_from([6, 9]))
     cuts = sorted(draw(st.sets(st.integers(1, HOURS - 1), max_size=6)))
-    of = charge(draw(prices(places)), draw(st.none() | prices(places)))
+    free = st.none() | decimal_text(30 * 10**places, places)
+    of = charge(
+        draw(prices(places)),
+        draw(st.none() | prices(places)),
+        free=draw(free),
+        published_free=draw(free),
+    )
     return Month(of, draw(windows(places, falling=falling)), cuts, exact=places == 6)
 
 

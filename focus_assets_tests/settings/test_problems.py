@@ -64,14 +64,13 @@ def test_a_refusal_names_the_file() -> None:
         (
             "mode: graduated",
             "mode: volume",
-            "line 19, plans[pro].rate_cards[tokens].price.mode: found 'volume', which is not supported yet; "
-            "allowed: 'graduated'",
+            "line 17, plans[pro].rate_cards[tokens].price: volume tiers are not supported yet; ",
         ),
         (
             "type: tiered",
             "type: package",
             "line 17, plans[pro].rate_cards[tokens].price: found type 'package', which is not supported yet; "
-            "allowed: 'unit', 'tiered'",
+            "allowed: 'free', 'unit', 'tiered', 'dynamic'",
         ),
         ("type: tiered", "kind: tiered", "line 17, plans[pro].rate_cards[tokens].price: is missing type;"),
         (

@@ -1,8 +1,4 @@
-"""``rate``: one line of an invoice, rated by the kernel and put as OpenMeter's detailed lines.
-
-The kernel's lines are exact; each becomes a detailed line by rounding its cost to the currency. A tier without a
-rate has no detailed line, and a line of quantity 0 is no row of ours, so both are left out of what is compared.
-"""
+"""``rate``: one line of an invoice, as OpenMeter's detailed lines."""
 
 from __future__ import annotations
 
@@ -14,115 +10,156 @@ from typing import Any
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
-from focus_assets.catalog.charges import Charge, ChargeSlice
-from focus_assets.catalog.models import Customer, Feature, Meter, Price, RateCard, Subscription, UnitPrice
 from focus_assets.catalog.periods import Period
-from focus_assets.decimals import currency_digits, round_half_away
-from focus_assets.rating import OPENINGS, USAGE, ChargeNotRated, price_table, rate, slice_table
+from focus_assets.catalog.prices import AnyPrice, FreePrice
+from focus_assets.catalog.rate_card_terms import Discounts, UnitConfig
+from focus_assets.decimals import COST, PRICING_QUANTITY, minor_unit
+from focus_assets.errors import FocusAssetsError
+from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
+from focus_assets.rating.detailed_lines.credits import credits_applied
+from focus_assets.rating.detailed_lines.pipeline import require_valid_components
+from focus_assets.rating.detailed_lines.unit_config import with_billed_units
+from focus_assets.rating.detailed_lines.usage_discount import usage_discounts, without_free_units
 from focus_assets_tests.vectors import Difference, Skip
+from focus_assets_tests.vectors.detailed import came_line, expected_line, same, text
 
 Case = Mapping[str, Any]
-Line = tuple[str, Decimal, Decimal, Decimal]
-"""(ref, quantity, per unit amount, total)"""
 
-PERIOD = Period(dt.datetime(2021, 1, 1, tzinfo=dt.UTC), dt.datetime(2021, 1, 2, tzinfo=dt.UTC))
-LATER = PERIOD.start + dt.timedelta(hours=12)
+_DAY = dt.datetime(2021, 1, 1, tzinfo=dt.UTC)
+FULL = Period(_DAY, _DAY + dt.timedelta(hours=24))
 
 
 def run(case: Case) -> Difference | None:
-    """Rate the case's usage after what came before it; compare refs, quantities, prices and totals."""
-    _skip_what_rating_does_not_know_yet(case)
+    """Rate the case's line and compare every component; of a helper's fact, ask the step that knows it."""
+    if "price" not in case:
+        return _component(case["component"])
     try:
-        price: Price = TypeAdapter(Price).validate_python(case["price"])
-        came = _detailed_lines(case, price)
-    except (ChargeNotRated, ValidationError) as refusal:
-        return None if "expect_error" in case else Difference("lines", f"refused: {refusal}")
-    if "expect_error" in case:
-        return Difference(f"error {case['expect_error']}", _text(came))
-    expected = sorted(
-        (
-            str(line["ref"]),
-            Decimal(line["quantity"]),
-            Decimal(line["per_unit_amount"]),
-            Decimal(line["totals"]["total"]),
-        )
-        for line in case["expect"]
-        if Decimal(line["quantity"])
-    )
-    return None if came == expected else Difference(_text(expected), _text(came))
+        came = [came_line(row) for row in _rated(case).collect().iter_rows(named=True)]
+    except (FocusAssetsError, ValidationError) as refusal:
+        return None if case.get("expect_error") else Difference("lines", f"refused: {refusal}")
+    if case.get("expect_error"):
+        return Difference(f"error {case['expect_error']}", text(came))
+    expected = [expected_line(line) for line in case["expect"]]
+    if not same(expected, came):
+        return Difference(text(expected), text(came))
+    return _usage_discount(case) if case.get("component", {}).get("name") == "usage_discount" else None
 
 
-def _skip_what_rating_does_not_know_yet(case: Case) -> None:
-    price = case.get("price")
-    if price is None:
-        raise Skip("states a fact about a helper of theirs, without a price to rate")
-    kind = f"{price['type']} {price.get('mode', '')}".strip()
-    if kind not in ("unit", "tiered graduated"):
-        raise Skip(f"{kind} prices are not rated yet")
-    steps = [name for name in ("discounts", "unit_config") if case.get(name)]
-    steps += ["credits"] if case.get("credits") and "disable_credits_mutator" not in _options(case) else []
-    steps += [name for name in ("minimumAmount", "maximumAmount") if price.get(name)]
-    if steps:
-        raise Skip(f"{', '.join(steps)}: not rated yet")
-    if kind == "tiered graduated" and Decimal(case["usage"]["line_period"]) < 0:
-        raise Skip("a falling quantity on a line of its own: only quantities to date may fall")
-
-
-def _options(case: Case) -> list[str]:
-    return list(case.get("options", []))
-
-
-def _detailed_lines(case: Case, price: Price) -> list[Line]:
-    segments, lines = _rated(case, price)
-    known = segments.select(
-        "component", "tier", pl.col("contracted_unit_price").is_not_null().alias("has_price")
-    )
-    total = round_half_away(pl.col("contracted_cost"), currency_digits(case["currency"]))
-    priced = (
-        lines.join(known, on=["component", "tier"], nulls_equal=True)
-        .filter(pl.col("has_price") & (pl.col("pricing_quantity") != 0))
-        .select("component", "tier", "pricing_quantity", "contracted_unit_price", total)
-    )
-    return sorted(
-        (_ref(component, tier), quantity, amount, cost)
-        for component, tier, quantity, amount, cost in priced.collect().iter_rows()
+def line_of(case: Case) -> Line:
+    """The case's line, at the hours of its position in the period."""
+    first, last = case["line"]["first_in_period"], case["line"]["last_in_period"]
+    options = case.get("options") or []
+    return Line(
+        line_id=str(case["id"]),
+        price=price_of(case),
+        minor_unit=minor_unit(case["currency"], case.get("currency_precision")),
+        period=Period(
+            FULL.start if first else _DAY + dt.timedelta(hours=12),
+            FULL.end if last else _DAY + dt.timedelta(hours=23),
+        ),
+        full_period=FULL,
+        quantity=Decimal(case["usage"]["line_period"]),
+        before=Decimal(case["usage"]["pre_line_period"]),
+        previously_billed=Decimal(case.get("previously_billed") or 0),
+        discounts=Discounts.model_validate(case.get("discounts") or {}),
+        unit_config=UnitConfig.model_validate(case["unit_config"]) if case.get("unit_config") else None,
+        credits=tuple(Decimal(amount) for amount in case.get("credits") or []),
+        ignores_minimum="ignore_minimum_commitment" in options,
+        ignores_credits="disable_credits_mutator" in options,
     )
 
 
-def _ref(component: str, tier: int | None) -> str:
-    if tier is None:
-        return "unit-price-usage"
-    return f"graduated-tiered-{tier}-{'price-usage' if component == 'usage' else 'flat-price'}"
+def price_of(case: Case) -> AnyPrice:
+    """The case's price; OpenMeter sorts tiers before it uses them, which a catalog of ours must have done."""
+    given = case["price"]
+    if given is None:
+        return FreePrice(type="free")
+    if given.get("tiers"):
+        tiers = sorted(given["tiers"], key=lambda tier: Decimal(tier.get("upToAmount") or "Infinity"))
+        given = {**given, "tiers": tiers}
+    found: AnyPrice = TypeAdapter(AnyPrice).validate_python(given)
+    return found
 
 
-def _rated(case: Case, price: Price) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """The case's line as a slice of a charge; a unit price rates each line apart from those before it."""
-    first = case["line"]["first_in_period"]
-    before = "0" if isinstance(price, UnitPrice) else case["usage"]["pre_line_period"]
-    card = RateCard(key="feature", feature="feature", price=price)
-    charge = Charge(
-        charge_id=str(case["id"]),
-        customer=Customer(key="customer"),
-        subscription=Subscription(customer="customer", active_from=PERIOD.start, rate_cards=(card,)),
-        plan=None,
-        rate_card=card,
-        list_price=price,
-        feature=Feature(key="feature", meter="meter"),
-        meter=Meter(slug="meter", event_type="event", aggregation="COUNT"),
-        currency=case["currency"],
-        rating=PERIOD,
-        period=PERIOD,
+def _rated(case: Case) -> pl.LazyFrame:
+    tables = line_tables([line_of(case)])
+    enabled = case.get("unit_config_enabled", True)
+    return detailed_lines(tables.lines, tables.tiers, tables.credits, unit_config_enabled=enabled)
+
+
+def _usage_discount(case: Case) -> Difference | None:
+    """What the free units took, before the line and in it, and what of both is left."""
+    expected = case["component"]["expect"]
+    tables = line_tables([line_of(case)])
+    left = without_free_units(with_billed_units(tables.lines, enabled=True))
+    row = left.select("before", "quantity").collect().row(0, named=True)
+    came: dict[str, Any] = {"line_period": row["quantity"], "pre_line_period": row["before"]}
+    came["line_discounts"] = usage_discounts(left).drop("line_id").collect().to_dicts()
+    wanted = {
+        "line_period": Decimal(expected["line_period"]),
+        "pre_line_period": Decimal(expected["pre_line_period"]),
+        "line_discounts": [
+            {**found, **{key: Decimal(found[key]) for key in ("quantity", "pre_line_period")}}
+            for found in expected.get("line_discounts") or []
+        ],
+    }
+    return None if came == wanted else Difference(str(wanted), str(came))
+
+
+def _component(component: Case) -> Difference | None:
+    match component["name"]:
+        case "credits":
+            return _credits(component)
+        case "validate_line":
+            return _validate_line(component)
+        case name:
+            raise Skip(f"a fact about their helper {name}, which no step of ours has on its own")
+
+
+def _credits(component: Case) -> Difference | None:
+    given, expected = component["input"], component["expect"]
+    had = [[c["amount"] for c in line["credits_applied"]] for line in given["lines"]]
+    rows = [
+        {
+            "line_id": "line",
+            "position": position,
+            "net": Decimal(line["quantity"]) * Decimal(line["per_unit_amount"]) - sum(map(Decimal, paid)),
+            "minor_unit": Decimal("0.01"),
+        }
+        for position, (line, paid) in enumerate(zip(given["lines"], had, strict=True))
+    ]
+    components = pl.LazyFrame(
+        rows, schema_overrides={"position": pl.Int32(), "net": COST, "minor_unit": COST}
     )
-    of = ChargeSlice(charge, Period(PERIOD.start if first else LATER, PERIOD.end), PERIOD)
-    window = (charge.charge_id, of.period.start, of.period.end, of.period.start, None, "{}")
-    usage = pl.LazyFrame([(*window, Decimal(case["usage"]["line_period"]))], schema=USAGE, orient="row")
-    opening = pl.LazyFrame([(charge.charge_id, Decimal(before))], schema=OPENINGS, orient="row")
-    segments = price_table([of])
-    return segments, rate(usage, opening, slice_table([of]), segments)
-
-
-def _text(lines: list[Line]) -> str:
-    return (
-        "; ".join(f"{ref} {quantity:f} @ {amount:f} = {total:f}" for ref, quantity, amount, total in lines)
-        or "none"
+    credits = pl.LazyFrame(
+        [("line", index, Decimal(amount)) for index, amount in enumerate(given["credits"])],
+        schema={"line_id": pl.String, "credit_index": pl.Int32, "amount": COST},
+        orient="row",
     )
+    try:
+        applied = credits_applied(components, credits).collect()
+    except FocusAssetsError as refusal:
+        return None if "error" in expected else Difference(str(expected), f"refused: {refusal}")
+    if "error" in expected:
+        return Difference(str(expected), str(applied.to_dicts()))
+    now = [applied.filter(position=place)["amount"].to_list() for place in range(len(rows))]
+    came = [[*map(Decimal, paid), *more] for paid, more in zip(had, now, strict=True)]
+    wanted = [[Decimal(amount) for amount in line] for line in expected["credits_applied"]]
+    return None if came == wanted else Difference(str(wanted), str(came))
+
+
+def _validate_line(component: Case) -> Difference | None:
+    given, expected = component["input"], component["expect"]
+    line = pl.LazyFrame(
+        {
+            "line_id": [given["ref"]],
+            "quantity": [Decimal(given["quantity"])],
+            "per_unit_amount": [Decimal(given["per_unit_amount"])],
+        },
+        schema_overrides={"quantity": PRICING_QUANTITY},
+    )
+    try:
+        require_valid_components(line).collect()
+    except FocusAssetsError as refusal:
+        return Difference("ok", f"refused: {refusal}") if expected.get("ok") else None
+    return None if expected.get("ok") else Difference(str(expected), "ok")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
 
 
 @dataclass(frozen=True)
 class Band:
-    """The quantities above ``start`` up to the next band: a price for each, a fee for the first of them."""
+    """The quantities above ``start`` up to the next band: a price for each, a fee for the first of them.
+
+    ``free``: the units that a discount leaves free.
+    """
 
     start: Decimal
     unit_price: Decimal | None
     flat_price: Decimal | None = None
+    free: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,26 @@ class Schedule:
     tiered: bool
     refuses_negative: bool
 
+    def times(self, factor: Decimal) -> Schedule:
+        """The same bands at ``factor`` times their prices."""
+        if factor == 1:
+            return self
+        bands = tuple(
+            replace(
+                band,
+                unit_price=_times(band.unit_price, factor),
+                flat_price=_times(band.flat_price, factor),
+            )
+            for band in self.bands
+        )
+        return replace(self, bands=bands)
+
     def at(self, quantity: Decimal) -> Band:
         """The band that begins at ``quantity`` or holds what lies just above it."""
         return max((band for band in self.bands if band.start <= quantity), key=lambda band: band.start)
+
+
+def _times(price: Decimal | None, factor: Decimal) -> Decimal | None:
+    with localcontext() as context:
+        context.prec = 60
+        return None if price is None else price * factor

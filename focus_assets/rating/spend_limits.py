@@ -1,0 +1,113 @@
+"""Percentage, maximum and minimum: what of the contracted cost is paid, and what is paid beside it.
+
+All count from the charge's start: a day pays what the limit leaves of the cost to the day's end, less what it left
+of the cost to the day's start. Order and rules are OpenMeter's (``billing/rating/service/mutator``), but exact: what
+rounding each detailed line adds is no part of a day.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from focus_assets.decimals import COST, METERED_QUANTITY, PRICING_QUANTITY, UNIT_PRICE, multiply, share_of
+from focus_assets.rating.costs import with_costs
+from focus_assets.rating.lines import (
+    LINE_KEY,
+    MINIMUM_COMPONENT,
+    NO_DIMENSIONS,
+    RATED_LINES,
+    TIER_FEE_COMPONENT,
+)
+from focus_assets.rating.spans import SLICE_KEY
+
+_ZERO = pl.lit(0, COST)
+_PAID = pl.col("billed_cost")
+_ORDER = LINE_KEY[2:]
+
+
+def limited(
+    lines: pl.LazyFrame, moved: pl.LazyFrame, prices: pl.LazyFrame, limits: pl.LazyFrame
+) -> pl.LazyFrame:
+    """``lines`` (RATED_LINES) as ``limits`` (LIMITS) leave them, with the top-ups to a minimum; unsorted.
+
+    ``moved``: :func:`~focus_assets.rating.spans.spans`; ``prices``: SEGMENTS without null prices.
+    """
+    untouched = lines.join(limits, on="charge_id", how="anti")
+    before = _paid_before(moved.join(limits, on="charge_id"), prices)
+    terms = before.select(*SLICE_KEY, "paid_share", "maximum_amount", "_before")
+    touched = lines.join(terms, on=SLICE_KEY).with_columns(
+        share_of(_PAID, pl.col("paid_share")).alias("billed_cost")
+    )
+    capped = _capped(touched)
+    top_ups = _top_ups(before, capped)
+    paid = capped.with_columns(_PAID.alias("effective_cost")).select(RATED_LINES.names())
+    return pl.concat([untouched.select(RATED_LINES.names()), paid, top_ups])
+
+
+def _paid_before(slices: pl.LazyFrame, prices: pl.LazyFrame) -> pl.LazyFrame:
+    """Adds ``_before``: what the charge came to before the slice, after the percentage and without limits."""
+    quantity, lower, upper = pl.col("before"), pl.col("segment_from"), pl.col("segment_to")
+    part = pl.min_horizontal(quantity, upper) - lower
+    is_fee = pl.col("component") == TIER_FEE_COMPONENT
+    passed = quantity > lower
+    fee = pl.when(pl.when(lower == 0).then(~pl.col("begins")).otherwise(passed)).then(1).otherwise(0)
+    units = (
+        pl.when(is_fee)
+        .then(fee.cast(METERED_QUANTITY))
+        .when(passed)
+        .then(part)
+        .otherwise(pl.lit(0, METERED_QUANTITY))
+    )
+    costs = (
+        slices.select(*SLICE_KEY, "begins", "before")
+        .join(prices, on="charge_id")
+        .with_columns(units.alias("_units"))
+        .group_by(SLICE_KEY)
+        .agg(multiply(pl.col("_units"), pl.col("contracted_unit_price")).sum().alias("_cost"))
+    )
+    return slices.join(costs, on=SLICE_KEY, how="left").with_columns(
+        share_of(pl.col("_cost").fill_null(_ZERO), pl.col("paid_share")).alias("_before")
+    )
+
+
+def _up_to(level: pl.Expr) -> pl.Expr:
+    """``level``, or the maximum where it is lower; there may be none."""
+    return pl.min_horizontal(level, pl.col("maximum_amount"))
+
+
+def _capped(lines: pl.LazyFrame) -> pl.LazyFrame:
+    """Each line pays what it lifts the sum to date below the maximum; in the order of their key."""
+    level = _up_to(pl.col("_before") + _PAID.cum_sum().over(SLICE_KEY, order_by=_ORDER))
+    earlier = pl.col("_level").shift(1).over(SLICE_KEY, order_by=_ORDER).fill_null(_up_to(pl.col("_before")))
+    return lines.with_columns(level.alias("_level")).with_columns(
+        pl.when(pl.col("maximum_amount").is_null())
+        .then(_PAID)
+        .otherwise(pl.col("_level") - earlier)
+        .alias("billed_cost")
+    )
+
+
+def _top_ups(slices: pl.LazyFrame, paid: pl.LazyFrame) -> pl.LazyFrame:
+    """What a charge is short of its minimum when it ends, also without usage."""
+    of_slice = paid.group_by(SLICE_KEY).agg(_PAID.sum().alias("_paid"))
+    have = _up_to(pl.col("_before")) + pl.col("_paid").fill_null(_ZERO)
+    short = (pl.col("minimum_amount") - have).round(16, mode="half_away_from_zero").cast(PRICING_QUANTITY)
+    one = pl.lit(1, UNIT_PRICE)
+    found = (
+        slices.filter(pl.col("minimum_amount").is_not_null() & (pl.col("slice_to") == pl.col("charge_to")))
+        .join(of_slice, on=SLICE_KEY, how="left")
+        .select(
+            *SLICE_KEY,
+            "slice_to",
+            pl.lit(MINIMUM_COMPONENT).alias("component"),
+            pl.lit(None, pl.Int32).alias("tier"),
+            pl.lit(None, pl.String).alias("subject"),
+            pl.lit(NO_DIMENSIONS).alias("dimensions"),
+            pl.lit(None, METERED_QUANTITY).alias("consumed_quantity"),
+            short.alias("pricing_quantity"),
+            one.alias("list_unit_price"),
+            one.alias("contracted_unit_price"),
+        )
+        .filter(pl.col("pricing_quantity") > 0)
+    )
+    return with_costs(found).select(RATED_LINES.names())
