@@ -61,6 +61,8 @@ def command(
         lambda: _own(config, events) if config is not None else _sample(folder, days, customers),
         shown=config or folder / "focus.yaml",
     )
+    if config is not None and events is not None:
+        _say_where_events_are(config, events)
 
 
 def _sample(folder: Path, days: int | None, customers: int | None) -> Settings:
@@ -76,5 +78,18 @@ def _own(config: Path, events: Path | None) -> Settings:
     settings = Settings.load(config)
     if events is None:
         return settings
-    source = settings.source.cloudevents.model_copy(update={"url": str(events.absolute())})
+    source = settings.source.cloudevents.model_copy(update={"url": str(events.resolve())})
     return settings.model_copy(update={"source": settings.source.model_copy(update={"cloudevents": source})})
+
+
+def _say_where_events_are(config: Path, events: Path) -> None:
+    """The UI, schedules and later runs know only the file: another folder there would restate these days."""
+    from focus_assets.settings import Settings
+
+    configured = Settings.load(config).source.cloudevents.url
+    if configured != str(events.resolve()):
+        click.echo(
+            f"\nNote: {config} reads events from {configured}, this run read {events}. Set source.cloudevents.url "
+            f"to {events.resolve()} before you run anything else: the UI, schedules and `focus-assets materialize` "
+            "read what the file says, and would compute these days again from there."
+        )

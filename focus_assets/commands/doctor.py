@@ -75,7 +75,7 @@ def examine(config: Path | None, *, probe: bool = False) -> Iterator[Finding]:
         f"{named} ({len(catalog.meters)} meters, {len(catalog.customer)} customers, "
         f"{len(catalog.subscriptions)} subscriptions)",
     )
-    yield from _looked_at("dimensions", lambda: _dimensions(settings))
+    yield from _looked_at("catalog", lambda: _dimensions(settings))
     yield from _looked_at("lake", lambda: _lake(settings))
     yield from _looked_at("source", lambda: _source(settings))
     for destination in settings.destinations:
@@ -95,7 +95,17 @@ def _dimensions(settings: Settings) -> str:
     from focus_assets.focus.dimensions import resolve
 
     resolve(settings.catalog)
-    return "every FOCUS dimension that is required is decided for every meter"
+    _require_openings(settings)
+    return "every FOCUS dimension that is required is decided for every meter; every charge has a known beginning"
+
+
+def _require_openings(settings: Settings) -> None:
+    """What the first day would refuse."""
+    from focus_assets.catalog.charges import require_known_opening, slices_on
+
+    if settings.source.openmeter is None:
+        slices = slices_on(settings.catalog.on(settings.start_date), settings.start_date)
+        require_known_opening(slices, settings.start_date, assume_zero=settings.opening == "zero")
 
 
 def _lake(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from focus_assets.decimals import currency_digits
 from focus_assets.lake import day_ranges
 
 if TYPE_CHECKING:
+    from focus_assets.lake import PartitionRecord
     from focus_assets.orchestration.in_process import Chain, Outcome
 
 _SHOWN_CUSTOMERS = 20
@@ -69,27 +71,55 @@ def _money(cost: Decimal, currency: str) -> str:
 
 def _facts(chain: Chain, outcome: Outcome, days: int) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    records = [
-        chain.lake.record("focus_cost_and_usage", day) for day in chain.lake.days("focus_cost_and_usage")
-    ]
-    quarantined = [
-        chain.lake.record("quarantined_events", day) for day in chain.lake.days("quarantined_events")
-    ]
-    unbilled = [chain.lake.record("unbilled_usage", day) for day in chain.lake.days("unbilled_usage")]
     table.add_row("Days", f"{days} ({len(outcome.days_run)} materialized now)")
-    table.add_row("FOCUS rows", f"{sum(r.rows for r in records if r):,}")
-    table.add_row("Events quarantined", f"{sum(r.rows for r in quarantined if r):,} (each with its reason)")
-    table.add_row("Usage rows unbilled", f"{sum(r.rows for r in unbilled if r):,} (each with its reason)")
+    table.add_row("Events", _events(_records(chain, "raw_usage")))
+    table.add_row("FOCUS rows", f"{sum(r.rows for r in _records(chain, 'focus_cost_and_usage')):,}")
+    unbilled = sum(r.rows for r in _records(chain, "unbilled_usage"))
+    table.add_row("Usage rows unbilled", f"{unbilled:,} (each with its reason, in unbilled_usage)")
     if outcome.checks:
-        passed = sum(check.passed for check in outcome.checks)
-        warned = sorted({check.check_name for check in outcome.checks if not check.passed})
-        text = f"{passed} of {len(outcome.checks)} passed"
-        table.add_row("Checks", text + (f"; warnings: {', '.join(warned)}" if warned else ""))
+        table.add_row("Checks", _checks(outcome))
     delivered = [d for d in outcome.deliveries if d["result"] != "unchanged"]
-    table.add_row(
-        "Delivered now", f"{sum(d['files'] for d in delivered)} files in {len(delivered)} deliveries"
-    )
+    files = sum(d["files"] for d in delivered)
+    table.add_row("Delivered now", f"{_count(files, 'file')} in {_count(len(delivered), 'delivery')}")
     return table
+
+
+def _records(chain: Chain, dataset: str) -> list[PartitionRecord]:
+    found = [chain.lake.record(dataset, day) for day in chain.lake.days(dataset)]
+    return [record for record in found if record is not None]
+
+
+def _events(raw: list[PartitionRecord]) -> str:
+    """What became of every event of the days; events outside them are not counted."""
+    counts: Counter[str] = Counter()
+    for record in raw:
+        counts.update(record.facts.get("events", {}))
+    if not counts:
+        return "read from a server"
+    parts = [f"{counts['read']:,} read", f"{counts['metered']:,} metered"]
+    parts += [
+        f"{counts[name]:,} {what}"
+        for name, what in {
+            "duplicates": "doubled",
+            "quarantined": "quarantined with the reason",
+            "unmetered": "of a type that no meter counts",
+        }.items()
+        if counts[name]
+    ]
+    return ", ".join(parts)
+
+
+def _checks(outcome: Outcome) -> str:
+    """By check, not by run: a check of five runs is one check."""
+    failed = {check.check_name for check in outcome.checks if not check.passed}
+    names = {(str(check.asset_key), check.check_name) for check in outcome.checks}
+    passed = f"{len(names) - len(failed)} of {len(names)} passed"
+    return passed + (f"; warnings to look at: {', '.join(sorted(failed))}" if failed else "")
+
+
+def _count(number: int, what: str) -> str:
+    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{number} {what if number == 1 else plural}"
 
 
 def _places(chain: Chain) -> Table:

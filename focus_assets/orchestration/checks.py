@@ -80,6 +80,13 @@ def day_checks() -> list[DayCheck]:
             _no_rows("quarantined_events"),
         ),
         DayCheck(
+            "every_event_has_a_meter",
+            "raw_usage",
+            "Every event has a type that some meter counts. A warning: a mistyped event_type bills nothing.",
+            False,
+            _unmetered_events,
+        ),
+        DayCheck(
             "usage_has_a_charge",
             "unbilled_usage",
             "All usage belongs to a customer with a rate card for it. A warning: the rest is kept, with its reason.",
@@ -142,6 +149,15 @@ def _check_step(settings: Settings, asset: str, checks: list[DayCheck]) -> dg.As
             )
 
     return look
+
+
+def _unmetered_events(lake: Lake, on: dt.date, finding: Finding) -> None:
+    record = lake.record("raw_usage", on)
+    events = record.facts.get("events", {}) if record else {}
+    unmetered = events.get("unmetered", 0)
+    finding.add(
+        on, unmetered, pl.DataFrame({"events_read": [events.get("read", 0)], "unmetered": [unmetered]})
+    )
 
 
 def _no_rows(dataset: str) -> Callable[[Lake, dt.date, Finding], None]:
