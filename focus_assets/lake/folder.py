@@ -210,7 +210,7 @@ class FolderStore(ObjectStore):
             ) from error
         except (NotADirectoryError, FileExistsError, IsADirectoryError) as error:
             raise StoreError(
-                f"Cannot {verb} {where}: {error.filename or error} is in the way; a part of the path is a "
+                f"Cannot {verb} {where}: {error.filename2 or error.filename or error} is in the way; a part of the path is a "
                 "file where a folder is needed, or the reverse. Name a folder, or remove what lies there."
             ) from error
         except OSError as error:
