@@ -14,11 +14,12 @@ from focus_assets.settings import Settings
 def catalog_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset ``catalog`` over the configuration in ``settings``."""
 
-    @dg.asset(**by_day(settings), **looks(CATALOG, group="usage", kinds={"yaml"}, stage="catalog"))
+    @dg.asset(**by_day(settings), **looks(CATALOG, group="catalog", kinds={"yaml"}, stage="catalog"))
     def catalog(context: dg.AssetExecutionContext) -> Days:
-        """Meters, features, customers, plans and subscriptions as they stood that day, from `focus.yaml`.
+        """What is metered, for whom and at what price, as it stood that day, from `focus.yaml`.
 
-        Later days keep their own snapshot: a price that changes tomorrow leaves today's cost alone.
+        Meters, features, customers, plans and subscriptions. Each day keeps its own snapshot: a price that changes
+        tomorrow leaves today's cost alone.
         """
         with explained():
             return Days(catalog_days(settings.catalog, [day(key) for key in context.partition_keys]))
