@@ -107,7 +107,9 @@ def test_a_restated_day_makes_the_later_days_of_its_rating_periods_stale(company
     company.run("2026-08-03", "2026-08-05")
     assert not [n for n in range(1, 6) if company.lake.stale_inputs("focus_cost_and_usage", day(n))]
     # 150 tokens and 1000 more: 100 at 0.10, 1050 at 0.05; 11 requests; 5 seats.
-    assert company.cost("ann", "2026-08-01", "2026-08-05") == Decimal("62.5") + Decimal("0.11") + Decimal("25")
+    assert company.cost("ann", "2026-08-01", "2026-08-05") == Decimal("62.5") + Decimal("0.11") + Decimal(
+        "25"
+    )
 
 
 def test_days_that_are_no_partition_are_refused_with_those_that_are(company: Company) -> None:
