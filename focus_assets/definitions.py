@@ -29,7 +29,7 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
     delivery = export_job(settings)
     return dg.Definitions(
         assets=[*usage_chain(settings), *exports(settings)],
-        asset_checks=asset_checks(settings),
+        asset_checks=asset_checks(),
         jobs=[chain, *([delivery] if settings.destinations else [])],
         schedules=[daily_schedule(chain)],
         sensors=[

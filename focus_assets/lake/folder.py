@@ -209,9 +209,10 @@ class FolderStore(ObjectStore):
                 "Give this user the right to read and write the folder, or name another folder."
             ) from error
         except (NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+            obstacle = error.filename2 or error.filename or error
             raise StoreError(
-                f"Cannot {verb} {where}: {error.filename or error} is in the way; a part of the path is a "
-                "file where a folder is needed, or the reverse. Name a folder, or remove what lies there."
+                f"Cannot {verb} {where}: {obstacle} is in the way; a part of the path is a file "
+                "where a folder is needed, or the reverse. Name a folder, or remove what lies there."
             ) from error
         except OSError as error:
             raise StoreError(

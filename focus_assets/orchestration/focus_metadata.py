@@ -1,73 +1,43 @@
-"""FOCUS columns in the UI: schema with levels and definitions, and lineage back to usage."""
+"""FOCUS columns in the UI: types, levels by version, definitions and where each comes from.
+
+What belongs here: the column registry as Dagster shows it. What does not: the registry (``focus.columns``).
+"""
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import dagster as dg
 
-from focus_assets.focus.columns import columns, own_columns
-
-_LINEAGE: dict[str, tuple[tuple[str, str], ...]] = {
-    "BilledCost": (("normalized_usage", "quantity"), ("usage_totals", "quantity"), ("catalog", "document")),
-    "EffectiveCost": (
-        ("normalized_usage", "quantity"),
-        ("usage_totals", "quantity"),
-        ("catalog", "document"),
-    ),
-    "ListCost": (("normalized_usage", "quantity"), ("usage_totals", "quantity"), ("catalog", "document")),
-    "ContractedCost": (
-        ("normalized_usage", "quantity"),
-        ("usage_totals", "quantity"),
-        ("catalog", "document"),
-    ),
-    "ConsumedQuantity": (("normalized_usage", "quantity"), ("usage_totals", "quantity_to_date")),
-    "PricingQuantity": (("normalized_usage", "quantity"), ("usage_totals", "quantity_to_date")),
-    "ConsumedUnit": (("normalized_usage", "unit"),),
-    "BillingAccountId": (("normalized_usage", "customer"), ("catalog", "document")),
-    "BillingAccountName": (("catalog", "document"),),
-    "SubAccountId": (("normalized_usage", "subject"),),
-    "SubAccountName": (("normalized_usage", "subject"),),
-    "RegionId": (("normalized_usage", "dimensions"), ("catalog", "document")),
-    "RegionName": (("normalized_usage", "dimensions"), ("catalog", "document")),
-    "ResourceId": (("normalized_usage", "dimensions"), ("catalog", "document")),
-    "Tags": (("normalized_usage", "dimensions"),),
-    "ServiceName": (("catalog", "document"),),
-    "ServiceCategory": (("catalog", "document"),),
-    "ServiceSubcategory": (("catalog", "document"),),
-    "SkuId": (("catalog", "document"), ("normalized_usage", "dimensions")),
-    "SkuPriceId": (("catalog", "document"), ("normalized_usage", "dimensions")),
-    "ListUnitPrice": (("catalog", "document"),),
-    "ContractedUnitPrice": (("catalog", "document"),),
-    "BillingPeriodStart": (("catalog", "document"),),
-    "BillingPeriodEnd": (("catalog", "document"),),
-    "ChargePeriodStart": (("usage_totals", "charge_from"),),
-    "ChargePeriodEnd": (("usage_totals", "charge_to"),),
-    "x_ChargeId": (("usage_totals", "charge_id"),),
-    "x_CustomerKey": (("usage_totals", "customer"),),
-    "x_MeterSlug": (("usage_totals", "meter"),),
-}
+from focus_assets.focus.columns import FocusColumn, columns, own_columns
+from focus_assets.orchestration.column_lineage import FOCUS
+from focus_assets.orchestration.metadata import type_name, with_sources
 
 
 def focus_table_schema() -> dg.TableSchema:
-    """Every stored FOCUS column with its type, level and definition."""
-    listed = []
-    for column in (*columns(), *own_columns()):
-        levels = ", ".join(f"{version}: {level}" for version, level in column.levels.items())
-        listed.append(
+    """Every stored FOCUS column with its type, levels and definition, as the specification lists them."""
+    return dg.TableSchema(
+        columns=[
             dg.TableColumn(
                 column.id,
-                type=str(column.dtype),
-                description=column.definition + (f" ({levels})" if levels else ""),
-                constraints=dg.TableColumnConstraints(nullable=not column.levels or bool(column.nulls_in)),
+                type=type_name(column.dtype),
+                description=with_sources(column.definition, FOCUS, column.id),
+                constraints=dg.TableColumnConstraints(
+                    nullable=not column.levels or bool(column.nulls_in), other=_levels(column)
+                ),
             )
-        )
-    return dg.TableSchema(columns=listed)
-
-
-def column_lineage() -> dg.TableColumnLineage:
-    """Which usage and catalog columns a FOCUS column is computed from."""
-    return dg.TableColumnLineage(
-        {
-            column: [dg.TableColumnDep(dg.AssetKey(asset), source) for asset, source in sources]
-            for column, sources in _LINEAGE.items()
-        }
+            for column in (*columns(), *own_columns())
+        ]
     )
+
+
+def _levels(column: FocusColumn) -> list[str]:
+    """The levels in the order of versions, such as ``Conditional 1.0 to 1.2``; one word for columns of our own."""
+    if column.own:
+        return ["not in FOCUS"]
+    found = []
+    for level, versions in groupby(column.levels.items(), key=lambda entry: entry[1]):
+        named = [version for version, _ in versions]
+        span = named[0] if len(named) == 1 else f"{named[0]} to {named[-1]}"
+        found.append(f"{level} {span}")
+    return found

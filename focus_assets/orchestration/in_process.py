@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterInstance
+from dagster._core.errors import DagsterAssetCheckFailedError
 
 from focus_assets.chain import DayOutput, catalog_days
 from focus_assets.errors import FocusAssetsError
@@ -267,11 +268,12 @@ def _require_success(result: dg.ExecuteInProcessResult, what: str) -> None:
     if result.success:
         return
     reasons = []
-    for event in result.all_events:
-        if event.is_step_failure and event.step_failure_data.user_failure_data is not None:
-            reasons.append(event.step_failure_data.user_failure_data.description or "")
-        elif event.is_step_failure and event.step_failure_data.error is not None:
-            reasons.append(event.step_failure_data.error_display_string)
+    for failure in (event.step_failure_data for event in result.all_events if event.is_step_failure):
+        if failure.user_failure_data is not None:
+            reasons.append(failure.user_failure_data.description or "")
+        elif failure.error is not None and failure.error.cls_name != DagsterAssetCheckFailedError.__name__:
+            # A defect of the program: the stack is all there is to go by. Checks that failed are told below.
+            reasons.append(failure.error_display_string)
     for evaluation in result.get_asset_check_evaluations():
         if not evaluation.passed and evaluation.blocking:
             shown = evaluation.metadata.get("failing_days")

@@ -7,7 +7,6 @@ import datetime as dt
 from collections.abc import Callable
 from contextlib import ExitStack
 from contextvars import ContextVar
-from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -17,7 +16,7 @@ from focus_assets.chain import Upstream
 from focus_assets.lake import Lake
 from focus_assets.orchestration.days import Days
 from focus_assets.orchestration.failures import explained
-from focus_assets.orchestration.metadata import cost_chart, partition_metadata, preview
+from focus_assets.orchestration.metadata import partition_metadata, run_metadata
 from focus_assets.orchestration.partitions import day
 from focus_assets.orchestration.resources import LakeResource
 
@@ -63,13 +62,9 @@ class LakeIOManager(dg.ConfigurableIOManager):
         for output in obj:
             record = lake.write(dataset, output.day, output.frame, inputs=output.inputs, facts=output.facts)
             written.append(output.day)
-            metadata: dict[str, Any] = partition_metadata(
-                record, f"{lake.url}/{lake.path(dataset, output.day)}"
-            )
-            if record.rows:
-                metadata["preview"] = preview(lake.scan(dataset, [output.day]))
+            metadata = partition_metadata(lake, record)
             if output.day == expected[-1]:
-                metadata |= _charts(lake, dataset, expected)
+                metadata |= run_metadata(lake, dataset, output.day)
             context.step_context.add_asset_metadata(
                 metadata, asset_key=context.asset_key, partition_key=f"{output.day:%F}"
             )
@@ -97,19 +92,3 @@ class LakeIOManager(dg.ConfigurableIOManager):
             self._run.enter_context(lake.writer(f"run {run_id}", wait=self.lake.lease_wait()))
             self._writing = True
         return lake
-
-
-def _charts(lake: Lake, dataset: str, days: list[dt.date]) -> dict[str, Any]:
-    """A chart for each currency over the days of the run, up to its last."""
-    from decimal import Decimal
-
-    by_currency: dict[str, dict[dt.date, dict[str, Decimal]]] = {}
-    for each in days:
-        record = lake.record(dataset, each)
-        for currency, costs in (record.facts if record else {}).get("billed_cost_by_service", {}).items():
-            decimals = {service: Decimal(cost) for service, cost in costs.items()}
-            by_currency.setdefault(currency, {})[each] = decimals
-    return {
-        f"cost_chart_{currency.lower()}": cost_chart(c, currency)
-        for currency, c in sorted(by_currency.items())
-    }

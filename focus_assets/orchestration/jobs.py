@@ -12,8 +12,6 @@ from focus_assets.settings import Settings
 
 CHAIN_JOB = "usage_to_focus"
 EXPORT_JOB = "focus_export_job"
-SERIAL = {"focus_assets/writes": "lake"}
-"""Tag of every run that writes the lake, so that the instance can queue them one behind the other."""
 
 
 def chain_job(settings: Settings) -> Any:
@@ -23,7 +21,6 @@ def chain_job(settings: Settings) -> Any:
         CHAIN_JOB,
         selection=chain | dg.AssetSelection.checks_for_assets(),
         partitions_def=usage_days(settings),
-        tags=SERIAL,
         description="Metered usage to FOCUS cost and usage, with every check.",
     )
 
@@ -34,7 +31,6 @@ def export_job(settings: Settings) -> Any:
         EXPORT_JOB,
         selection=dg.AssetSelection.key_prefixes(EXPORT),
         partitions_def=billing_months(settings),
-        tags=SERIAL,
         description="Deliver a billing month to its destinations.",
     )
 

@@ -1,34 +1,75 @@
 """What people see of a partition in the Dagster UI.
 
-What belongs here: schemas, previews, charts and figures as Dagster metadata. What does not: deciding anything.
-Floats appear here and only here: the UI plots numbers, and nothing is computed from them.
+What belongs here: schemas, previews, tables and figures as Dagster metadata. What does not: deciding anything, and
+drawing (``cost_chart``). Floats appear here and only here: the UI plots numbers, and nothing is computed from them.
 """
 
 from __future__ import annotations
 
 import base64
 import datetime as dt
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 import polars as pl
 
 from focus_assets.datasets import Dataset
-from focus_assets.lake import PartitionRecord
+from focus_assets.decimals import currency_digits
+from focus_assets.lake import CorruptPartition, Lake, PartitionRecord
+from focus_assets.orchestration.column_lineage import column_lineage, sources_of
+from focus_assets.orchestration.cost_chart import cost_chart_svg
 
-PREVIEW_ROWS = 10
+PREVIEW_ROWS: Final = 10
+CHART_DAYS: Final = 31
+_PLOTTED_METERS: Final = 12
+_LONGEST_CELL: Final = 90
+_MARKDOWN: Final = re.compile(r"([\\`*<|\[])")
+"""What would make something else of a text in Markdown; the same tables are printed on terminals, so no more."""
+
+
+@dataclass(frozen=True)
+class _Preview:
+    """Which rows and columns of a dataset say most about it; every column where none is named."""
+
+    heading: str = "The first {shown} of {rows} rows."
+    columns: tuple[str, ...] = ()
+    without: tuple[str, ...] = ("charge_date",)
+    largest: str | None = None
+
+
+_PREVIEWS: Final[Mapping[str, _Preview]] = {
+    "raw_usage": _Preview(without=("charge_date", "request")),
+    "focus_cost_and_usage": _Preview(
+        heading="The {shown} largest of {rows} charges, by billed cost.",
+        columns=(
+            "BillingAccountName",
+            "SubAccountName",
+            "ServiceName",
+            "RegionId",
+            "ChargeDescription",
+            "PricingQuantity",
+            "PricingUnit",
+            "ContractedUnitPrice",
+            "BilledCost",
+            "BillingCurrency",
+        ),
+        largest="BilledCost",
+    ),
+}
 
 
 def table_schema(dataset: Dataset) -> dg.TableSchema:
-    """A usage dataset's columns with their types and descriptions."""
+    """A usage dataset's columns with their types, descriptions and where they come from."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 column.name,
-                type=str(column.dtype if isinstance(column.dtype, pl.DataType) else column.dtype()),
-                description=column.description,
+                type=type_name(column.dtype if isinstance(column.dtype, pl.DataType) else column.dtype()),
+                description=with_sources(column.description + ".", dataset.name, column.name),
                 constraints=dg.TableColumnConstraints(nullable=column.nullable),
             )
             for column in dataset.columns
@@ -36,73 +77,133 @@ def table_schema(dataset: Dataset) -> dg.TableSchema:
     )
 
 
-def partition_metadata(record: PartitionRecord, uri: str) -> dict[str, Any]:
-    """Rows, bytes, digest and place of one partition."""
-    return {
+def type_name(dtype: pl.DataType) -> str:
+    """A column type as people say it: ``Decimal(38, 9)``, ``Datetime (UTC)``."""
+    if isinstance(dtype, pl.Decimal):
+        return f"Decimal({dtype.precision}, {dtype.scale})"
+    return "Datetime (UTC)" if isinstance(dtype, pl.Datetime) else str(dtype)
+
+
+def with_sources(description: str, dataset: str, column: str) -> str:
+    """A description followed by the columns that the column is computed from.
+
+    In the text as well as in the lineage: the open-source UI has no view of column lineage.
+    """
+    sources = ", ".join(f"{source.dataset}.{source.column}" for source in sources_of(dataset, column))
+    return f"{description} From {sources}." if sources else description
+
+
+def partition_metadata(lake: Lake, record: PartitionRecord) -> dict[str, Any]:
+    """Rows, bytes, place and digest of one partition, its figures, cost by service and a preview of its rows."""
+    found: dict[str, Any] = {
         "dagster/partition_row_count": record.rows,
-        "dagster/uri": uri,
+        "dagster/uri": f"{lake.url}/{lake.path(record.dataset, record.day)}",
         "bytes": record.bytes,
         "sha256": record.sha256,
         **_figures(record.facts),
     }
+    if record.rows:
+        found["preview"] = preview(lake.scan(record.dataset, [record.day]), record.dataset, record.rows)
+    return found
 
 
-def preview(frame: pl.LazyFrame, columns: Sequence[str] | None = None) -> dg.MarkdownMetadataValue:
-    """The first rows as a table; columns that hold nothing but nulls there are left out."""
-    rows = frame.head(PREVIEW_ROWS).collect()
-    shown = [name for name in (columns or rows.columns) if rows[name].null_count() < max(rows.height, 1)]
-    return dg.MetadataValue.md(markdown_table(rows.select(shown)))
+def run_metadata(lake: Lake, dataset: str, last: dt.date) -> dict[str, Any]:
+    """What the last day of a run shows besides: column lineage, and a chart of the cost up to that day.
+
+    Not on every day: an event of some 20 kB for each would fill the instance, and the UI shows the newest.
+    """
+    found: dict[str, Any] = {}
+    lineage = column_lineage(dataset)
+    if lineage is not None:
+        found["dagster/column_lineage"] = lineage
+    for currency, costs in _costs_up_to(lake, dataset, last).items():
+        found[f"cost_chart_{currency.lower()}"] = cost_chart(costs, currency)
+    return found
+
+
+def preview(frame: pl.LazyFrame, dataset: str, rows: int) -> dg.MarkdownMetadataValue:
+    """Some rows as a table; columns that hold nothing but nulls there are left out."""
+    wanted = _PREVIEWS.get(dataset, _Preview())
+    known = frame.collect_schema().names()
+    columns = [name for name in wanted.columns or known if name in known and name not in wanted.without]
+    if wanted.largest is not None:
+        frame = frame.sort(wanted.largest, descending=True, maintain_order=True)
+    shown = frame.select(columns).head(PREVIEW_ROWS).collect(engine="streaming")
+    filled = [name for name in columns if shown[name].null_count() < max(shown.height, 1)]
+    heading = wanted.heading.format(shown=shown.height, rows=f"{rows:,}")
+    return dg.MetadataValue.md(f"{heading}\n\n{markdown_table(shown.select(filled))}")
 
 
 def markdown_table(frame: pl.DataFrame) -> str:
-    """A frame as a Markdown table."""
-    lines = [f"| {' | '.join(frame.columns)} |", f"|{'---|' * frame.width}"]
-    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in frame.iter_rows()]
+    """A frame as a Markdown table: numbers to the right, instants as dates where they are midnight."""
+    rules = ["---:" if dtype.is_numeric() else "---" for dtype in frame.dtypes]
+    lines = [_row(frame.columns), _row(rules)]
+    lines += [_row(_cell(value) for value in row) for row in frame.iter_rows()]
     return "\n".join(lines)
 
 
 def cost_chart(
     cost_by_day: Mapping[dt.date, Mapping[str, Decimal]], currency: str
 ) -> dg.MarkdownMetadataValue:
-    """Stacked bars: billed cost by day and service."""
-    import pygal
-    from pygal.style import CleanStyle
-
-    services = sorted({service for costs in cost_by_day.values() for service in costs})
-    chart = pygal.StackedBar(
-        title=f"Billed cost by day and service ({currency})",
-        style=CleanStyle(font_family="sans-serif"),
-        js=[],
-        width=960,
-        height=420,
-        x_label_rotation=45,
-        show_minor_x_labels=False,
-        legend_at_bottom=True,
-        disable_xml_declaration=False,
-    )
-    days = sorted(cost_by_day)
-    chart.x_labels = [f"{day:%d %b}" for day in days]
-    chart.x_labels_major_every = max(1, len(days) // 12)
-    for service in services:
-        chart.add(service, [float(cost_by_day[day].get(service, Decimal(0))) for day in days])
-    svg = base64.b64encode(chart.render()).decode()
+    """Stacked bars: billed cost by day and service, as an image in the text."""
+    svg = base64.b64encode(cost_chart_svg(cost_by_day, currency).encode()).decode()
     return dg.MetadataValue.md(f"![Billed cost by day and service](data:image/svg+xml;base64,{svg})")
 
 
+def _costs_up_to(lake: Lake, dataset: str, last: dt.date) -> dict[str, dict[dt.date, dict[str, Decimal]]]:
+    """By currency and day, the cost by service of the days before ``last`` that the lake holds."""
+    found: dict[str, dict[dt.date, dict[str, Decimal]]] = {}
+    newest = lake.record(dataset, last)
+    if newest is None or "billed_cost_by_service" not in newest.facts:
+        return found
+    for day in (last - dt.timedelta(days=n) for n in reversed(range(CHART_DAYS))):
+        try:
+            record = lake.record(dataset, day)
+        except CorruptPartition:
+            # Another day is damaged: that is for its readers to refuse, not for a picture.
+            continue
+        for currency, costs in sorted(
+            (record.facts if record else {}).get("billed_cost_by_service", {}).items()
+        ):
+            found.setdefault(currency, {})[day] = {name: Decimal(cost) for name, cost in costs.items()}
+    return found
+
+
 def _figures(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers of a record's facts that are worth plotting over days."""
+    """Numbers of a record's facts that are worth plotting over days, and cost by service as a table."""
     figures: dict[str, Any] = {}
     for currency, costs in facts.get("billed_cost_by_service", {}).items():
-        figures[f"billed_cost_{currency.lower()}"] = float(sum(map(Decimal, costs.values()), Decimal(0)))
-    for meter, usage in facts.get("usage", {}).items():
-        figures[f"quantity_{meter}"] = float(Decimal(usage["quantity"]))
+        decimals = {service: Decimal(cost) for service, cost in costs.items()}
+        figures[f"billed_cost_{currency.lower()}"] = float(sum(decimals.values(), Decimal(0)))
+        figures[f"cost_by_service_{currency.lower()}"] = _cost_table(decimals, currency)
+    usage = facts.get("usage", {})
+    for meter in usage if len(usage) <= _PLOTTED_METERS else ():
+        figures[f"quantity_{meter}"] = float(Decimal(usage[meter]["quantity"]))
     for name, count in facts.get("events", {}).items():
         figures[f"events_{name}"] = count
     return figures
 
 
+def _cost_table(costs: Mapping[str, Decimal], currency: str) -> dg.MarkdownMetadataValue:
+    digits = currency_digits(currency)
+    ranked = sorted(costs.items(), key=lambda entry: (-entry[1], entry[0]))[:PREVIEW_ROWS]
+    lines = [_row(["Service", f"Billed cost, {currency}"]), _row(["---", "---:"])]
+    lines += [_row([_cell(service), f"{cost:,.{digits}f}"]) for service, cost in ranked]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _row(cells: Any) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
 def _cell(value: object) -> str:
-    text = "" if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)
-    if isinstance(value, Decimal) and "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return text.replace("|", "\\|").replace("\n", " ")
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    if isinstance(value, dt.datetime):
+        return f"{value:%F}" if value.time() == dt.time() else f"{value:%F %T}"
+    text = " ".join(str(value).split())
+    short = text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 1]}…"
+    return _MARKDOWN.sub(r"\\\1", short)

@@ -118,8 +118,6 @@ class Company:
     def event(self, time: str, subject: str, type: str = "prompt", **data: Any) -> None:
         """Add an event of ``time`` to the file of its day."""
         self._events += 1
-        folder = self.root / "events"
-        folder.mkdir(exist_ok=True)
         line = {
             "specversion": "1.0",
             "id": f"event-{self._events}",
@@ -129,8 +127,14 @@ class Company:
             "time": time,
             "data": data,
         }
-        with (folder / f"{time[:10]}.ndjson").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        self.line(f"{time[:10]}.ndjson", json.dumps(line))
+
+    def line(self, file: str, text: str) -> None:
+        """Add a line, whatever it is, to an event file."""
+        path = self.root / "events" / file
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a") as opened:
+            opened.write(text + "\n")
 
     def usage_of_ten_days(self) -> None:
         """ann: 30 tokens a day in two subjects; bob: 20; a seat more every other day."""

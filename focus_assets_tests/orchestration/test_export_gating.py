@@ -26,7 +26,7 @@ def day(number: int) -> dt.date:
 
 def break_rating(monkeypatch: pytest.MonkeyPatch, *days: str) -> None:
     """From now on the FOCUS rows of ``days`` cost what price times quantity is not."""
-    build = vars(focus_assets.chain)["build"]
+    build: Callable[..., pl.LazyFrame] = vars(focus_assets.chain)["build"]
 
     def broken(lines: pl.LazyFrame, slices: Sequence[ChargeSlice], catalog: Catalog) -> pl.LazyFrame:
         rows = build(lines, slices, catalog)

@@ -19,16 +19,16 @@ def catalog_asset(settings: Settings) -> dg.AssetsDefinition:
         **by_day(settings),
         **looks(
             CATALOG,
-            group="usage",
+            group="catalog",
             kinds={"openmeter" if settings.source.has_catalog else "yaml"},
             stage="catalog",
         ),
     )
     def catalog(context: dg.AssetExecutionContext, lake: LakeResource) -> Days:
-        """Meters, features, customers, plans and subscriptions as they stood that day, from `focus.yaml`
-        or from OpenMeter.
+        """What is metered, for whom and at what price, as it stood that day, from `focus.yaml` or OpenMeter.
 
-        Later days keep their own snapshot: a price that changes tomorrow leaves today's cost alone.
+        Meters, features, customers, plans and subscriptions. Each day keeps its own snapshot: a price that changes
+        tomorrow leaves today's cost alone.
         """
         with explained():
             days = [day(key) for key in context.partition_keys]

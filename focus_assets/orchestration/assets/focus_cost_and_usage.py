@@ -3,11 +3,14 @@
 import dagster as dg
 
 from focus_assets.chain import Upstream, focus_cost_and_usage_days
-from focus_assets.orchestration.assets.common import OWNERS, by_day
+from focus_assets.orchestration.assets.common import appearance, by_day
+from focus_assets.orchestration.column_lineage import FOCUS, column_lineage
 from focus_assets.orchestration.days import Days
 from focus_assets.orchestration.failures import explained
-from focus_assets.orchestration.focus_metadata import column_lineage, focus_table_schema
+from focus_assets.orchestration.focus_metadata import focus_table_schema
 from focus_assets.settings import Settings
+
+FOCUS_GRAIN = {FOCUS: "charge × price component × dimensions × day"}
 
 
 def focus_cost_and_usage_asset(settings: Settings) -> dg.AssetsDefinition:
@@ -17,21 +20,21 @@ def focus_cost_and_usage_asset(settings: Settings) -> dg.AssetsDefinition:
         **by_day(settings),
         # No cost is computed before every window is known to be either rated or listed as unbilled.
         deps=["unbilled_usage"],
-        group_name="focus",
-        kinds={"parquet", "polars", "focus"},
-        owners=OWNERS,
-        tags={"focus_assets/stage": "focus"},
-        metadata={
-            "dagster/column_schema": focus_table_schema(),
-            "dagster/column_lineage": column_lineage(),
-            "grain": "charge × price component × dimensions × day",
-        },
+        **appearance(
+            group="focus",
+            kinds={"polars", "focus"},
+            stage="focus",
+            schema=focus_table_schema(),
+            lineage=column_lineage(FOCUS),
+        ),
     )
     def focus_cost_and_usage(normalized_usage: Upstream, usage_totals: Upstream, catalog: Upstream) -> Days:
-        """FOCUS cost and usage: one row per charge, price component, dimensions and day, with exact costs.
+        """FOCUS cost and usage: what each customer used that day and what it costs, exactly.
 
-        A day's charge is the rating of the quantity to date minus the rating of what came before, so days add up
-        to the invoice line. Earlier totals are read strictly: a day that is missing stops the run.
+        A day's cost is the price of the quantity to date minus the price of the quantity before, so days add up
+        to the invoice line, whatever tiers they cross. Totals of earlier days are read strictly: one that is
+        missing stops the run. *Plots* below shows cost and rows by day; `cost_chart` of the newest day shows a
+        month by service.
         """
         with explained():
             return Days(

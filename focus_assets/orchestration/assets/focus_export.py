@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from focus_assets.delivery import DeliveryResult, check_destinations, deliver_all
-from focus_assets.orchestration.assets.common import OWNERS
+from focus_assets.orchestration.assets.common import LAKE_POOL, OWNERS
 from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.partitions import billing_months
 from focus_assets.orchestration.resources import LakeResource
@@ -33,6 +33,7 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
         partitions_def=billing_months(settings),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         can_subset=True,
+        pool=LAKE_POOL,
     )
     def focus_export(
         context: dg.AssetExecutionContext, lake: LakeResource

@@ -14,9 +14,9 @@ def normalized_usage_asset(settings: Settings) -> dg.AssetsDefinition:
 
     @dg.asset(**by_day(settings), **looks(NORMALIZED_USAGE, group="usage", kinds={"polars"}, stage="usage"))
     def normalized_usage(raw_usage: Upstream, catalog: Upstream) -> Days:
-        """Usage in the meter's unit, to nine decimal places, attributed to the customers of that day.
+        """Usage in the meter's unit, attributed to the customers of that day, whatever source it came from.
 
-        Subjects that belong to nobody stay in, without a customer.
+        Quantities are exact, to nine decimal places. Subjects that belong to nobody stay in, without a customer.
         """
         return Days(normalized_usage_days(raw_usage, catalog))
 

@@ -30,8 +30,9 @@ def raw_usage_asset(settings: Settings) -> dg.AssetsDefinition:
         outs={
             "raw_usage": dg.AssetOut(
                 description=(
-                    "What the source returned, with the request that asked for it: one row per meter, window, "
-                    "subject and dimensions, and quantities to date of meters that do not add up over time."
+                    "What was metered that day, exactly as the source returned it, with the request that asked.\n\n"
+                    "Late and duplicate events are settled here. Meters that do not add up over time (peaks, unique "
+                    "counts, latest values) also have their quantity since the start of each charge."
                 ),
                 io_manager_key=IO_MANAGER,
                 dagster_type=DAYS,
@@ -39,7 +40,8 @@ def raw_usage_asset(settings: Settings) -> dg.AssetsDefinition:
             ),
             "quarantined_events": dg.AssetOut(
                 description=(
-                    "Events that could not be metered, with file, line and reason. Nothing is dropped silently."
+                    "Events that could not be metered, with file, line and reason.\n\nNothing is dropped silently: "
+                    "mend the file and run the day again."
                 ),
                 io_manager_key=IO_MANAGER,
                 dagster_type=DAYS,

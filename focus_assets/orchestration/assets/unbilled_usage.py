@@ -14,7 +14,7 @@ def unbilled_usage_asset(settings: Settings) -> dg.AssetsDefinition:
 
     @dg.asset(**by_day(settings), **looks(UNBILLED_USAGE, group="usage", kinds={"polars"}, stage="usage"))
     def unbilled_usage(normalized_usage: Upstream, catalog: Upstream) -> Days:
-        """Usage of subjects without a customer and usage outside every rate card, with the reason.
+        """Usage that costs nobody anything, with the reason: no customer, or no rate card for it.
 
         Together with what is rated it is all of the usage; a check says so before any cost is computed.
         """

@@ -14,10 +14,10 @@ def usage_totals_asset(settings: Settings) -> dg.AssetsDefinition:
 
     @dg.asset(**by_day(settings), **looks(USAGE_TOTALS, group="usage", kinds={"polars"}, stage="usage"))
     def usage_totals(normalized_usage: Upstream, catalog: Upstream) -> Days:
-        """One row per charge and day, also for charges without usage.
+        """What each charge used that day, also where that is nothing.
 
         A charge is one version of a subscription item in one rating period. Later days read these totals to know
-        which tier usage falls in.
+        which tier their usage falls in.
         """
         return Days(usage_totals_days(normalized_usage, catalog))
 
