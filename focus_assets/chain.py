@@ -187,6 +187,7 @@ def focus_cost_and_usage_days(
     _require_totals(totals.lake, totals.dataset, earlier)
     for day, found in slices.items():
         before = totals.lake.scan(totals.dataset, earlier[day]) if earlier[day] else no_earlier_totals()
+        _require_same_charges(day, found, before, start)
         opening = opening_quantities(before, totals.on(day))
         lines = rate(
             rateable_usage(normalized.on(day), found, opening),
@@ -216,6 +217,43 @@ def _require_totals(lake: Lake, dataset: str, earlier: Mapping[dt.date, Sequence
             f"  focus-assets materialize --from {missing[0]:%F} --to {missing[-1]:%F}\n"
             "Nothing was written."
         )
+
+
+class ChargeNotContinued(FocusAssetsError):
+    """A charge that began earlier is not the one the earlier totals hold, so its tiers cannot be counted on."""
+
+
+def _require_same_charges(
+    day: dt.date, slices: Sequence[ChargeSlice], earlier_totals: pl.LazyFrame, start: dt.date
+) -> None:
+    """Totals have a row for every charge and day, also without usage: one that lacks it was another charge then."""
+    wanted = {}
+    for s in slices:
+        charge = s.charge
+        adds_up = charge.meter.aggregation.adds_up_over_time
+        days = (day - max(charge.period.start.date(), start)).days
+        if days > 0:
+            key = (charge.charge_id, charge.customer.key, charge.meter.slug, charge.meter.unit, adds_up)
+            wanted[key] = days if adds_up else 1
+    found = (
+        earlier_totals.filter(pl.col("charge_date") < day)
+        .group_by("charge_id", "customer", "meter", "unit", adds_up=pl.col("quantity").is_not_null())
+        .agg(pl.len(), pl.col("charge_date").max().alias("last"))
+        .collect()
+    )
+    held = {row[:5]: row[5:] for row in found.iter_rows()}
+    for key, days in sorted(wanted.items()):
+        rows, last = held.get(key, (0, None))
+        if rows < days or (days == 1 and last != day - dt.timedelta(days=1)):
+            since = max(
+                next(s.charge.period.start.date() for s in slices if s.charge.charge_id == key[0]), start
+            )
+            raise ChargeNotContinued(
+                f"charge {key[0]} of {day:%F} began before that day, but usage_totals since {since:%F} do not hold it "
+                "as it now is (subscription, rate card, meter, unit or customer were edited without a valid_from). "
+                "Undo the edit, or materialize the whole period again:\n"
+                f"  focus-assets materialize --from {since:%F} --to {day:%F}\nNo cost was written."
+            )
 
 
 def quantity_facts(frame: pl.LazyFrame) -> dict[str, Any]:

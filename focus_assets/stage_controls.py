@@ -15,6 +15,7 @@ from focus_assets.catalog.charges import ChargeSlice, slices_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.lake import Lake
 from focus_assets.usage.controls import (
+    focus_against_customers,
     normalized_against_totals,
     normalized_against_unbilled,
     raw_against_normalized,
@@ -61,11 +62,17 @@ def consumed_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
     )
 
 
+def customers_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Charges whose FOCUS rows name another customer than ``usage_totals`` does."""
+    return focus_against_customers(lake.scan("usage_totals", [day]), lake.scan("focus_cost_and_usage", [day]))
+
+
 CONTROLS: Mapping[str, tuple[str, Control]] = {
     "raw_rows_and_quantities": ("normalized_usage", raw_rows_and_quantities),
     "charge_totals": ("usage_totals", charge_totals),
     "every_window_accounted_for": ("unbilled_usage", every_window_accounted_for),
     "consumed_quantities": ("focus_cost_and_usage", consumed_quantities),
+    "customers_of_charges": ("focus_cost_and_usage", customers_of_charges),
 }
 """Check name → the dataset it guards, and the comparison."""
 

@@ -98,6 +98,18 @@ def cuts_on(slices: Sequence[ChargeSlice], day: dt.date) -> list[Cut]:
     return sorted(cuts, key=lambda cut: (cut.meter, cut.subject, cut.instant))
 
 
+def first_billing_period(catalog: Catalog, subscription: Subscription, start: dt.date) -> Period | None:
+    """The billing period of the first instant that a subscription is active on or after ``start``, if any.
+
+    No charge of the subscription from ``start`` on lies in an earlier one.
+    """
+    first = max(subscription.active_from, midnight(start))
+    if subscription.active_to is not None and subscription.active_to <= first:
+        return None
+    plan = catalog.plan[subscription.plan] if subscription.plan else None
+    return _billing_cadence(plan, subscription).period_at(subscription.anchor, first)
+
+
 def require_known_opening(slices: Sequence[ChargeSlice], start: dt.date, *, assume_zero: bool) -> None:
     """Refuse charges that began before the first day, unless they are said to begin at zero."""
     early = sorted(

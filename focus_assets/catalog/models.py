@@ -147,6 +147,10 @@ class Meter(Entry):
                 raise ValueError("value_property has no meaning for COUNT; leave it out")
         elif self.value_property is None:
             raise ValueError(f"value_property is needed for {self.aggregation}, such as $.tokens")
+        if "subject" in self.group_by:
+            raise ValueError(
+                "group_by key 'subject' is taken: it names the event's own subject; choose another"
+            )
         for key, path in [("value_property", self.value_property), *self.group_by.items()]:
             if path is not None and not path.startswith("$"):
                 raise ValueError(f"{key} is the JSON path {path!r}; JSON paths begin with $")
@@ -172,6 +176,17 @@ class Feature(Entry):
     """Slug of the meter."""
     filters: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
     """Dimension key to the values that count; others are not this feature."""
+
+    @field_validator("filters")
+    @classmethod
+    def _absent_values_cannot_be_chosen(
+        cls, value: Mapping[str, tuple[str, ...]]
+    ) -> Mapping[str, tuple[str, ...]]:
+        for name, allowed in value.items():
+            for absent in ("", "null"):
+                if absent in allowed:
+                    raise ValueError(f"{name}: {absent!r} is how an absent value arrives and matches nothing")
+        return value
 
     @property
     def title(self) -> str:

@@ -122,16 +122,18 @@ def deliver_all(
     now: dt.datetime,
     controls: Sequence[Control] = (),
     opener: OpenDestination = open_destination,
+    since: dt.date | None = None,
 ) -> list[DeliveryResult | DeliveryFailure]:
     """Deliver a billing month to each destination, in order; one that fails does not stop the others.
 
-    The gate is asked once, and once for each FOCUS version: a month whose days it refuses is refused to all,
+    ``since`` is the first day of all: a month that has days before those held is not whole without them. The gate is
+    asked once, and once for each FOCUS version: a month whose days it refuses is refused to all,
     one whose rows break a version's rules to all destinations of that version. Call it as the lake's writer: what
     a killed delivery of the month left unfinished in a folder is removed.
     """
     try:
         check_destinations(lake.url, destinations)
-        passed = require_days(lake, month, controls=controls)
+        passed = require_days(lake, month, controls=controls, since=since)
     except FocusAssetsError as error:
         return [DeliveryFailure(destination.name, month, error) for destination in destinations]
     conforming = {d.focus_version: _conforming(lake, passed, d.focus_version) for d in destinations}

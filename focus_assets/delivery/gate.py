@@ -15,7 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import polars as pl
+
 from focus_assets.delivery.errors import DeliveryRefused
+from focus_assets.delivery.facts import BILLING_MONTHS, billing_month_facts
 from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth, billing_months, parse_month
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
@@ -77,6 +80,7 @@ def refusals(
         found.append(Refusal(held.month, error.day, str(error), materialize(error.day)))
         stale = {}
     found += _stale(held, stale)
+    found += [refusal for day in whole if (refusal := _untrue_record(lake, held.month, day)) is not None]
     for day in whole:
         if day in held.digests and day not in stale:
             found += _contradictions(lake, held.month, day, controls)
@@ -85,9 +89,11 @@ def refusals(
     return sorted(found, key=lambda refusal: (refusal.day, refusal.reason))
 
 
-def require_days(lake: Lake, month: str, *, controls: Sequence[Control] = ()) -> PassedMonth:
+def require_days(
+    lake: Lake, month: str, *, controls: Sequence[Control] = (), since: dt.date | None = None
+) -> PassedMonth:
     """The billing month, if its days may be delivered; raises :class:`DeliveryRefused` with every refusal."""
-    held = billing_months(lake).get(parse_month(month))
+    held = billing_months(lake, since).get(parse_month(month))
     if held is None:
         first = dt.date.fromisoformat(f"{month}-01")
         raise DeliveryRefused(
@@ -122,6 +128,16 @@ def require_same(lake: Lake, passed: PassedMonth) -> None:
 def materialize(first: dt.date, last: dt.date | None = None) -> str:
     """The command that computes a range of days, all stages of the chain."""
     return f"Run: focus-assets materialize --from {first:%F} --to {last or first:%F}"
+
+
+def _untrue_record(lake: Lake, month: str, day: dt.date) -> Refusal | None:
+    """Which days a month has is read from records; one that says something else than its file would hide rows."""
+    record, frame = lake.record(DATASET, day), lake.scan(DATASET, [day])
+    held = billing_month_facts(frame)[BILLING_MONTHS]
+    rows = frame.select(pl.len()).collect().item()
+    if record is not None and record.rows == rows and record.facts.get(BILLING_MONTHS) == held:
+        return None
+    return Refusal(month, day, "its record does not say what its file holds", materialize(day))
 
 
 def _refuse(month: str, found: Sequence[Refusal]) -> None:

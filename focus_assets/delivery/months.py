@@ -38,6 +38,7 @@ class BillingMonth:
 
     month: str
     digests: Mapping[dt.date, str] = field(default_factory=dict)
+    since: dt.date | None = None
 
     @property
     def days(self) -> list[dt.date]:
@@ -46,10 +47,16 @@ class BillingMonth:
 
     @property
     def span(self) -> list[dt.date]:
-        """Every day from the month's first to its last, also those that hold none of its rows."""
+        """Every day from the month's first to its last, also those that hold none of its rows.
+
+        The first is that of the calendar month, or ``since``, the first day of all, where that is known.
+        """
         if not self.digests:
             return []
         first, last = min(self.digests), max(self.digests)
+        if self.since is not None:
+            # A month whose first days were never computed is no whole month, though what is there has no hole.
+            first = min(first, max(self.since, dt.date.fromisoformat(f"{self.month}-01")))
         return [first + n * _DAY for n in range((last - first).days + 1)]
 
     @property
@@ -59,14 +66,14 @@ class BillingMonth:
         return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def billing_months(lake: Lake) -> dict[str, BillingMonth]:
-    """Every billing month of the lake, sorted; reads the record of each day."""
+def billing_months(lake: Lake, since: dt.date | None = None) -> dict[str, BillingMonth]:
+    """Every billing month of the lake, sorted; reads the record of each day. ``since``: the first day of all."""
     digests: dict[str, dict[dt.date, str]] = {}
     for day, record in _records(lake).items():
         held = set() if record is None else _held(record)
         for month in held | {month_of(day)}:
             digests.setdefault(month, {})[day] = UNRECORDED if record is None else record.sha256
-    return {month: BillingMonth(month, digests[month]) for month in sorted(digests)}
+    return {month: BillingMonth(month, digests[month], since) for month in sorted(digests)}
 
 
 def months_of(lake: Lake) -> dict[str, list[dt.date]]:

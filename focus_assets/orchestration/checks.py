@@ -36,6 +36,7 @@ _CONTROL_DESCRIPTIONS = {
         "All usage is either rated by a charge or listed here with a reason: never both, never neither."
     ),
     "consumed_quantities": "The FOCUS rows of each charge consume what usage_totals says it used.",
+    "customers_of_charges": "The FOCUS rows of each charge belong to its customer and to nobody else.",
 }
 
 

@@ -25,7 +25,7 @@ from focus_assets.orchestration.export_decisions import (
     eligible_months,
     may_try,
 )
-from focus_assets.orchestration.partitions import day
+from focus_assets.orchestration.partitions import day, is_billing_month
 from focus_assets.orchestration.resources import LakeResource
 from focus_assets.settings import Settings
 
@@ -53,7 +53,7 @@ def export_sensor(settings: Settings, export_job: Any) -> dg.SensorDefinition:
         asked = ask(context.instance, lake.open(), settings, position)
         return dg.SensorResult(
             run_requests=asked.requests,
-            skip_reason=None if asked.requests else _nothing(asked.withheld),
+            skip_reason=None if asked.requests else _nothing(asked),
             cursor=asked.position.model_dump_json(),
         )
 
@@ -62,11 +62,12 @@ def export_sensor(settings: Settings, export_job: Any) -> dg.SensorDefinition:
 
 @dataclass(frozen=True)
 class Asked:
-    """The deliveries asked for, how far was read, and the days whose months have to wait."""
+    """The deliveries asked for, how far was read, the days whose months have to wait, and months no run can deliver."""
 
     requests: list[dg.RunRequest]
     position: Position
     withheld: set[dt.date]
+    unknown: list[str]
 
 
 def ask(
@@ -78,11 +79,15 @@ def ask(
     by hand does not want to hear that nothing is to do.
     """
     position, unread = advance(position, materializations_after(instance, position.after))
-    months = billing_months(lake)
+    months = billing_months(lake, settings.start_date)
     withheld = {*position.held_back, *unread}
     eligible = eligible_months(months, withheld)
     requests = []
+    unknown = []
     for each in due(months, settings.destinations, latest_deliveries(lake), eligible):
+        if not is_billing_month(settings, each.month):
+            unknown.append(each.month)
+            continue
         name = delivery_name(each, months)
         runs = instance.get_run_records(RunsFilter(tags={DELIVERY_TAG: _tag(name)}))
         attempts = [Attempt(_state(record.dagster_run), _ended(record.end_time)) for record in runs]
@@ -99,7 +104,7 @@ def ask(
                     tags={DELIVERY_TAG: _tag(name)},
                 )
             )
-    return Asked(requests, position, withheld)
+    return Asked(requests, position, withheld, unknown)
 
 
 def materializations_after(instance: DagsterInstance, after: int) -> list[Materialized]:
@@ -140,8 +145,14 @@ def _tag(name: str) -> str:
     return name if len(name) <= 200 else f"{name[:24]}:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
-def _nothing(withheld: set[dt.date]) -> str:
-    if not withheld:
-        return "Every destination has what the lake holds."
-    days = ", ".join(f"{each:%F}" for each in sorted(withheld)[:5])
-    return f"Nothing to deliver. {len(withheld)} days wait for a run that passes its checks: {days}"
+def _nothing(asked: Asked) -> str:
+    said = []
+    if asked.withheld:
+        days = ", ".join(f"{each:%F}" for each in sorted(asked.withheld)[:5])
+        said.append(f"{len(asked.withheld)} days wait for a run that passes its checks: {days}.")
+    if asked.unknown:
+        said.append(
+            f"The lake holds rows of {', '.join(asked.unknown)}, in which no billing period of the configuration "
+            "begins. Was a subscription removed, or start_date moved?"
+        )
+    return " ".join(["Nothing to deliver.", *said]) if said else "Every destination has what the lake holds."

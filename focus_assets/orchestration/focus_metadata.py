@@ -10,25 +10,33 @@ from itertools import groupby
 import dagster as dg
 
 from focus_assets.focus.columns import FocusColumn, columns, own_columns
+from focus_assets.focus.cost_and_usage import NOT_FILLED
 from focus_assets.orchestration.column_lineage import FOCUS
 from focus_assets.orchestration.metadata import type_name, with_sources
 
 
 def focus_table_schema() -> dg.TableSchema:
-    """Every stored FOCUS column with its type, levels and definition, as the specification lists them."""
+    """Every stored FOCUS column with its type, levels and definition; those that stay empty come last."""
+    listed = sorted((*columns(), *own_columns()), key=lambda column: column.id in NOT_FILLED)
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 column.id,
                 type=type_name(column.dtype),
-                description=with_sources(column.definition, FOCUS, column.id),
+                description=_description(column),
                 constraints=dg.TableColumnConstraints(
                     nullable=not column.levels or bool(column.nulls_in), other=_levels(column)
                 ),
             )
-            for column in (*columns(), *own_columns())
+            for column in listed
         ]
     )
+
+
+def _description(column: FocusColumn) -> str:
+    if column.id in NOT_FILLED:
+        return f"{column.definition} Empty: nothing is committed, allocated, corrected or invoiced here."
+    return with_sources(column.definition, FOCUS, column.id)
 
 
 def _levels(column: FocusColumn) -> list[str]:

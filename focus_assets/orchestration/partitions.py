@@ -6,6 +6,7 @@ import datetime as dt
 
 import dagster as dg
 
+from focus_assets.catalog.charges import first_billing_period
 from focus_assets.settings import Settings
 
 
@@ -19,18 +20,29 @@ def usage_days(settings: Settings) -> dg.DailyPartitionsDefinition:
 
 
 def billing_months(settings: Settings) -> dg.MonthlyPartitionsDefinition:
-    """Every UTC month with a day of usage, the current one included.
+    """Every UTC month that a billing period with usage may begin in, up to that of the last day.
 
-    It begins a year early: a charge may sit in a billing period that began long before its day.
+    It may begin months before ``start_date``: a charge can sit in a billing period that began long before its day.
+    No earlier than that, or the UI would show months that can never be delivered as missing.
     """
-    first = settings.start_date.replace(day=1)
-    end = settings.as_of.date().replace(day=1) + dt.timedelta(days=32) if settings.as_of else None
+    found = (
+        first_billing_period(settings.catalog, subscription, settings.start_date)
+        for subscription in settings.catalog.subscriptions
+    )
+    first = min([settings.start_date, *(period.start.date() for period in found if period)])
+    last = settings.as_of.date() - dt.timedelta(days=1) if settings.as_of else None
+    end = (max(last, first).replace(day=1) + dt.timedelta(days=32)).replace(day=1) if last else None
     return dg.MonthlyPartitionsDefinition(
-        start_date=first.replace(year=first.year - 1).isoformat(),
-        end_date=end.replace(day=1).isoformat() if end else None,
+        start_date=first.replace(day=1).isoformat(),
+        end_date=end.isoformat() if end else None,
         timezone="UTC",
         end_offset=0 if end else 1,
     )
+
+
+def is_billing_month(settings: Settings, month: str) -> bool:
+    """Whether a month such as ``2026-08`` can be delivered by a run."""
+    return billing_months(settings).has_partition_key(f"{month}-01")
 
 
 def by_range(settings: Settings) -> dg.BackfillPolicy:

@@ -98,6 +98,23 @@ def totals_against_focus(totals: pl.LazyFrame, opening: pl.LazyFrame, focus: pl.
     return _differing(used, consumed, ["charge_id"], [("used_quantity", "consumed_quantity")])
 
 
+def focus_against_customers(totals: pl.LazyFrame, focus: pl.LazyFrame) -> pl.DataFrame:
+    """Charges with FOCUS rows of another customer than theirs: such rows would reach another's bucket.
+
+    Columns: charge_id, customer, row_customer, rows.
+    """
+    owners = totals.select("charge_id", "customer").unique()
+    return (
+        focus.group_by(charge_id=pl.col("x_ChargeId"), row_customer=pl.col("x_CustomerKey"))
+        .agg(rows=pl.len())
+        .join(owners, on="charge_id", how="left")
+        .filter(pl.col("customer").ne_missing(pl.col("row_customer")))
+        .select("charge_id", "customer", "row_customer", "rows")
+        .sort("charge_id", "row_customer")
+        .collect()
+    )
+
+
 def _differing(
     left: pl.LazyFrame, right: pl.LazyFrame, key: list[str], pairs: list[tuple[str, str]]
 ) -> pl.DataFrame:

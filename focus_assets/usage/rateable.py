@@ -15,6 +15,9 @@ from focus_assets.usage.totals import slice_frame, windows_of_charges
 _RATEABLE = ["charge_id", "slice_from", "slice_to", "window_from", "subject", "dimensions", "quantity"]
 
 
+_OPENING = ["charge_date", "charge_id", "quantity", "quantity_to_date", "opening_quantity"]
+
+
 def earlier_days(slices: Sequence[ChargeSlice], day: dt.date, start: dt.date) -> list[dt.date]:
     """The days before ``day`` whose totals its charges need: from their earliest start, or the first day of all.
 
@@ -29,18 +32,21 @@ def earlier_days(slices: Sequence[ChargeSlice], day: dt.date, start: dt.date) ->
     return sorted(needed)
 
 
-def opening_quantities(earlier_totals: pl.LazyFrame, totals_of_the_day: pl.LazyFrame) -> pl.LazyFrame:
+def opening_quantities(
+    earlier_totals: pl.LazyFrame, totals_of_the_day: pl.LazyFrame | None = None
+) -> pl.LazyFrame:
     """Each charge's quantity before the day: charge_id, quantity.
 
     Takes ``usage_totals`` of the days before: sums what adds up, and takes the latest of what does not. What
     charges had used before the first day stands in the totals of the first day, which may be the day itself.
     """
     nothing = pl.lit(None, METERED_QUANTITY)
-    begun = totals_of_the_day.filter(pl.col("opening_quantity").is_not_null()).with_columns(
+    today = no_earlier_totals() if totals_of_the_day is None else totals_of_the_day
+    begun = today.filter(pl.col("opening_quantity").is_not_null()).with_columns(
         quantity=nothing, quantity_to_date=nothing
     )
     return (
-        pl.concat([earlier_totals, begun])
+        pl.concat([frame.select(_OPENING) for frame in (earlier_totals, begun)])
         .sort("charge_date")
         .group_by("charge_id", maintain_order=True)
         .agg(
@@ -69,10 +75,13 @@ def rateable_usage(
             normalized.filter(pl.col("kind") == "to_date").select(
                 "charge_id", slice_to="window_to", to_date="quantity"
             ),
+            # A customer that has nothing left, its only subject moved away, is at zero: a change, not an absence.
             on=["charge_id", "slice_to"],
-            how="inner",
+            how="left",
         )
         .join(opening.rename({"quantity": "opening"}), on="charge_id", how="left")
+        .filter(pl.col("to_date").is_not_null() | pl.col("opening").is_not_null())
+        .with_columns(pl.col("to_date").fill_null(pl.lit(0).cast(METERED_QUANTITY)))
         .sort("charge_id", "slice_from")
         .with_columns(
             window_from=pl.col("slice_from"),

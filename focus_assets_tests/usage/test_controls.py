@@ -239,10 +239,11 @@ def totals(*charges: tuple[str, str | None, str | None], day: int = 10) -> pl.La
             "charge_id": charge_id,
             "quantity": None if quantity is None else Decimal(quantity),
             "quantity_to_date": None if to_date_quantity is None else Decimal(to_date_quantity),
+            "opening_quantity": None,
         }
         for charge_id, quantity, to_date_quantity in charges
     ]
-    columns = ("charge_date", "charge_id", "quantity", "quantity_to_date")
+    columns = ("charge_date", "charge_id", "quantity", "quantity_to_date", "opening_quantity")
     schema = {name: USAGE_TOTALS.schema[name] for name in columns}
     return pl.LazyFrame(rows, schema=schema)
 

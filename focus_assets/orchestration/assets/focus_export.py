@@ -52,6 +52,7 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
                     now=settings.now(),
                     controls=[control_problems],
                     opener=open_place,
+                    since=settings.start_date,
                 )
                 lake.refresh_views()
         for result in results:

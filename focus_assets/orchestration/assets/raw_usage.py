@@ -57,6 +57,8 @@ def raw_usage_asset(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, duckdb: DuckDBResource, catalog: Upstream
     ) -> Iterator[dg.Output[Any]]:
         with explained(), duckdb.get_connection() as connection:
+            # DuckDB takes a process that Dagster's launcher spawned for an interactive one and draws into its log.
+            connection.execute("SET enable_progress_bar = false")
             slices = slices_to_meter(settings, catalog, catalog.days)
             fingerprint = source_input(settings)
             with opened(settings, connection, catalog, slices) as source:
