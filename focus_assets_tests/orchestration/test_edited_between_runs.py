@@ -25,7 +25,7 @@ def test_a_subscription_that_was_edited_does_not_begin_its_tiers_anew(
     with pytest.raises(RunFailed) as failed:
         company.run("2026-08-03")
     assert "edited without a valid_from" in str(failed.value)
-    assert "focus-assets materialize --to 2026-08-03" in str(failed.value)
+    assert "--to 2026-08-03" in str(failed.value)
     assert dt.date(2026, 8, 3) not in company.lake.days("focus_cost_and_usage")
 
 
