@@ -1,0 +1,172 @@
+"""The small demo as a process that can be killed, and what it leaves behind.
+
+What belongs here: starting, watching and ending it, and reading its folder. What does not: what must hold
+afterwards (``test_killed_demo``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, EventRecordsFilter
+
+DAYS = 4
+LAST_DAY = f"2026-08-{DAYS:02}"
+FINISHED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
+LOCKS = {".put.lock"}
+"""Lock files that a run makes only where it finds something to replace; empty, and nothing reads them."""
+
+_POLL = 0.001
+_PATIENCE = 300
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the demo's run; it begins when ``marker`` (one of several) is there, below the data folder."""
+
+    name: str
+    markers: tuple[str, ...]
+
+
+PHASES = (
+    Phase("starting", (".",)),
+    Phase("events", (".events.new", "events")),
+    Phase("chain", ("lake/catalog",)),
+    Phase("checks", (f"lake/focus_cost_and_usage/charge_date={LAST_DAY}/_record.json",)),
+    Phase("delivery", ("bucket",)),
+    Phase("ending", ("lake/_ledger/finance/2026-08/000001.json",)),
+)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that is over: its exit code (negative: the signal that ended it) and what it printed."""
+
+    code: int
+    output: str
+
+
+class DemoFolder:
+    """A folder in which the demo runs; the path is part of what it writes, so equal runs need the same one."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.data = root / "data"
+        self.temporary = root / "tmp"
+
+    def clear(self) -> None:
+        """Nothing here any more."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.data.mkdir(parents=True)
+        self.temporary.mkdir()
+
+    def hold(self, other: DemoFolder) -> None:
+        """The same here as in ``other``, times included."""
+        self.clear()
+        shutil.copytree(other.data, self.data, dirs_exist_ok=True)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """The demo in a process group of its own."""
+        arguments = ["demo", "--data", str(self.data), "--days", str(DAYS), "--customers", "3"]
+        with (self.root / "output").open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-c", "from focus_assets.cli import main; main()", *arguments],
+                cwd=self.root,
+                env={**os.environ, "TMPDIR": str(self.temporary), "COLUMNS": "200"},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def run(self) -> Ended:
+        """The demo, to its end."""
+        return self._ended(self.start())
+
+    def run_measured(self) -> tuple[Ended, dict[str, float], float]:
+        """The demo to its end, when each phase began, in seconds from the start, and when all was over."""
+        began = time.monotonic()
+        process = self.start()
+        phases: dict[str, float] = {}
+        for phase in PHASES:
+            self._await(phase, process)
+            phases[phase.name] = time.monotonic() - began
+        ended = self._ended(process)
+        return ended, phases, time.monotonic() - began
+
+    def kill_in(self, phase: Phase, after: float) -> int:
+        """Start the demo and kill its whole group ``after`` seconds in ``phase``; returns the exit code."""
+        process = self.start()
+        self._await(phase, process)
+        return self._kill(process, after)
+
+    def kill_after(self, seconds: float) -> int:
+        """Start the demo and kill its whole group after a time; returns the exit code."""
+        return self._kill(self.start(), seconds)
+
+    def contents(self, *below: str) -> dict[str, str]:
+        """The digest of every file below folders of the data folder, but for locks."""
+        return {
+            str(file.relative_to(self.data)): hashlib.sha256(file.read_bytes()).hexdigest()
+            for folder in below
+            for file in sorted((self.data / folder).rglob("*"))
+            if file.is_file() and file.name not in LOCKS
+        }
+
+    def touched(self, *below: str) -> dict[str, tuple[int, int, int]]:
+        """Inode, size and modification time of every file below folders of the data folder."""
+        return {
+            str(file.relative_to(self.data)): (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+            for folder in below
+            for file in sorted((self.data / folder).rglob("*"))
+            if file.is_file()
+            for stat in [file.stat()]
+        }
+
+    def unfinished_runs(self) -> list[str]:
+        """Runs that Dagster believes to be under way."""
+        with DagsterInstance.from_config(str(self.data / "dagster")) as instance:
+            return [
+                f"{run.job_name}: {run.status}" for run in instance.get_runs() if run.status not in FINISHED
+            ]
+
+    def history(self) -> tuple[int, int]:
+        """How many runs and materializations Dagster knows of."""
+        with DagsterInstance.from_config(str(self.data / "dagster")) as instance:
+            written = instance.get_event_records(EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION))
+            return len(instance.get_runs()), len(written)
+
+    def leftovers(self) -> list[str]:
+        """What lies in the folder for temporary files, and names at the top of the data folder that are hidden."""
+        found = [str(path.relative_to(self.root)) for path in sorted(self.temporary.rglob("*"))]
+        return found + [path.name for path in sorted(self.data.iterdir()) if path.name.startswith(".")]
+
+    def _await(self, phase: Phase, process: subprocess.Popen[bytes]) -> None:
+        while not any((self.data / marker).exists() for marker in phase.markers):
+            if process.poll() is not None:
+                raise AssertionError(f"the demo ended before {phase.name}: {self._output()}")
+            time.sleep(_POLL)
+
+    def _kill(self, process: subprocess.Popen[bytes], after: float) -> int:
+        try:
+            process.wait(after)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        return process.wait(_PATIENCE)
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> Ended:
+        try:
+            return Ended(process.wait(_PATIENCE), self._output())
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+    def _output(self) -> str:
+        return (self.root / "output").read_text(errors="replace")
