@@ -139,11 +139,11 @@ def _check_step(asset: str, checks: list[DayCheck]) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name=f"{asset}_checks", specs=specs, can_subset=True)
     def look(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
-        opened = lake.open()
-        asked = _days_of_run(context.run.tags) or opened.days(asset)
         keys = sorted(context.selected_asset_check_keys)
         findings = {key: Finding() for key in keys}
         with explained():
+            opened = lake.open()
+            asked = _days_of_run(context.run.tags) or opened.days(asset)
             for on in asked:
                 for key in keys:
                     by_name[key.name].look(opened, on, findings[key])

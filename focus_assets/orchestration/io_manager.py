@@ -76,14 +76,14 @@ class LakeIOManager(dg.ConfigurableIOManager):
             )
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame | Upstream:
-        upstream = Upstream(
-            self.lake.open(),
-            context.asset_key.path[-1],
-            [day(key) for key in context.asset_partition_keys],
-        )
-        if context.dagster_type.typing_type is Upstream:
-            return upstream
         with explained():
+            upstream = Upstream(
+                self.lake.open(),
+                context.asset_key.path[-1],
+                [day(key) for key in context.asset_partition_keys],
+            )
+            if context.dagster_type.typing_type is Upstream:
+                return upstream
             return upstream.lake.scan(upstream.dataset, upstream.days)
 
     def _lake_for_writing(self, run_id: str) -> Lake:

@@ -6,10 +6,11 @@ What belongs here: settings to open stores. What does not: the stores themselves
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from focus_assets.lake import Lake, ObjectStore, open_store
+from focus_assets.lake import Lake, ObjectStore, StoreError, open_store
 from focus_assets.settings.models import CloudEventsSettings, Destination, LakeSettings, S3Settings, Settings
 
 
@@ -31,17 +32,40 @@ def open_place(place: LakeSettings | Destination | CloudEventsSettings) -> Objec
 def credential_provider(s3: S3Settings) -> Callable[[], Any] | None:
     """Keys of the profile, or of the role assumed with them; ``None`` leaves it to the environment.
 
-    boto3 takes most of a second to import, so it is, only where a profile or a role is set.
+    boto3 takes most of a second to import, so it is, only where a profile or a role is set. Raises StoreError for
+    a profile that there is not, or that has no keys.
     """
     if s3.profile is None and s3.role_arn is None:
         return None
     import boto3
+    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
     from obstore.auth.boto3 import Boto3CredentialProvider, StsCredentialProvider
 
-    session = boto3.Session(profile_name=s3.profile, region_name=s3.region)
-    if s3.role_arn is None:
-        return Boto3CredentialProvider(session)
+    try:
+        session = boto3.Session(profile_name=s3.profile, region_name=s3.region)
+        if s3.role_arn is None:
+            return Boto3CredentialProvider(session)
+    except (BotoCoreError, ValueError) as error:
+        raise StoreError(
+            f"s3.profile {s3.profile!r} gives no keys ({error}). Name a profile of the AWS configuration files "
+            "that has keys, or leave it out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        ) from error
     assumed: dict[str, Any] = {"RoleArn": s3.role_arn, "RoleSessionName": "focus-assets"}
     if s3.external_id is not None:
         assumed["ExternalId"] = s3.external_id
-    return StsCredentialProvider(session, **assumed)
+    return _ExpiringInUtc(StsCredentialProvider(session, **assumed))
+
+
+class _ExpiringInUtc:
+    """Assumed keys whose expiry obstore understands.
+
+    botocore gives it in dateutil's UTC, obstore takes datetime's alone and refuses every assumed role otherwise.
+    """
+
+    def __init__(self, assumed: Any) -> None:
+        self.config = assumed.config
+        self._assumed = assumed
+
+    def __call__(self) -> dict[str, Any]:
+        keys = self._assumed()
+        return {**keys, "expires_at": keys["expires_at"].astimezone(dt.UTC)}

@@ -21,6 +21,7 @@ from focus_assets.orchestration.assets.focus_export import export_key
 from focus_assets.orchestration.in_process import Chain, Outcome
 from focus_assets.orchestration.jobs import EXPORT_JOB
 from focus_assets.settings import Settings
+from focus_assets.settings.access import credential_provider, open_lake, open_place
 
 START = dt.date(2026, 8, 1)
 
@@ -108,7 +109,8 @@ class Company:
 
     @property
     def lake(self) -> Lake:
-        return Lake.open(str(self.root / "lake"))
+        url = self.configuration["lake"]["url"]
+        return open_lake(self.settings) if "://" in url else Lake.open(str(self.root / url))
 
     @property
     def chain(self) -> Chain:
@@ -201,11 +203,12 @@ class Company:
 
     def rows_delivered(self, destination: str) -> pl.DataFrame:
         """The rows a recipient finds by the manifests alone, after checking them."""
-        url = self.settings.destination(destination).url
-        checked = verify(url)
+        place = self.settings.destination(destination)
+        checked = verify(place.url, options=place.options, credential_provider=credential_provider(place.s3))
         assert [check.problems for check in checked] == [()] * len(checked)
         files = [file.path for check in checked if check.manifest for file in check.manifest.files]
-        return pl.concat(pl.read_parquet(Path(url) / path) for path in files)
+        store = open_place(place)
+        return pl.concat(pl.read_parquet(store.get(path)) for path in files)
 
     def cost(self, customer: str, first: str, last: str | None = None) -> Decimal:
         """What FOCUS rows bill a customer over days."""

@@ -85,6 +85,10 @@ def less_of(column: str) -> Change:
     return lambda rows: rows.with_columns(pl.col(column) - 1)
 
 
+def sold_to_bob(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(x_CustomerKey=pl.lit("bob"))
+
+
 def no_service(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(ServiceName=pl.lit(None, pl.String))
 
@@ -119,6 +123,7 @@ DEFECTS: dict[str, tuple[str, str, Change, str]] = {
     "a total too few": ("charge_totals", "usage_totals", without_first, REQUESTS),
     "an unbilled window lost": ("every_window_accounted_for", "unbilled_usage", without_first, "requests"),
     "another consumed quantity": ("consumed_quantities", FOCUS, more_of("ConsumedQuantity"), TOKENS),
+    "another's name": ("customers_of_charges", FOCUS, sold_to_bob, TOKENS),
     "a service without a name": ("required_dimensions", FOCUS, no_service, "nulls.ServiceName"),
     "a service of no category": ("required_dimensions", FOCUS, no_category, "values.ServiceCategory"),
     "a negative price": ("unit_prices_not_negative", FOCUS, negative_price, "ContractedUnitPrice_negative"),
@@ -171,7 +176,7 @@ def test_of_many_rows_the_first_twenty_are_shown_and_all_are_counted(lake: Compa
     found = look(lake, "2026-08-01", "2026-08-04")["price_times_quantity_is_cost"]
     assert shown(found, "failing_days") == "2026-08-01, 2026-08-03, 2026-08-04"
     assert found.metadata["failing_rows"].value == 39
-    assert found.description == "39 rows on 3 days"
+    assert found.description == "39 rows on 3 days, the first is 2026-08-01."
     rows = rows_shown(found)
     assert len(rows) == SHOWN_ROWS == 20
     assert [row.split()[1] for row in rows] == ["2026-08-01"] * 13 + ["2026-08-03"] * 7
@@ -186,7 +191,7 @@ def test_a_day_that_breaks_two_rules_of_a_check_is_named_once(lake: Company) -> 
     found = look(lake, "2026-08-02", "2026-08-03")["price_times_quantity_is_cost"]
     assert shown(found, "failing_days") == "2026-08-02"
     assert found.description is not None
-    assert found.description.endswith("rows on 1 days")
+    assert found.description.endswith(" rows on one day, 2026-08-02.")
     for rule in ("costs.ListCost_product", "costs.ContractedCost_product"):
         assert "must be" in shown(found, rule)
         assert rule in shown(found, "first_rows")
@@ -195,7 +200,7 @@ def test_a_day_that_breaks_two_rules_of_a_check_is_named_once(lake: Company) -> 
 def test_a_missing_day_fails_the_check_step_instead_of_passing_it(lake: Company) -> None:
     result = check_steps(lake, "2026-08-04", "2026-08-05")
     assert not result.success
-    assert result.get_asset_check_evaluations() == []
+    assert "normalized_usage" not in {e.asset_key.path[-1] for e in result.get_asset_check_evaluations()}
     assert "raw_usage has no data for 2026-08-05" in why(result)
 
 
@@ -220,7 +225,8 @@ def test_a_check_that_fails_stops_every_stage_after_it(
         company.run("2026-08-01", "2026-08-03")
     said = str(failed.value)
     assert (
-        "\ncheck raw_rows_and_quantities of normalized_usage failed on 2026-08-02: 2 rows on 1 days" in said
+        "\ncheck raw_rows_and_quantities of normalized_usage failed on 2026-08-02: 2 rows on one day, "
+        in said
     )
     assert "| 2026-08-02 | tokens | window | 3 | 2 | 50 | 30 |" in said
     assert "Traceback" not in said

@@ -40,9 +40,9 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[Any]]:
         month = context.partition_key[:7]
         chosen = [by_key[key] for key in sorted(context.selected_asset_keys)]
-        opened = lake.open()
         failures: dict[str, list[str]] = {}
         with explained():
+            opened = lake.open()
             check_destinations(opened.url, settings.destinations)
             with opened.writer(f"run {context.run_id}", wait=lake.lease_wait()):
                 results = deliver_all(
