@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from focus_assets.commands.options import config_option
-from focus_assets.errors import FocusAssetsError
 
 if TYPE_CHECKING:
     from focus_assets.settings import Settings
-
-
-class NoLake(FocusAssetsError):
-    """Neither a configuration nor a lake is where the command was called."""
 
 
 @click.command("sql")
@@ -41,17 +36,18 @@ def command(statement: str, form: str, config: Path | None) -> None:
     from focus_assets.sql import query
 
     settings = settings_or_sample(config)
-    _require_some_lake(settings)
+    _say_if_there_is_no_lake(settings)
     answer = query(settings, statement)
     click.echo(
         {"table": as_table, "csv": as_csv, "json": as_json}[form](answer.columns, answer.rows), nl=False
     )
 
 
-def _require_some_lake(settings: Settings) -> None:
-    """Without a lake every answer would be nothing, which reads like a result."""
+def _say_if_there_is_no_lake(settings: Settings) -> None:
+    """Without a lake every answer is nothing, which reads like a result."""
     if "://" not in settings.lake.url and not Path(settings.lake.url).is_dir():
-        raise NoLake(
-            f"there is no lake in {settings.lake.url}. Go to the folder of your focus.yaml, name the file with "
-            "--config, or run `focus-assets demo` first."
+        click.echo(
+            f"focus-assets: there is no lake in {settings.lake.url}, so every view is empty. Go to the folder of your "
+            "focus.yaml, name the file with --config, or run `focus-assets demo` first.",
+            err=True,
         )
