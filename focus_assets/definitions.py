@@ -5,6 +5,7 @@ What belongs here: which assets, checks, jobs, sensors and resources there are. 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,10 +26,14 @@ from focus_assets.settings.sample import settings_or_sample
 def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Everything that Dagster loads for one configuration; ``resources`` replace the defaults by name."""
     lake = lake_resource(settings)
-    chain = chain_job(settings)
-    delivery = export_job(settings)
+    chain = chain_job()
+    delivery = export_job()
+    with warnings.catch_warnings():
+        # Backfill policies are in beta, and Dagster says so once for each asset on every import.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        assets = [*usage_chain(settings), *exports(settings)]
     return dg.Definitions(
-        assets=[*usage_chain(settings), *exports(settings)],
+        assets=assets,
         asset_checks=asset_checks(),
         jobs=[chain, *([delivery] if settings.destinations else [])],
         schedules=[daily_schedule(chain)],

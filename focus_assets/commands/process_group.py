@@ -30,38 +30,62 @@ def run_together(
     have not ended within 20 s, or outlive the command itself, are killed. If this process is killed, a guard
     kills them: Dagster's servers survive a parent that is killed and keep the port. Returns 0 when asked to end.
     """
-    for number in _ENDINGS:
-        # nohup ignores SIGHUP, and means it. SIGINT is ignored in what a script starts in the background, and
-        # Dagster, which would inherit that, ends by no other signal.
-        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+    ending = _Ending()
     process = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True)
-    guard = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _GUARD, str(process.pid)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
     try:
-        return process.wait()
-    except KeyboardInterrupt:
+        guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _GUARD, str(process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            return ending.wait_for(process)
+        finally:
+            _signal_group(process.pid, signal.SIGKILL)
+            guard.kill()
+            guard.wait()
+    finally:
+        _signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+class _Ending:
+    """Signals that ask for an end; one that comes before there is anything to end is kept until there is."""
+
+    def __init__(self) -> None:
+        self._asked = self._interruptible = False
         for number in _ENDINGS:
-            signal.signal(number, signal.SIG_IGN)
+            # nohup ignores SIGHUP, and means it. SIGINT is ignored in what a script starts in the background, and
+            # Dagster, which would inherit that, ends by no other signal.
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._ask)
+
+    def wait_for(self, process: subprocess.Popen[bytes]) -> int:
+        """The exit code of ``process``; 0 where it was asked to end, patiently, meanwhile."""
+        try:
+            self._interruptible = True
+            if not self._asked:
+                return process.wait()
+        except _AskedToEnd:
+            pass
+        self._interruptible = False
         _signal_group(process.pid, signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_PATIENCE_SECONDS)
         return 0
-    finally:
-        _signal_group(process.pid, signal.SIGKILL)
-        process.wait()
-        guard.kill()
-        guard.wait()
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+        if self._interruptible:
+            self._interruptible = False
+            # Raised rather than handled here: Popen.wait cannot be called again from a handler that interrupts it.
+            raise _AskedToEnd
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    # Raised rather than handled here: Popen.wait cannot be called again from inside a handler that interrupts it.
-    raise KeyboardInterrupt
+class _AskedToEnd(BaseException):
+    """Leaves a wait at once; nothing else may catch it."""
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -16,6 +16,7 @@ import obstore
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
+    GenericError,
     NotModifiedError,
     PermissionDeniedError,
     PreconditionError,
@@ -154,6 +155,21 @@ class BucketStore(ObjectStore):
                 self._require_bucket(error)
                 # Some services answer 404, not 412, when the version to replace is gone.
                 raise ConditionFailed(f"The object {path!r} in {self.url} is gone.") from error
+            except GenericError as error:
+                if self._refused_unread(path, if_absent=if_absent, if_match=if_match):
+                    raise ConditionFailed(f"{self.url} already has another object {path!r}.") from error
+                raise
+
+    def _refused_unread(self, path: str, *, if_absent: bool, if_match: str | None) -> bool:
+        """Whether a put that failed on the way could not have met its condition.
+
+        A service may answer 412 and hang up before it has read the body: what arrives then is not the answer but
+        a connection reset, sometimes, and more often the larger the body is.
+        """
+        if not if_absent and if_match is None:
+            return False
+        found = self.head(path)
+        return (found is not None) if if_absent else (found is None or found.etag != if_match)
 
     def _version(self, answer: Mapping[str, Any]) -> str:
         """What a conditional put names a version by: the generation on Google, the etag elsewhere."""

@@ -7,30 +7,26 @@ from typing import Any
 import dagster as dg
 
 from focus_assets.orchestration.assets.focus_export import EXPORT
-from focus_assets.orchestration.partitions import billing_months, usage_days
-from focus_assets.settings import Settings
 
 CHAIN_JOB = "usage_to_focus"
 EXPORT_JOB = "focus_export_job"
 
 
-def chain_job(settings: Settings) -> Any:
+def chain_job() -> Any:
     """The whole usage chain with its checks, for a day or a range of days."""
     chain = dg.AssetSelection.all() - dg.AssetSelection.key_prefixes(EXPORT)
     return dg.define_asset_job(
         CHAIN_JOB,
         selection=chain | dg.AssetSelection.checks_for_assets(),
-        partitions_def=usage_days(settings),
         description="Metered usage to FOCUS cost and usage, with every check.",
     )
 
 
-def export_job(settings: Settings) -> Any:
+def export_job() -> Any:
     """The deliveries of one billing month."""
     return dg.define_asset_job(
         EXPORT_JOB,
         selection=dg.AssetSelection.key_prefixes(EXPORT),
-        partitions_def=billing_months(settings),
         description="Deliver a billing month to its destinations.",
     )
 

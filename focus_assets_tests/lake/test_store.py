@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 import hashlib
+import socket
+import struct
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -89,6 +95,61 @@ def test_a_large_file_goes_there_and_back(store: ObjectStore, tmp_path: Path) ->
         store.put_file("large", source, if_absent=True)
     store.put_file("other", source, if_absent=True)
     assert b"".join(store.chunks("other")) == source.read_bytes()
+
+
+def test_a_service_that_hangs_up_before_it_read_the_body_has_refused_the_condition(hanging_up: str) -> None:
+    """As versitygw does, and any proxy may: 412 while the body is on its way arrives as a reset."""
+    store = open_store(
+        "s3://bucket", {"endpoint": hanging_up, "access_key_id": "k", "secret_access_key": "s"}
+    )
+
+    with pytest.raises(ConditionFailed, match="already has another object 'taken'"):
+        store.put("taken", b"-", if_absent=True)
+    with pytest.raises(ConditionFailed, match="already has another object 'taken'"):
+        store.put("taken", b"-", if_match='"older"')
+    with pytest.raises(StoreError, match="Check the endpoint"):
+        store.put("taken", b"-", if_match='"current"')
+    with pytest.raises(StoreError, match="Check the endpoint"):
+        store.put("free", b"-", if_absent=True)
+
+
+@pytest.fixture
+def hanging_up() -> Iterator[str]:
+    """An S3 endpoint that resets every PUT and has one object, ``taken``, of etag ``current``."""
+
+    class Service(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            self.close_connection = True
+
+        def do_HEAD(self) -> None:
+            self.send_response(200 if self.path.endswith("/taken") else 404)
+            self.send_header("ETag", '"current"')
+            self.send_header("Last-Modified", "Sat, 01 Aug 2026 00:00:00 GMT")
+            self.send_header("Content-Length", "1")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            listing = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(listing)))
+            self.end_headers()
+            self.wfile.write(listing)
+
+        def finish(self) -> None:
+            with suppress(OSError, ValueError):
+                super().finish()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def test_a_failed_download_leaves_no_file(store: ObjectStore, tmp_path: Path) -> None:
