@@ -24,7 +24,7 @@ from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.cost_and_usage import build
 from focus_assets.focus.dimensions import resolve
 from focus_assets.lake import Lake, day_ranges
-from focus_assets.rating import limit_table, price_table, rate, slice_table
+from focus_assets.rating import conversion_table, limit_table, price_table, rate, slice_table
 from focus_assets.usage.normalize import normalized_usage
 from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities, rateable_usage
 from focus_assets.usage.totals import unbilled_usage, usage_totals
@@ -195,6 +195,7 @@ def focus_cost_and_usage_days(
             slice_table(found),
             price_table(found),
             limit_table(found),
+            conversion_table(found),
         )
         yield DayOutput(
             day,

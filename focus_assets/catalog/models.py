@@ -25,11 +25,12 @@ from pydantic import (
 
 from focus_assets.catalog.entry import Entry as Entry
 from focus_assets.catalog.periods import Cadence
+from focus_assets.catalog.prices import FreePrice as FreePrice
 from focus_assets.catalog.prices import Price as Price
 from focus_assets.catalog.prices import Tier as Tier
 from focus_assets.catalog.prices import TieredPrice as TieredPrice
 from focus_assets.catalog.prices import UnitPrice as UnitPrice
-from focus_assets.catalog.rate_card_terms import Discounts
+from focus_assets.catalog.rate_card_terms import Discounts, UnitConfig
 
 SLUG = r"^[a-z0-9]+(?:[_-][a-z0-9]+)*$"
 DIMENSION_KEY = r"^[a-zA-Z_][0-9a-zA-Z_]*$"
@@ -240,7 +241,9 @@ class RateCard(Entry):
     billing_cadence: Cadence | None = None
     """How often tiers begin anew, such as P1M; the plan's where absent."""
     price: Price
-    """A free, unit, tiered or dynamic price."""
+    """A free, unit, tiered, package or dynamic price."""
+    unit_config: UnitConfig | None = None
+    """How metered units become those that a unit or tiered price is for."""
     discounts: Discounts = Discounts()
     """Free units of each rating period, and a percentage off."""
     valid_from: Instant | None = None
@@ -254,6 +257,14 @@ class RateCard(Entry):
         if isinstance(price, TieredPrice) and price.mode == "volume":
             raise ValueError("volume tiers are not supported yet; graduated ones are")
         return price
+
+    @model_validator(mode="after")
+    def _converted_units_have_a_unit_price(self) -> Self:
+        if self.unit_config is not None and not isinstance(self.price, FreePrice | UnitPrice | TieredPrice):
+            raise ValueError(
+                f"unit_config converts the units of a unit or tiered price; the price is {self.price.type}"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -189,7 +189,7 @@ def _columns() -> Mapping[str, pl.Expr]:
         .then(pl.lit(MONEY_UNIT))
         .when(_FEE)
         .then(pl.lit(FEE_UNIT))
-        .otherwise(pl.col("_unit"))
+        .otherwise(pl.col("_pricing_unit"))
     )
     component = pl.concat_str(
         pl.col("component"), pl.lit(":") + pl.col("tier").cast(pl.String), ignore_nulls=True

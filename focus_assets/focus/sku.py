@@ -17,10 +17,11 @@ from decimal import Decimal
 
 import polars as pl
 
-from focus_assets.catalog.charges import Charge
+from focus_assets.catalog.charges import Charge, published_card
 from focus_assets.catalog.models import Price, TieredPrice
+from focus_assets.catalog.prices import PackagePrice
 from focus_assets.catalog.rate_card_terms import Discounts
-from focus_assets.catalog.snapshot import BEGINNING, Catalog
+from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
 
 CUSTOM_PLAN = "default"
@@ -34,13 +35,8 @@ class AmbiguousSkuPriceError(FocusAssetsError):
 def price_stem(charge: Charge) -> str:
     """The SkuPriceId of a charge up to its component; the same over the whole charge."""
     card = charge.rate_card
-    published = charge.plan is not None and any(
-        own.key == card.key
-        and own.feature == card.feature
-        and (own.valid_from or BEGINNING) <= charge.period.start
-        for own in charge.plan.rate_cards
-    )
-    if published and charge.plan is not None:
+    published = published_card(charge.plan, card, charge.period.start)
+    if published is not None and charge.plan is not None:
         return f"{charge.plan.key}/{card.key}"
     return f"{CUSTOM_PLAN}/{charge.feature.key}"
 
@@ -90,6 +86,8 @@ def published_tier(
 def price_details(price: Price, tier: tuple[str, Decimal] | None) -> str:
     """SkuPriceDetails: a flat JSON object with ``x_`` keys (FOCUS attribute Key-Value Format)."""
     details: dict[str, str] = {"x_PriceModel": price.mode if isinstance(price, TieredPrice) else price.type}
+    if isinstance(price, PackagePrice):
+        details["x_PackageSize"] = f"{price.quantity_per_package.normalize():f}"
     if tier is not None:
         number, start = tier
         details |= {"x_Tier": number, "x_TierFrom": f"{start.normalize():f}"}

@@ -292,6 +292,8 @@ def _rate_card(
         described["feature"] = item.feature_key
     if discounts := _without_nothing(item.discounts or {}):
         described["discounts"] = discounts
+    if unit_config := _without_nothing(item.unit_config or {}):
+        described["unit_config"] = unit_config
     return _entry(RateCard, described, place)
 
 

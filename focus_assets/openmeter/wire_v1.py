@@ -94,6 +94,7 @@ class Item(V1):
     billing_cadence: str | None
     price: Mapping[str, Any] | None
     discounts: Mapping[str, Any] | None = None
+    unit_config: Mapping[str, Any] | None = None
 
 
 class Phase(V1):
@@ -137,6 +138,7 @@ class RateCard(V1):
     billing_cadence: str | None
     price: Mapping[str, Any] | None
     discounts: Mapping[str, Any] | None = None
+    unit_config: Mapping[str, Any] | None = None
 
 
 class PlanPhase(V1):

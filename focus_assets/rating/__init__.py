@@ -5,13 +5,15 @@ that any engine that partitions by charge can run them. What does not: where usa
 """
 
 from focus_assets.rating.charge_limits import LIMITS, limit_table
+from focus_assets.rating.conversions import conversion_table
 from focus_assets.rating.kernel import rate
-from focus_assets.rating.lines import OPENINGS, RATED_LINES, SEGMENTS, SLICES, USAGE
+from focus_assets.rating.lines import CONVERSIONS, OPENINGS, RATED_LINES, SEGMENTS, SLICES, USAGE
 from focus_assets.rating.segments import price_table
 from focus_assets.rating.slices import slice_table
 from focus_assets.rating.spans import ChargeNotRated
 
 __all__ = [
+    "CONVERSIONS",
     "LIMITS",
     "OPENINGS",
     "RATED_LINES",
@@ -19,6 +21,7 @@ __all__ = [
     "SLICES",
     "USAGE",
     "ChargeNotRated",
+    "conversion_table",
     "limit_table",
     "price_table",
     "rate",

@@ -11,6 +11,7 @@ import polars as pl
 
 from focus_assets.decimals import COST, METERED_QUANTITY, PRICING_QUANTITY, UNIT_PRICE, multiply, share_of
 from focus_assets.rating.costs import with_costs
+from focus_assets.rating.held import held_at
 from focus_assets.rating.lines import (
     LINE_KEY,
     MINIMUM_COMPONENT,
@@ -46,20 +47,12 @@ def limited(
 
 def _paid_before(slices: pl.LazyFrame, prices: pl.LazyFrame) -> pl.LazyFrame:
     """Adds ``_before``: what the charge came to before the slice, after the percentage and without limits."""
-    quantity, lower, upper = pl.col("before"), pl.col("segment_from"), pl.col("segment_to")
-    part = pl.min_horizontal(quantity, upper) - lower
+    position, lower = pl.col("priced_before"), pl.col("segment_from")
     is_fee = pl.col("component") == TIER_FEE_COMPONENT
-    passed = quantity > lower
-    fee = pl.when(pl.when(lower == 0).then(~pl.col("begins")).otherwise(passed)).then(1).otherwise(0)
-    units = (
-        pl.when(is_fee)
-        .then(fee.cast(METERED_QUANTITY))
-        .when(passed)
-        .then(part)
-        .otherwise(pl.lit(0, METERED_QUANTITY))
-    )
+    owed = pl.when(lower == 0).then(~pl.col("begins")).otherwise(position > lower)
+    units = pl.when(is_fee).then(owed.cast(pl.Int8).cast(PRICING_QUANTITY)).otherwise(held_at(position))
     costs = (
-        slices.select(*SLICE_KEY, "begins", "before")
+        slices.select(*SLICE_KEY, "begins", "priced_before")
         .join(prices, on="charge_id")
         .with_columns(units.alias("_units"))
         .group_by(SLICE_KEY)

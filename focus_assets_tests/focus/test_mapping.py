@@ -18,7 +18,7 @@ from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
-from focus_assets.rating import OPENINGS, USAGE, limit_table, price_table, rate, slice_table
+from focus_assets.rating import OPENINGS, USAGE, conversion_table, limit_table, price_table, rate, slice_table
 from focus_assets_tests.focus.vendor import CATALOG, GRADUATED, UNIT, catalog, slices
 
 DOCS = Path(__file__).parents[2] / "docs" / "mapping.md"
@@ -93,6 +93,72 @@ def limits_example() -> pl.LazyFrame:
         limit_table(of_day),
     )
     return build(lines, of_day, vendor)
+
+
+CHAT_OF_INITECH = "initech/default/chat/20260801T000000Z"
+LARGE = '{"model":"large","region":"us-east","team":null}'
+
+
+def rated_days(vendor: Catalog, days: list[list[tuple[str, str]]]) -> pl.LazyFrame:
+    """Rows of the last days of August, one after the other; each day's usage as (charge, tokens of the large model)."""
+    earlier: dict[str, Decimal] = {}
+    found = []
+    for number, used_that_day in enumerate(days):
+        of_day = slices(vendor, dt.date(2026, 9, 1) - dt.timedelta(days=len(days) - number))
+        by_charge = {s.charge.charge_id: s for s in of_day}
+        lines = rate(
+            pl.LazyFrame(
+                [used(by_charge[charge], tokens, "s", LARGE) for charge, tokens in used_that_day],
+                schema=USAGE,
+            ),
+            pl.LazyFrame(list(earlier.items()), schema=OPENINGS, orient="row"),
+            slice_table(of_day),
+            price_table(of_day),
+            limit_table(of_day),
+            conversion_table(of_day),
+        )
+        found.append(build(lines, of_day, vendor))
+        for charge, tokens in used_that_day:
+            earlier[charge] = earlier.get(charge, Decimal(0)) + Decimal(tokens)
+    return pl.concat(found)
+
+
+def packages_example() -> pl.LazyFrame:
+    """Globex uses 300 and 500 tokens of a package of 1,000; initech one and a half blocks of a million."""
+    packages = {"type": "package", "amount": "2", "quantity_per_package": "1000"}
+    millions = {
+        "feature": "chat",
+        "price": {"type": "unit", "amount": "2.5"},
+        "unit_config": {"operation": "divide", "conversion_factor": "1000000"},
+    }
+    globex, initech = CATALOG["subscriptions"]
+    vendor = catalog(
+        plans=[{"key": "pro", "name": "Pro", "rate_cards": [{"feature": "chat", "price": packages}]}],
+        subscriptions=[globex, {**initech, "rate_cards": [millions]}],
+    )
+    return rated_days(vendor, [[(GRADUATED, "300")], [(GRADUATED, "500"), (CHAT_OF_INITECH, "1500000")]])
+
+
+SECTIONS = {"packages": packages_example}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_example_of_a_section_stands_in_the_documentation_as_computed(section: str) -> None:
+    assert _table(SECTIONS[section]()) in DOCS.read_text(encoding="utf-8"), _table(SECTIONS[section]())
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_example_of_a_section_breaks_no_rule_of_any_version(section: str, version: str) -> None:
+    report = check(project(SECTIONS[section](), version), rules_for(version))
+    assert [result.sentence for result in report.violated] == []
+
+
+def _table(rows: pl.LazyFrame) -> str:
+    found = rows.select(SHOWN).collect()
+    text = [f"| {' | '.join(SHOWN)} |", "|" + "---|" * len(SHOWN)]
+    text += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in found.iter_rows()]
+    return "\n".join(text)
 
 
 def test_the_example_of_limits_stands_in_the_documentation_as_computed() -> None:

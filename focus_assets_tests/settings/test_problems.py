@@ -68,9 +68,9 @@ def test_a_refusal_names_the_file() -> None:
         ),
         (
             "type: tiered",
-            "type: package",
-            "line 17, plans[pro].rate_cards[tokens].price: found type 'package', which is not supported yet; "
-            "allowed: 'free', 'unit', 'tiered', 'dynamic'",
+            "type: flat",
+            "line 17, plans[pro].rate_cards[tokens].price: found type 'flat', which is not supported yet; "
+            "allowed: 'free', 'unit', 'tiered', 'package', 'dynamic'",
         ),
         ("type: tiered", "kind: tiered", "line 17, plans[pro].rate_cards[tokens].price: is missing type;"),
         (
