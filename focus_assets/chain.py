@@ -26,7 +26,13 @@ from focus_assets.focus.dimensions import resolve
 from focus_assets.lake import Lake, day_ranges
 from focus_assets.rating import conversion_table, limit_table, price_table, rate, slice_table
 from focus_assets.usage.normalize import normalized_usage
-from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities, rateable_usage
+from focus_assets.usage.rateable import (
+    earlier_days,
+    earlier_usage,
+    no_earlier_totals,
+    opening_quantities,
+    rateable_usage,
+)
 from focus_assets.usage.totals import unbilled_usage, usage_totals
 
 Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
@@ -196,6 +202,7 @@ def focus_cost_and_usage_days(
             price_table(found),
             limit_table(found),
             conversion_table(found),
+            earlier_usage(before),
         )
         yield DayOutput(
             day,

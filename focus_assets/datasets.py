@@ -125,6 +125,17 @@ NORMALIZED_USAGE: Final = Dataset(
     order=("meter", "kind", "window_from", "window_to", "subject", "charge_id", "dimensions", "quantity"),
 )
 
+BUYERS: Final = pl.List(
+    pl.Struct(
+        {
+            "slice_from": UTC_INSTANT,
+            "subject": pl.String(),
+            "dimensions": pl.String(),
+            "quantity": METERED_QUANTITY,
+        }
+    )
+)
+
 USAGE_TOTALS: Final = Dataset(
     name="usage_totals",
     grain="charge × day",
@@ -153,6 +164,12 @@ USAGE_TOTALS: Final = Dataset(
             "opening_quantity",
             METERED_QUANTITY,
             "On the first day: what a charge that began earlier had used by then, where the source knows it",
+            nullable=True,
+        ),
+        Column(
+            "usage_by_buyer",
+            BUYERS,
+            "The day's quantity by slice, subject and dimensions, where volume tiers may price it anew; otherwise null",
             nullable=True,
         ),
         Column("unit", pl.String, "The meter's unit"),

@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from focus_assets.catalog.comparable import is_comparable
+from focus_assets.catalog.comparable import is_comparable, tiering
 from focus_assets.catalog.models import Customer, Feature, Meter, Plan, Price, RateCard, Subscription
 from focus_assets.catalog.periods import Cadence, Period
 from focus_assets.catalog.rate_card_terms import Discounts
@@ -46,6 +46,11 @@ class Charge:
     rating: Period
     period: Period
     list_discounts: Discounts = field(default_factory=Discounts)
+
+    @property
+    def is_priced_by_total(self) -> bool:
+        """Whether usage is priced anew when more is used, so that it has to be known by whom it was used."""
+        return "volume" in (tiering(self.rate_card.price), tiering(self.list_price))
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def is_comparable(own: RateCard, published: RateCard) -> bool:
             and own.price.quantity_per_package == published.price.quantity_per_package
             and (published.discounts.usage or 0) in (0, own.discounts.usage)
         )
-    return {_tiers(own.price), _tiers(published.price)} != {"graduated", "volume"}
+    return {tiering(own.price), tiering(published.price)} != {"graduated", "volume"}
 
 
 def _conversion(card: RateCard) -> tuple[object, ...] | None:
@@ -40,5 +40,6 @@ def _conversion(card: RateCard) -> tuple[object, ...] | None:
     return plain.operation, plain.conversion_factor, plain.rounding, plain.precision
 
 
-def _tiers(price: Price) -> Literal["graduated", "volume"] | None:
+def tiering(price: Price) -> Literal["graduated", "volume"] | None:
+    """How tiers price; None where there is one price for all."""
     return price.mode if isinstance(price, TieredPrice) and len(price.tiers) > 1 else None

@@ -251,13 +251,6 @@ class RateCard(Entry):
     valid_to: Instant | None = None
     """Until when this version is in force, exclusive; until the next version where absent."""
 
-    @field_validator("price")
-    @classmethod
-    def _is_rated_by_day(cls, price: Price) -> Price:
-        if isinstance(price, TieredPrice) and price.mode == "volume":
-            raise ValueError("volume tiers are not supported yet; graduated ones are")
-        return price
-
     @model_validator(mode="after")
     def _converted_units_have_a_unit_price(self) -> Self:
         if self.unit_config is not None and not isinstance(self.price, FreePrice | UnitPrice | TieredPrice):

@@ -27,6 +27,12 @@ def applies_at(position: pl.Expr) -> pl.Expr:
     return above & (pl.col("applies_to").is_null() | (position <= pl.col("applies_to")))
 
 
+def fee_owed_at(position: pl.Expr) -> pl.Expr:
+    """Whether a tier's fee is owed when the quantity to date is ``position``; the first tier's always is."""
+    lower = pl.col("segment_from")
+    return ((lower == 0) | (position > lower)) & applies_at(position)
+
+
 def held_at(position: pl.Expr) -> pl.Expr:
     """What the segment prices of a quantity to date, in priced units; PRICING_QUANTITY."""
     lower, upper = _priced(lowest_priced()), _priced(pl.col("segment_to"))

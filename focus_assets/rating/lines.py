@@ -30,6 +30,11 @@ USAGE: Final = pl.Schema(
 OPENINGS: Final = pl.Schema({"charge_id": pl.String(), "quantity": METERED_QUANTITY})
 """What a charge had used before the first slice that is rated; a missing charge had used nothing."""
 
+EARLIER_USAGE: Final = pl.Schema(
+    {name: dtype for name, dtype in USAGE.items() if name not in ("slice_to", "window_from")}
+)
+"""What each buyer used in each slice before the first that is rated, of charges with volume tiers."""
+
 SLICES: Final = pl.Schema(
     {"charge_id": pl.String(), "slice_from": UTC_INSTANT, "slice_to": UTC_INSTANT, "begins": pl.Boolean()}
 )

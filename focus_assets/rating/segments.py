@@ -14,6 +14,7 @@ from focus_assets.catalog.rate_card_terms import Discounts
 from focus_assets.rating.charge_limits import contracted_factor
 from focus_assets.rating.conversions import PACKAGE, Conversion, conversion_of
 from focus_assets.rating.lines import (
+    BY_TOTAL,
     CONVERTED,
     FREE_COMPONENT,
     MARGINAL,
@@ -21,7 +22,7 @@ from focus_assets.rating.lines import (
     TIER_FEE_COMPONENT,
     USAGE_COMPONENT,
 )
-from focus_assets.rating.prices import Schedule, schedule_of
+from focus_assets.rating.prices import Band, Schedule, schedule_of
 from focus_assets.rating.prices.free import after_free_units
 
 _ZERO = Decimal(0)
@@ -95,8 +96,11 @@ def price_table(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
 
 def _segments(terms: _Terms) -> Iterator[Segment]:
     own, published = schedule_of(terms.own[0]).times(terms.factor), schedule_of(terms.published[0])
-    own_free, published_free = terms.free
-    yield from _marginal(after_free_units(own, own_free), after_free_units(published, published_free), terms)
+    if own.by_total or published.by_total:
+        yield from _by_total(own, published, terms)
+    else:
+        free, published_free = terms.free
+        yield from _marginal(after_free_units(own, free), after_free_units(published, published_free), terms)
 
 
 def _marginal(contracted: Schedule, published: Schedule, terms: _Terms) -> Iterator[Segment]:
@@ -141,6 +145,76 @@ def _marginal(contracted: Schedule, published: Schedule, terms: _Terms) -> Itera
         component = FREE_COMPONENT if is_free else USAGE_COMPONENT
         prices = contracted.at(start).unit_price, published.at(start).unit_price
         yield segment(component, tier, start, end, *prices)
+
+
+def _by_total(own: Schedule, published: Schedule, terms: _Terms) -> Iterator[Segment]:
+    """For each tier of either price a segment that prices all of a quantity to date within the tier.
+
+    Free units come first and tiers begin to count behind them. Segments are then split where free units of either
+    price end; what is free at both prices does not depend on the tier.
+    """
+    free, published_free = terms.free
+    starts = sorted({start for start, _ in (*_behind(own, free), *_behind(published, published_free))})
+    tiers = list(zip(starts, [*starts[1:], None], strict=True))
+
+    def segment(
+        component: str,
+        tier: int | None,
+        part: tuple[Decimal, Decimal | None],
+        applies: tuple[Decimal, Decimal | None] | None,
+        prices: tuple[Decimal | None, Decimal | None],
+    ) -> Segment:
+        start = applies[0] if applies else _ZERO
+        return Segment(
+            component=component,
+            tier=tier,
+            segment_from=part[0],
+            segment_to=part[1],
+            contracted_unit_price=prices[0],
+            list_unit_price=prices[1],
+            refuses_negative=False,
+            prices_negative=own.prices_negative and not free,
+            method=BY_TOTAL,
+            metered_from=terms.metered(part[0]) or _ZERO,
+            metered_to=terms.metered(part[1]),
+            # The first tier is also that of a quantity below zero.
+            applies_from=start or None,
+            applies_to=applies[1] if applies else None,
+            published_at=part[0] if part[0] < published_free else max(start, published_free),
+        )
+
+    for number, (start, end) in enumerate(tiers, 1):
+        fees = _tier_at(own, free, start).flat_price, _tier_at(published, published_free, start).flat_price
+        if fees != (None, None):
+            yield segment(TIER_FEE_COMPONENT, number, (_ZERO, None), (start, end), fees)
+    bounds = sorted({_ZERO, free, published_free})
+    number = 0
+    for part in zip(bounds, [*bounds[1:], None], strict=True):
+        if part[0] < min(free, published_free):
+            yield segment(FREE_COMPONENT, None, part, None, (_ZERO, _ZERO))
+            continue
+        for tier, (start, end) in enumerate(tiers, 1):
+            if end is not None and end <= part[0]:
+                continue
+            listed = (
+                _ZERO if part[0] < published_free else _tier_at(published, published_free, start).unit_price
+            )
+            if part[0] < free:
+                yield segment(FREE_COMPONENT, tier, part, (start, end), (_ZERO, listed))
+                continue
+            number = number + 1 if published_free > free else tier
+            contracted = _tier_at(own, free, start).unit_price
+            yield segment(USAGE_COMPONENT, number, part, (start, end), (contracted, listed))
+
+
+def _behind(schedule: Schedule, free: Decimal) -> Iterator[tuple[Decimal, Band]]:
+    """Tiers with their starts in quantities to date, the first from zero."""
+    for band in schedule.bands:
+        yield (band.start + free if band.start else _ZERO), band
+
+
+def _tier_at(schedule: Schedule, free: Decimal, start: Decimal) -> Band:
+    return [band for begins, band in _behind(schedule, free) if begins <= start][-1]
 
 
 def _numbers(free: Sequence[bool], tiered: bool) -> list[int | None]:

@@ -28,10 +28,10 @@ def spans(
 
     Adds to SLICES ``before`` and ``after`` (quantity to date at the slice's start and end), ``lowest`` and
     ``highest``, which no order of its usage leaves, the first two also in priced units (``priced_before``,
-    ``priced_after``), and the ``method`` of the charge's prices. ``usage`` needs the slice key, ``quantity`` and
-    ``increase`` (the part of the quantity that is positive).
+    ``priced_after``), and the ``method`` of the charge's prices. ``usage`` needs the slice key and ``quantity``.
     """
-    moved = usage.group_by(SLICE_KEY).agg(pl.col("quantity").sum(), pl.col("increase").sum())
+    increase = pl.col("quantity").clip(lower_bound=_ZERO).sum().alias("increase")
+    moved = usage.group_by(SLICE_KEY).agg(pl.col("quantity").sum(), increase)
     prices = segments.group_by("charge_id").agg(
         pl.col("refuses_negative").any(),
         pl.col("method").first(),

@@ -19,6 +19,7 @@ from focus_assets.focus.rules import check, rules_for
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
 from focus_assets.rating import OPENINGS, USAGE, conversion_table, limit_table, price_table, rate, slice_table
+from focus_assets.rating.lines import EARLIER_USAGE
 from focus_assets_tests.focus.vendor import CATALOG, GRADUATED, UNIT, catalog, slices
 
 DOCS = Path(__file__).parents[2] / "docs" / "mapping.md"
@@ -99,28 +100,44 @@ CHAT_OF_INITECH = "initech/default/chat/20260801T000000Z"
 LARGE = '{"model":"large","region":"us-east","team":null}'
 
 
-def rated_days(vendor: Catalog, days: list[list[tuple[str, str]]]) -> pl.LazyFrame:
-    """Rows of the last days of August, one after the other; each day's usage as (charge, tokens of the large model)."""
-    earlier: dict[str, Decimal] = {}
+def rated_days(vendor: Catalog, days: list[list[tuple[str, str, str]]]) -> pl.LazyFrame:
+    """Rows of the last days of August; each day's usage as (charge, quantity, dimensions)."""
+    earlier: list[dict[str, Any]] = []
     found = []
-    for number, used_that_day in enumerate(days):
-        of_day = slices(vendor, dt.date(2026, 9, 1) - dt.timedelta(days=len(days) - number))
-        by_charge = {s.charge.charge_id: s for s in of_day}
+    for number, of_day in enumerate(days):
+        day = slices(vendor, dt.date(2026, 9, 1) - dt.timedelta(days=len(days) - number))
+        by_charge = {s.charge.charge_id: s for s in day}
+        usage = [
+            used(by_charge[charge], quantity, "globex-prod", dimensions)
+            for charge, quantity, dimensions in of_day
+        ]
+        before = pl.LazyFrame(earlier, schema=EARLIER_USAGE)
         lines = rate(
-            pl.LazyFrame(
-                [used(by_charge[charge], tokens, "s", LARGE) for charge, tokens in used_that_day],
-                schema=USAGE,
-            ),
-            pl.LazyFrame(list(earlier.items()), schema=OPENINGS, orient="row"),
-            slice_table(of_day),
-            price_table(of_day),
-            limit_table(of_day),
-            conversion_table(of_day),
+            pl.LazyFrame(usage, schema=USAGE),
+            before.group_by("charge_id").agg(pl.col("quantity").sum()),
+            slice_table(day),
+            price_table(day),
+            limit_table(day),
+            conversion_table(day),
+            before,
         )
-        found.append(build(lines, of_day, vendor))
-        for charge, tokens in used_that_day:
-            earlier[charge] = earlier.get(charge, Decimal(0)) + Decimal(tokens)
+        found.append(build(lines, day, vendor))
+        earlier += [{name: row[name] for name in EARLIER_USAGE} for row in usage]
     return pl.concat(found)
+
+
+def volume_example() -> pl.LazyFrame:
+    """Fifteen tokens at 10, and a sixteenth that makes all of them cost 5."""
+    price = {
+        "type": "tiered",
+        "mode": "volume",
+        "tiers": [{"up_to_amount": "15", "unit_price": "10"}, {"unit_price": "5"}],
+    }
+    vendor = catalog(
+        plans=[{"key": "pro", "name": "Pro", "rate_cards": [{"feature": "chat", "price": price}]}],
+    )
+    east, west = LARGE, LARGE.replace("us-east", "eu-west")
+    return rated_days(vendor, [[(GRADUATED, "10", east), (GRADUATED, "5", west)], [(GRADUATED, "1", west)]])
 
 
 def packages_example() -> pl.LazyFrame:
@@ -136,10 +153,13 @@ def packages_example() -> pl.LazyFrame:
         plans=[{"key": "pro", "name": "Pro", "rate_cards": [{"feature": "chat", "price": packages}]}],
         subscriptions=[globex, {**initech, "rate_cards": [millions]}],
     )
-    return rated_days(vendor, [[(GRADUATED, "300")], [(GRADUATED, "500"), (CHAT_OF_INITECH, "1500000")]])
+    return rated_days(
+        vendor,
+        [[(GRADUATED, "300", LARGE)], [(GRADUATED, "500", LARGE), (CHAT_OF_INITECH, "1500000", LARGE)]],
+    )
 
 
-SECTIONS = {"packages": packages_example}
+SECTIONS = {"packages": packages_example, "volume tiers": volume_example}
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -114,7 +114,10 @@ def opening(quantities: dict[str, str] | None = None) -> pl.LazyFrame:
 
 
 def rated(
-    of: Sequence[ChargeSlice], windows: pl.LazyFrame, before: pl.LazyFrame | None = None
+    of: Sequence[ChargeSlice],
+    windows: pl.LazyFrame,
+    before: pl.LazyFrame | None = None,
+    earlier: pl.LazyFrame | None = None,
 ) -> pl.DataFrame:
     return rate(
         windows,
@@ -123,6 +126,7 @@ def rated(
         price_table(of),
         limit_table(of),
         conversion_table(of),
+        earlier,
     ).collect()
 
 

@@ -22,7 +22,7 @@ from focus_assets_tests.rating.charges import (
     unit,
     usage,
 )
-from focus_assets_tests.rating.whole_line import invoiced
+from focus_assets_tests.rating.whole_line import invoiced_for
 
 THOUSANDS = package("2", "1000")
 STARTED_THOUSANDS = {"operation": "divide", "conversion_factor": "1000", "rounding": "ceiling"}
@@ -81,7 +81,7 @@ def test_what_falls_back_closes_packages_also_below_zero_as_openmeter_does() -> 
         ("usage", "-700", "-1", "-2"),
         ("usage", "-1900", "-2", "-4"),
     ]
-    assert invoiced(charge(THOUSANDS), Decimal(-1100)) == -2
+    assert invoiced_for(charge(THOUSANDS), "-1100") == -2
 
 
 def test_free_units_come_before_the_first_package_and_fill_packages_that_cost_nothing() -> None:
@@ -142,9 +142,8 @@ def test_converted_days_add_up_to_openmeters_line(
     lines = days(quantities, price=tiers, unit_config=config, percentage="20")
     total = sum(map(Decimal, quantities), Decimal(0))
     billed: Decimal = lines.select(pl.col("billed_cost").sum()).item()
-    assert abs(billed - invoiced(charge(tiers, unit_config=config, percentage="20"), total)) < Decimal(
-        "1e-11"
-    )
+    sold = charge(tiers, unit_config=config, percentage="20")
+    assert abs(billed - invoiced_for(sold, f"{total:f}")) < Decimal("1e-11")
     assert lines["consumed_quantity"].sum() == total
     by_day = lines.group_by("slice_from", maintain_order=True).agg(pl.col("consumed_quantity").sum())
     assert by_day["consumed_quantity"].to_list() == [Decimal(quantity) for quantity in quantities]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import polars as pl
@@ -14,26 +15,34 @@ FINE = minor_unit("CREDITS", 12)
 """Rounding far below anything that is compared."""
 
 
-def whole_line(of: Charge, quantity: Decimal, unit: Decimal = FINE) -> pl.DataFrame:
-    """The detailed lines of ``quantity`` in the whole period, rounded to ``unit``."""
+def whole_lines(of: Sequence[tuple[Charge, Decimal]], unit: Decimal = FINE) -> pl.DataFrame:
+    """The detailed lines of each charge's quantity in its whole period, rounded to ``unit``; called by number."""
     tables = line_tables(
         [
             Line(
-                line_id="line",
-                price=of.rate_card.price,
-                discounts=of.rate_card.discounts,
-                unit_config=of.rate_card.unit_config,
+                line_id=f"{number}",
+                price=charge.rate_card.price,
+                discounts=charge.rate_card.discounts,
+                unit_config=charge.rate_card.unit_config,
                 minor_unit=unit,
-                period=of.period,
-                full_period=of.period,
+                period=charge.period,
+                full_period=charge.period,
                 quantity=quantity,
             )
+            for number, (charge, quantity) in enumerate(of)
         ]
     )
     return detailed_lines(tables.lines, tables.tiers, tables.credits).collect()
 
 
-def invoiced(of: Charge, quantity: Decimal, unit: Decimal = FINE) -> Decimal:
+def invoiced(of: Sequence[tuple[Charge, Decimal]], unit: Decimal = FINE) -> list[Decimal]:
+    """What OpenMeter bills for each charge's quantity in its whole period."""
+    totals = whole_lines(of, unit).group_by("line_id").agg(pl.col("total").sum())
+    found = dict(totals.iter_rows())
+    return [found.get(f"{number}", Decimal(0)) for number in range(len(of))]
+
+
+def invoiced_for(of: Charge, quantity: str, unit: Decimal = FINE) -> Decimal:
     """What OpenMeter bills for ``quantity`` in the whole period."""
-    total: Decimal = whole_line(of, quantity, unit).select(pl.col("total").sum()).item()
-    return total
+    [amount] = invoiced([(of, Decimal(quantity))], unit)
+    return amount

@@ -63,8 +63,8 @@ def test_a_refusal_names_the_file() -> None:
         ),
         (
             "mode: graduated",
-            "mode: volume",
-            "line 17, plans[pro].rate_cards[tokens].price: volume tiers are not supported yet; ",
+            "mode: staircase",
+            "line 19, plans[pro].rate_cards[tokens].price.mode: found 'staircase'; allowed: 'graduated' or 'volume'",
         ),
         (
             "type: tiered",
