@@ -124,6 +124,7 @@ DEFECTS: dict[str, tuple[str, str, Change, str]] = {
     "an unbilled window lost": ("every_window_accounted_for", "unbilled_usage", without_first, "requests"),
     "another consumed quantity": ("consumed_quantities", FOCUS, more_of("ConsumedQuantity"), TOKENS),
     "another's name": ("customers_of_charges", FOCUS, sold_to_bob, TOKENS),
+    "a price off the list": ("prices_of_charges", "focus_price_list", without_first, "basic/requests/usage"),
     "a service without a name": ("required_dimensions", FOCUS, no_service, "nulls.ServiceName"),
     "a service of no category": ("required_dimensions", FOCUS, no_category, "values.ServiceCategory"),
     "a negative price": ("unit_prices_not_negative", FOCUS, negative_price, "ContractedUnitPrice_negative"),
