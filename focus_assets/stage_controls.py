@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice, slices_on
+from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.lake import Lake
 from focus_assets.usage.controls import (
+    fees_against_focus,
     focus_against_customers,
     normalized_against_totals,
     normalized_against_unbilled,
@@ -63,8 +65,15 @@ def consumed_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
 
 
 def customers_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
-    """Charges whose FOCUS rows name another customer than ``usage_totals`` does."""
-    return focus_against_customers(lake.scan("usage_totals", [day]), lake.scan("focus_cost_and_usage", [day]))
+    """Charges whose FOCUS rows name another customer than ``usage_totals`` or the catalog does."""
+    return focus_against_customers(
+        lake.scan("usage_totals", [day]), _fees(lake, day), lake.scan("focus_cost_and_usage", [day])
+    )
+
+
+def every_fee_charged_once(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Flat fees that are due by the ``catalog`` and are not one FOCUS row, or the other way round."""
+    return fees_against_focus(_fees(lake, day), lake.scan("focus_cost_and_usage", [day]))
 
 
 CONTROLS: Mapping[str, tuple[str, Control]] = {
@@ -73,6 +82,7 @@ CONTROLS: Mapping[str, tuple[str, Control]] = {
     "every_window_accounted_for": ("unbilled_usage", every_window_accounted_for),
     "consumed_quantities": ("focus_cost_and_usage", consumed_quantities),
     "customers_of_charges": ("focus_cost_and_usage", customers_of_charges),
+    "every_fee_charged_once": ("focus_cost_and_usage", every_fee_charged_once),
 }
 """Check name → the dataset it guards, and the comparison."""
 
@@ -89,3 +99,7 @@ def control_problems(lake: Lake, day: dt.date) -> list[str]:
 
 def _slices(lake: Lake, day: dt.date) -> list[ChargeSlice]:
     return slices_on(Catalog.from_frame(lake.scan("catalog", [day])), day)
+
+
+def _fees(lake: Lake, day: dt.date) -> list[Fee]:
+    return fees_on(Catalog.from_frame(lake.scan("catalog", [day])), day)

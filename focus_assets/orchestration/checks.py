@@ -37,6 +37,7 @@ _CONTROL_DESCRIPTIONS = {
     ),
     "consumed_quantities": "The FOCUS rows of each charge consume what usage_totals says it used.",
     "customers_of_charges": "The FOCUS rows of each charge belong to its customer and to nobody else.",
+    "every_fee_charged_once": "Each flat fee that is due by the catalog is one FOCUS row, and no other row is a fee.",
 }
 
 
