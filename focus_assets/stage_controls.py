@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice, slices_on
+from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.price_list import PRICE_LIST, prices_not_listed
 from focus_assets.lake import Lake, partition_of_input
 from focus_assets.usage.controls import (
+    fees_against_focus,
     focus_against_customers,
     normalized_against_totals,
     normalized_against_unbilled,
@@ -57,8 +59,15 @@ def consumed_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
 
 
 def customers_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
-    """Charges whose FOCUS rows name another customer than ``usage_totals`` does."""
-    return focus_against_customers(lake.scan("usage_totals", [day]), lake.scan(FOCUS, [day]))
+    """Charges whose FOCUS rows name another customer than ``usage_totals`` or the catalog does."""
+    return focus_against_customers(
+        lake.scan("usage_totals", [day]), _fees(lake, day), lake.scan(FOCUS, [day])
+    )
+
+
+def every_fee_charged_once(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Flat fees that are due by the ``catalog`` and are not one FOCUS row, or the other way round."""
+    return fees_against_focus(_fees(lake, day), lake.scan(FOCUS, [day]))
 
 
 def prices_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
@@ -74,6 +83,7 @@ CONTROLS: Mapping[str, tuple[str, Control]] = {
     "every_window_accounted_for": ("unbilled_usage", every_window_accounted_for),
     "consumed_quantities": (FOCUS, consumed_quantities),
     "customers_of_charges": (FOCUS, customers_of_charges),
+    "every_fee_charged_once": (FOCUS, every_fee_charged_once),
 }
 """Check name → the dataset it guards, and the comparison."""
 
@@ -102,3 +112,7 @@ def _days_read(lake: Lake, day: dt.date, dataset: str) -> list[dt.date]:
     record = lake.record(FOCUS, day)
     found = [partition_of_input(key) for key in (record.inputs if record else ())]
     return sorted(each[1] for each in found if each and each[0] == dataset and each[1] != day)
+
+
+def _fees(lake: Lake, day: dt.date) -> list[Fee]:
+    return fees_on(Catalog.from_frame(lake.scan("catalog", [day])), day)
