@@ -1,9 +1,9 @@
 """Where each FOCUS dimension of a meter comes from: its layers, and which of them decides.
 
-A column resolves: event dimension or customer value, then the meter's setting, then the global default. The
-nearest layer that answers wins, and an explicit null is an answer where FOCUS allows null. What belongs here:
-the layers and their order. What does not: which columns can be set (``settable``) and the rows themselves
-(``cost_and_usage``).
+A column resolves: the export request, then event dimension or customer value, then the meter's setting, then the
+global default. The first layer that answers wins, and an explicit null is an answer where FOCUS allows null. What
+belongs here: the layers that stored rows follow, and their order. What does not: what an export decides for its rows
+(``export_dimensions``), which columns can be set (``settable``) and the rows themselves (``cost_and_usage``).
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from focus_assets.focus.settable import SETTABLE, Settable, check_settings
 
 
 class Layer(StrEnum):
-    """What decides a column, nearest to the charge first."""
+    """What decides a column, the first before the others."""
 
+    EXPORT = "export"
     EVENT = "event"
     CUSTOMER = "customer"
     METER = "meter"
@@ -173,7 +174,7 @@ def _answer(catalog: Catalog, meter: Meter, settable: Settable) -> Answer:
 def _layers(
     catalog: Catalog, meter: Meter, settable: Settable
 ) -> Iterator[tuple[Layer, str, DimensionSetting]]:
-    """The settings of a column for a meter, nearest first; an export request would stand before them."""
+    """The settings of a column for a meter, nearest first."""
     column = settable.column
     if column in meter.dimensions:
         yield Layer.METER, f"meters[{meter.slug}].dimensions.{column}", meter.dimensions[column]
