@@ -13,7 +13,8 @@ import pytest
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets_tests.focus.sample import clean
-from focus_assets_tests.referees.official_validator import Unavailable, Validator, installed
+from focus_assets_tests.referees.environments import Unavailable
+from focus_assets_tests.referees.official_validator import Validator, installed
 
 pytestmark = pytest.mark.referee
 
