@@ -10,10 +10,11 @@ are never changed by it. An id that the export decides takes its names along, fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import polars as pl
 
-from focus_assets.focus.dimensions import InvalidDimension, Layer, Problem, Resolution
+from focus_assets.focus.dimensions import Answer, InvalidDimension, Layer, Problem, Resolution
 from focus_assets.focus.services import SUBCATEGORY_PARENTS, subcategories_of
 from focus_assets.focus.settable import SETTABLE, Settable, check_overrides
 
@@ -91,25 +92,33 @@ def as_exported(rows: pl.LazyFrame, overrides: Overrides) -> pl.LazyFrame:
 def with_export(resolution: Resolution, place: str, overrides: Overrides) -> Resolution:
     """What decides each column of each meter for one export, set at ``place``."""
     found = decided(overrides)
-    answers = {}
-    for key, answer in resolution.answers.items():
-        if answer.column in found:
-            column, value = answer.column, found[answer.column]
-            answers[key] = type(answer)(
-                meter=answer.meter,
-                column=column,
-                layer=Layer.EXPORT if column in overrides else Layer.DERIVED,
-                set_at=f"{place}.{column}" if column in overrides else f"not set; follows {place}",
-                text=value,
-                is_null=value is None,
-            )
-        else:
-            answers[key] = answer
+
+    def first(answer: Answer) -> Answer:
+        column = answer.column
+        if column not in found:
+            return answer
+        return Answer(
+            meter=answer.meter,
+            column=column,
+            layer=Layer.EXPORT if column in overrides else Layer.DERIVED,
+            set_at=f"{place}.{column}" if column in overrides else f"not set; follows {place}",
+            text=found[column],
+            is_null=found[column] is None,
+        )
+
     customers = {
         key: {column: value for column, value in values.items() if column not in found}
         for key, values in resolution.customers.items()
     }
-    return Resolution(answers, {key: values for key, values in customers.items() if values})
+    return replace(
+        resolution,
+        answers={key: first(answer) for key, answer in resolution.answers.items()},
+        fees={
+            fee: {column: first(answer) for column, answer in answers.items()}
+            for fee, answers in resolution.fees.items()
+        },
+        customers={key: values for key, values in customers.items() if values},
+    )
 
 
 def _shown(settable: Settable, value: str | None, found: Overrides) -> pl.Expr:
