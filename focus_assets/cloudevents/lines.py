@@ -25,6 +25,9 @@ BLOCK_BYTES: Final = 8 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
 EXCERPT_CHARACTERS: Final = 1_000
 
+LINES_PER_FILE: Final = 2**40
+"""``seq`` is file number × this + line: one number that orders events by (file path, line)."""
+
 _BOM = b"\xef\xbb\xbf"
 _JSON_SPACE = " \t\r\n"
 _SCHEMA = pa.schema([("line", pa.int64()), ("event", pa.string()), ("defect", pa.string())])

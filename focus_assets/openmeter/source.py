@@ -62,7 +62,7 @@ class OpenMeterSource:
             transport, server = runner.run(_connected(self._connect, self._settings))
             try:
                 extraction = Extraction(server, Window[self._settings.window.upper()])
-                yield OpenMeterRange(runner, server, extraction, first_day)
+                yield OpenMeterRange(runner, server, extraction, first_day, server_input(self._settings))
             finally:
                 runner.run(transport.close())
 
@@ -72,9 +72,13 @@ def connection(settings: ServerSettings) -> Transport:
     return Transport(settings.url, concurrency=settings.concurrency, timeout_seconds=settings.timeout_seconds)
 
 
-def server_fingerprint(settings: ServerSettings) -> str:
-    """A digest of how usage is asked for; a server cannot say whether usage has changed since."""
-    return hashlib.sha256(f"{settings.url} {settings.window}\n".encode()).hexdigest()
+def server_input(settings: ServerSettings) -> dict[str, str]:
+    """How usage is asked for, as an entry of a record's inputs.
+
+    A server cannot say whether its usage has changed since; the late usage sensor finds that out.
+    """
+    digest = hashlib.sha256(f"{settings.url} {settings.window}\n".encode()).hexdigest()
+    return {"source/openmeter": digest}
 
 
 def asked_once(
@@ -107,12 +111,18 @@ class OpenMeterRange:
     """A server, open for some days; valid within :meth:`OpenMeterSource.open`."""
 
     def __init__(
-        self, runner: asyncio.Runner, server: Server, extraction: Extraction, first_day: dt.date
+        self,
+        runner: asyncio.Runner,
+        server: Server,
+        extraction: Extraction,
+        first_day: dt.date,
+        inputs: Mapping[str, str],
     ) -> None:
         self._runner = runner
         self._server = server
         self._extraction = extraction
         self._first_day = first_day
+        self._inputs = inputs
         self._counts: dict[dt.date, Mapping[str, int]] = {}
 
     def raw_usage(self, day: dt.date, catalog: Catalog, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
@@ -137,6 +147,10 @@ class OpenMeterRange:
     def quarantined(self, day: dt.date) -> pl.LazyFrame:
         """No rows: OpenMeter keeps faulty events to itself and shows them in its own list of events."""
         return QUARANTINED_EVENTS.empty()
+
+    def inputs(self, day: dt.date, slices: Sequence[ChargeSlice]) -> Mapping[str, str]:
+        """How the server is asked, as an entry of the day's record."""
+        return self._inputs
 
     def counts(self, day: dt.date) -> Mapping[str, int]:
         """How many rows came."""
