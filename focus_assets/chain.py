@@ -73,8 +73,18 @@ class OpenSource(Protocol):
     def quarantined(self, day: dt.date) -> pl.LazyFrame:
         """The day's ``quarantined_events`` rows."""
 
+    def inputs(self, day: dt.date, slices: Sequence[ChargeSlice]) -> Mapping[str, str]:
+        """What outside the lake the day's rows rest on, as entries of its record."""
+
     def counts(self, day: dt.date) -> Mapping[str, int]:
         """How many events were read, metered, dropped and quarantined."""
+
+
+class SourceWithKeys(Protocol):
+    """A usage source whose duplicates are told here."""
+
+    def keys(self, day: dt.date) -> pl.LazyFrame:
+        """The day's ``event_keys`` rows."""
 
 
 def digests(lake: Lake, dataset: str, days: Sequence[dt.date]) -> dict[str, str]:
@@ -124,19 +134,25 @@ def meters_of_days(catalog: Upstream, days: Sequence[dt.date]) -> tuple[Meter, .
 
 def raw_usage_days(
     source: OpenSource,
-    fingerprint: Mapping[str, str],
     catalog: Upstream,
     slices: Mapping[dt.date, list[ChargeSlice]],
+    seen_before: Callable[[dt.date], Mapping[str, str]],
 ) -> Iterator[DayOutput]:
     """``raw_usage``: what the source says, with the counts behind it as facts.
 
-    ``fingerprint`` is the source's entry in the record (``usage_source.source_input``).
+    ``seen_before`` gives the digests of the keys of earlier days by which a day's duplicates were told.
     """
     for day, found in slices.items():
         frame = source.raw_usage(day, catalog_on(catalog, day), found)
         counts = dict(source.counts(day))
-        inputs = catalog.digest(day) | dict(fingerprint)
+        inputs = {**catalog.digest(day), **source.inputs(day, found), **seen_before(day)}
         yield DayOutput(day, frame, inputs, _EventCounts(counts))
+
+
+def event_keys_days(source: SourceWithKeys, days: Sequence[dt.date]) -> Iterator[DayOutput]:
+    """``event_keys``: what came on each day. Depends on no other day, so it is written before ``raw_usage``."""
+    for day in days:
+        yield DayOutput(day, source.keys(day))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from focus_assets.cli import main
+from focus_assets.cloudevents.file_days import MEMORY
 from focus_assets.lake import Lake
 from focus_assets.orchestration.in_process import CHAIN
 from focus_assets_tests.orchestration.company import Company
@@ -81,7 +82,7 @@ def require_whole(company: Company) -> None:
     if not root.is_dir():
         return
     lake = Lake.open(str(root))
-    expected = {root / ".writer.lock"}
+    expected = {root / ".writer.lock", *root.glob(MEMORY)}
     for dataset in CHAIN:
         for day in lake.days(dataset):
             (file,) = lake.files(dataset, [day])

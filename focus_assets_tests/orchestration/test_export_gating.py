@@ -209,8 +209,9 @@ def test_a_stale_month_is_refused_with_the_day_what_changed_and_the_command(comp
     with pytest.raises(RunFailed) as refused:
         company.deliver()
     said = str(refused.value)
-    assert "2026-08, 2026-08-02: focus_cost_and_usage is stale: usage_totals/2026-08-01 changed" in said
-    assert "2026-08, 2026-08-03: focus_cost_and_usage is stale: usage_totals/2026-08-01 changed" in said
+    changed = "event_keys/2026-08-01, usage_totals/2026-08-01 changed"
+    assert f"2026-08, 2026-08-02: focus_cost_and_usage is stale: {changed}" in said
+    assert f"2026-08, 2026-08-03: focus_cost_and_usage is stale: {changed}" in said
     assert "Run: focus-assets materialize --from 2026-08-02 --to 2026-08-03" in said
     assert company.rows_delivered("everyone").equals(delivered)
     assert company.delivered() == {"everyone": ["delivered"], "only-bob": ["delivered"]}
