@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
+from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.delivery.facts import billing_month_facts
@@ -24,7 +25,7 @@ from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.cost_and_usage import build
 from focus_assets.focus.dimensions import resolve
 from focus_assets.lake import Lake, day_ranges
-from focus_assets.rating import conversion_table, limit_table, price_table, rate, slice_table
+from focus_assets.rating import conversion_table, fee_lines, limit_table, price_table, rate, slice_table
 from focus_assets.usage.normalize import normalized_usage
 from focus_assets.usage.rateable import (
     earlier_days,
@@ -78,8 +79,18 @@ class OpenSource(Protocol):
     def quarantined(self, day: dt.date) -> pl.LazyFrame:
         """The day's ``quarantined_events`` rows."""
 
+    def inputs(self, day: dt.date, slices: Sequence[ChargeSlice]) -> Mapping[str, str]:
+        """What outside the lake the day's rows rest on, as entries of its record."""
+
     def counts(self, day: dt.date) -> Mapping[str, int]:
         """How many events were read, metered, dropped and quarantined."""
+
+
+class SourceWithKeys(Protocol):
+    """A usage source whose duplicates are told here."""
+
+    def keys(self, day: dt.date) -> pl.LazyFrame:
+        """The day's ``event_keys`` rows."""
 
 
 def digests(lake: Lake, dataset: str, days: Sequence[dt.date]) -> dict[str, str]:
@@ -129,19 +140,25 @@ def meters_of_days(catalog: Upstream, days: Sequence[dt.date]) -> tuple[Meter, .
 
 def raw_usage_days(
     source: OpenSource,
-    fingerprint: Mapping[str, str],
     catalog: Upstream,
     slices: Mapping[dt.date, list[ChargeSlice]],
+    seen_before: Callable[[dt.date], Mapping[str, str]],
 ) -> Iterator[DayOutput]:
     """``raw_usage``: what the source says, with the counts behind it as facts.
 
-    ``fingerprint`` is the source's entry in the record (``usage_source.source_input``).
+    ``seen_before`` gives the digests of the keys of earlier days by which a day's duplicates were told.
     """
     for day, found in slices.items():
         frame = source.raw_usage(day, catalog_on(catalog, day), found)
         counts = dict(source.counts(day))
-        inputs = catalog.digest(day) | dict(fingerprint)
+        inputs = {**catalog.digest(day), **source.inputs(day, found), **seen_before(day)}
         yield DayOutput(day, frame, inputs, _EventCounts(counts))
+
+
+def event_keys_days(source: SourceWithKeys, days: Sequence[dt.date]) -> Iterator[DayOutput]:
+    """``event_keys``: what came on each day. Depends on no other day, so it is written before ``raw_usage``."""
+    for day in days:
+        yield DayOutput(day, source.keys(day))
 
 
 @dataclass(frozen=True)
@@ -184,8 +201,9 @@ def unbilled_usage_days(normalized: Upstream, catalog: Upstream) -> Iterator[Day
 def focus_cost_and_usage_days(
     normalized: Upstream, totals: Upstream, catalog: Upstream, start: dt.date
 ) -> Iterator[DayOutput]:
-    """``focus_cost_and_usage`` of each day, strictly from the earlier totals of its charges' own periods.
+    """``focus_cost_and_usage`` of each day: what its usage costs, and the flat fees that are due on it.
 
+    Usage is rated strictly from the earlier totals of its charges' own periods; a fee needs no other day.
     Raises :class:`EarlierTotalsMissing` before the first day is written if a day's totals are not in the lake.
     """
     slices = {day: slices_on(catalog_on(catalog, day), day) for day in normalized.days}
@@ -195,7 +213,9 @@ def focus_cost_and_usage_days(
         before = totals.lake.scan(totals.dataset, earlier[day]) if earlier[day] else no_earlier_totals()
         _require_same_charges(day, found, before, start)
         opening = opening_quantities(before, totals.on(day))
-        lines = rate(
+        snapshot = catalog_on(catalog, day)
+        fees = fees_on(snapshot, day)
+        rated = rate(
             rateable_usage(normalized.on(day), found, opening),
             opening,
             slice_table(found),
@@ -206,7 +226,7 @@ def focus_cost_and_usage_days(
         )
         yield DayOutput(
             day,
-            build(lines, found, catalog_on(catalog, day)),
+            build(pl.concat([rated, fee_lines(fees)]), found, snapshot, fees),
             normalized.digest(day)
             | catalog.digest(day)
             | digests(totals.lake, totals.dataset, [*earlier[day], day]),

@@ -100,6 +100,20 @@ QUARANTINED_EVENTS: Final = Dataset(
     order=("file", "line", "reason"),
 )
 
+EVENT_KEYS: Final = Dataset(
+    name="event_keys",
+    grain="a source and id that came that day; the same on a later day is a duplicate",
+    columns=(
+        _CHARGE_DATE,
+        Column(
+            "bucket", pl.Int32, "A part of the keys, by the end of the id; a look-back reads some at a time"
+        ),
+        Column("source", pl.String, "The event's source"),
+        Column("id", pl.String, "The event's id"),
+    ),
+    order=("bucket", "id", "source"),
+)
+
 NORMALIZED_USAGE: Final = Dataset(
     name="normalized_usage",
     grain="meter × window × subject × dimensions, or meter × charge to date",
@@ -199,6 +213,7 @@ USAGE_DATASETS: Final = (
     CATALOG,
     RAW_USAGE,
     QUARANTINED_EVENTS,
+    EVENT_KEYS,
     NORMALIZED_USAGE,
     USAGE_TOTALS,
     UNBILLED_USAGE,

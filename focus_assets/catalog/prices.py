@@ -129,6 +129,6 @@ AnyPrice = Annotated[
 """Every price that a line of an invoice can have."""
 
 Price = Annotated[
-    FreePrice | UnitPrice | TieredPrice | PackagePrice | DynamicPrice, Field(discriminator="type")
+    FreePrice | FlatPrice | UnitPrice | TieredPrice | PackagePrice | DynamicPrice, Field(discriminator="type")
 ]
 """Every price that a rate card of ``focus.yaml`` can have."""

@@ -60,24 +60,29 @@ def late_usage_sensor(settings: Settings, chain_job: Any) -> dg.SensorDefinition
             position = with_events(position, _events(openmeter, *span), span[1])
         opened = lake.open()
         asked = range_to_request(position, lambda each: last_day_touched(opened, each))
-        requests = list(_requests(context.instance, position, asked)) if asked else []
+        found = list(requests(context.instance, request_name(position, asked), asked)) if asked else []
         days = ", ".join(f"{each:%F}" for each in sorted(position.late)[:5])
         waiting = f"Late usage of {days} is being read, or waits for its next try." if days else ""
         return dg.SensorResult(
-            run_requests=requests,
-            skip_reason=None if requests else waiting or "No usage came late.",
+            run_requests=found,
+            skip_reason=None if found else waiting or "No usage came late.",
             cursor=position.model_dump_json(),
         )
 
     return sensor
 
 
-def _requests(
-    instance: DagsterInstance, position: Position, asked: tuple[dt.date, dt.date]
+def requests(
+    instance: DagsterInstance, name: str, asked: tuple[dt.date, dt.date], *, once: bool = False
 ) -> Iterator[dg.RunRequest]:
-    name = request_name(position, asked)
+    """The request for a range, unless a run of that name is under way or failed a moment ago.
+
+    ``once``: nor after one that succeeded, where the name says all there is to be read.
+    """
     runs = instance.get_run_records(RunsFilter(tags={LATE_TAG: name}))
     attempts = [Attempt(_state(each.dagster_run), _instant(each.end_time)) for each in runs]
+    if once and any(attempt.state is RunState.SUCCEEDED for attempt in attempts):
+        return
     if may_try(attempts, dt.datetime.now(dt.UTC)):
         yield dg.RunRequest(
             run_key=f"{name}:{len(attempts)}",

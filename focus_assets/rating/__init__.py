@@ -6,6 +6,7 @@ that any engine that partitions by charge can run them. What does not: where usa
 
 from focus_assets.rating.charge_limits import LIMITS, limit_table
 from focus_assets.rating.conversions import conversion_table
+from focus_assets.rating.fees import fee_lines
 from focus_assets.rating.kernel import rate
 from focus_assets.rating.lines import CONVERSIONS, OPENINGS, RATED_LINES, SEGMENTS, SLICES, USAGE
 from focus_assets.rating.segments import price_table
@@ -22,6 +23,7 @@ __all__ = [
     "USAGE",
     "ChargeNotRated",
     "conversion_table",
+    "fee_lines",
     "limit_table",
     "price_table",
     "rate",

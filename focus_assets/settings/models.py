@@ -124,6 +124,8 @@ class OpenMeterSettings(Entry):
     """How long an answer may take; OpenMeter itself gives up after 90 seconds."""
     meters: Mapping[str, MeterDetails] = {}
     """By meter slug, what OpenMeter does not know: units and FOCUS columns."""
+    fees: Mapping[str, Mapping[str, str | None]] = {}
+    """By key of a flat fee's rate card, the FOCUS columns of its rows; the defaults decide the others."""
 
 
 class SourceSettings(Entry):
@@ -184,6 +186,8 @@ class Destination(Entry):
     """FOCUS version of the files."""
     format: Literal["parquet"] = "parquet"
     """File format."""
+    dimensions: Mapping[str, str | None] = {}
+    """FOCUS columns of the rows delivered here, before all other settings: a text or null."""
     s3: S3Settings = S3Settings()
     """How the bucket is reached, for an s3:// URL."""
 

@@ -127,11 +127,32 @@ def test_sql_prints_a_table_csv_or_json_with_every_digit(started: Path, run: Run
 def test_a_statement_that_duckdb_refuses_names_the_views(started: Path, run: Run) -> None:
     done = run("sql", "select * from focus_1_9")
     assert done.returncode == 2
-    assert "Views: catalog, focus_1_0" in done.stderr
+    assert "Views: catalog, event_keys, focus_1_0" in done.stderr
 
 
 def test_dimensions_of_an_unknown_meter_name_the_known_ones(started: Path, run: Run) -> None:
     assert "known meters: tokens" in run("dimensions", "--meter", "token").stderr
+
+
+def test_dimensions_of_a_destination_show_what_its_export_decides(started: Path, run: Run) -> None:
+    text = (started / "focus.yaml").read_text().replace("destinations:\n", f"destinations:\n{AUDIT}")
+    (started / "focus.yaml").write_text(text)
+    said = run("dimensions", "--destination", "audit").stdout
+    assert "destinations[audit].dimensions.ServiceCategory" in said
+    assert "Other (Databases)" in said
+    assert "destinations[audit]" not in run("dimensions").stdout
+    assert "known destinations: " in run("dimensions", "--destination", "nobody").stderr
+
+    (started / "focus.yaml").write_text(text.replace("Databases", "Database"))
+    wrong = run("dimensions", "--destination", "audit")
+    assert wrong.returncode == 2
+    assert "'Database' is not one of the 19 values of FOCUS; nearest: Databases" in wrong.stderr
+
+
+AUDIT = """  - name: audit
+    url: data/audit
+    dimensions: { ServiceCategory: Databases }
+"""
 
 
 def test_demo_with_events_asks_for_the_configuration_that_explains_them(started: Path, run: Run) -> None:
