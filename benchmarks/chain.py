@@ -180,11 +180,11 @@ def _stages(
     """Write dataset after dataset over ``days``; after each, what has to be looked at."""
     import duckdb
 
-    from focus_assets import chain, usage_source
+    from focus_assets import billing_stages, chain, usage_source
     from focus_assets.chain import Upstream
     from focus_assets.focus.project import project
     from focus_assets.focus.rules import check, rules_for
-    from focus_assets.stage_controls import CONTROLS
+    from focus_assets.stage_controls import BILLING_CONTROLS, CONTROLS
 
     def write(dataset: str, outputs: Any) -> Upstream:
         for output in outputs:
@@ -192,7 +192,9 @@ def _stages(
         return Upstream(lake, dataset, days)
 
     def looks(dataset: str) -> list[Callable[[dt.date], bool]]:
-        controls = [control for asset, control in CONTROLS.values() if asset == dataset]
+        controls = [
+            control for asset, control in {**CONTROLS, **BILLING_CONTROLS}.values() if asset == dataset
+        ]
         return [lambda day, control=control: bool(control(lake, day).height) for control in controls]  # type: ignore[misc]
 
     def empty(dataset: str) -> Callable[[dt.date], bool]:
@@ -228,6 +230,9 @@ def _stages(
         chain.focus_cost_and_usage_days(normalized, totals, catalog, settings.start_date),
     )
     yield "focus_cost_and_usage", [*looks("focus_cost_and_usage"), breaks_a_rule]
+    focus = Upstream(lake, "focus_cost_and_usage", days)
+    write("focus_price_list", billing_stages.focus_price_list_days(focus, catalog))
+    yield "focus_price_list", looks("focus_price_list")
 
 
 def _settings(given: Path, own: Path) -> Any:
@@ -249,7 +254,13 @@ def _answer(lake: Any, days: Sequence[dt.date], failed: Sequence[str]) -> str:
     total = hashlib.sha256()
     for dataset in ("catalog", "event_keys", "raw_usage", "quarantined_events"):
         _digest(total, lake, dataset, days)
-    for dataset in ("normalized_usage", "usage_totals", "unbilled_usage", "focus_cost_and_usage"):
+    for dataset in (
+        "normalized_usage",
+        "usage_totals",
+        "unbilled_usage",
+        "focus_cost_and_usage",
+        "focus_price_list",
+    ):
         _digest(total, lake, dataset, days)
     return f"failed: {sorted(failed)}, lake: {total.hexdigest()}"
 

@@ -29,10 +29,10 @@ _DUPLICATES = 50
 _FILES = 8
 _LINE = """
     '{"specversion":"1.0","id":"' || md5((n + OFFSET)::VARCHAR) || '","source":"my-app-' || (n % 10) ||
-    '","type":"prompt","subject":"customer-' || lpad((n * 7919 % 5000)::VARCHAR, 5, '0') || '","time":"' ||
+    '","type":"prompt","subject":"customer-' || lpad((n * 7919 % 1000)::VARCHAR, 5, '0') || '","time":"' ||
     strftime(TIMESTAMP 'DAY' + to_seconds((n * 86400) // EVENTS), '%Y-%m-%dT%H:%M:%SZ') ||
-    '","data":{"tokens":' || (n * 104729 % 5000 + 1) || ',"model":"model-' || (n % 7) || '","region":"region-' ||
-    (n // 7 % 4) || '","tier":"' || CASE WHEN n % 3 = 0 THEN 'standard' ELSE 'batch' END || '"}}'
+    '","data":{"tokens":' || (n * 104729 % 5000 + 1) || ',"model":"model-' || (n // 1000 % 5) ||
+    '","region":"region-' || (n // 5000 % 4) || '","tier":"' || (n // 20000 % 3) || '"}}'
 """
 
 

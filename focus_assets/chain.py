@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
+from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.delivery.facts import billing_month_facts
@@ -24,7 +25,7 @@ from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.cost_and_usage import build
 from focus_assets.focus.dimensions import resolve
 from focus_assets.lake import Lake, day_ranges
-from focus_assets.rating import limit_table, price_table, rate, slice_table
+from focus_assets.rating import fee_lines, limit_table, price_table, rate, slice_table
 from focus_assets.usage.normalize import normalized_usage
 from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities, rateable_usage
 from focus_assets.usage.totals import unbilled_usage, usage_totals
@@ -194,8 +195,9 @@ def unbilled_usage_days(normalized: Upstream, catalog: Upstream) -> Iterator[Day
 def focus_cost_and_usage_days(
     normalized: Upstream, totals: Upstream, catalog: Upstream, start: dt.date
 ) -> Iterator[DayOutput]:
-    """``focus_cost_and_usage`` of each day, strictly from the earlier totals of its charges' own periods.
+    """``focus_cost_and_usage`` of each day: what its usage costs, and the flat fees that are due on it.
 
+    Usage is rated strictly from the earlier totals of its charges' own periods; a fee needs no other day.
     Raises :class:`EarlierTotalsMissing` before the first day is written if a day's totals are not in the lake.
     """
     slices = {day: slices_on(catalog_on(catalog, day), day) for day in normalized.days}
@@ -205,7 +207,9 @@ def focus_cost_and_usage_days(
         before = totals.lake.scan(totals.dataset, earlier[day]) if earlier[day] else no_earlier_totals()
         _require_same_charges(day, found, before, start)
         opening = opening_quantities(before, totals.on(day))
-        lines = rate(
+        snapshot = catalog_on(catalog, day)
+        fees = fees_on(snapshot, day)
+        rated = rate(
             rateable_usage(normalized.on(day), found, opening),
             opening,
             slice_table(found),
@@ -214,7 +218,7 @@ def focus_cost_and_usage_days(
         )
         yield DayOutput(
             day,
-            build(lines, found, catalog_on(catalog, day)),
+            build(pl.concat([rated, fee_lines(fees)]), found, snapshot, fees),
             normalized.digest(day)
             | catalog.digest(day)
             | digests(totals.lake, totals.dataset, [*earlier[day], day]),

@@ -12,9 +12,12 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice, slices_on
+from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.lake import Lake
+from focus_assets.focus.price_list import PRICE_LIST, prices_not_listed
+from focus_assets.lake import Lake, partition_of_input
 from focus_assets.usage.controls import (
+    fees_against_focus,
     focus_against_customers,
     normalized_against_totals,
     normalized_against_unbilled,
@@ -24,6 +27,8 @@ from focus_assets.usage.controls import (
 from focus_assets.usage.rateable import no_earlier_totals, opening_quantities
 
 Control = Callable[[Lake, dt.date], pl.DataFrame]
+
+FOCUS = "focus_cost_and_usage"
 
 
 def raw_rows_and_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
@@ -47,34 +52,45 @@ def every_window_accounted_for(lake: Lake, day: dt.date) -> pl.DataFrame:
 
 def consumed_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Charges whose FOCUS rows do not consume what ``usage_totals`` says they used."""
-    record = lake.record("focus_cost_and_usage", day)
-    prefix = "usage_totals/"
-    read = (
-        {dt.date.fromisoformat(key.removeprefix(prefix)) for key in record.inputs if key.startswith(prefix)}
-        if record
-        else set()
-    )
-    earlier = sorted(read - {day})
+    earlier = _days_read(lake, day, "usage_totals")
     before = lake.scan("usage_totals", earlier) if earlier else no_earlier_totals()
     totals = lake.scan("usage_totals", [day])
-    return totals_against_focus(
-        totals, opening_quantities(before, totals), lake.scan("focus_cost_and_usage", [day])
-    )
+    return totals_against_focus(totals, opening_quantities(before, totals), lake.scan(FOCUS, [day]))
 
 
 def customers_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
-    """Charges whose FOCUS rows name another customer than ``usage_totals`` does."""
-    return focus_against_customers(lake.scan("usage_totals", [day]), lake.scan("focus_cost_and_usage", [day]))
+    """Charges whose FOCUS rows name another customer than ``usage_totals`` or the catalog does."""
+    return focus_against_customers(
+        lake.scan("usage_totals", [day]), _fees(lake, day), lake.scan(FOCUS, [day])
+    )
+
+
+def every_fee_charged_once(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Flat fees that are due by the ``catalog`` and are not one FOCUS row, or the other way round."""
+    return fees_against_focus(_fees(lake, day), lake.scan(FOCUS, [day]))
+
+
+def prices_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Prices that FOCUS rows refer to and ``focus_price_list`` does not hold."""
+    earlier = _days_read(lake, day, FOCUS)
+    before = lake.scan(PRICE_LIST.name, earlier) if earlier else PRICE_LIST.empty()
+    return prices_not_listed(lake.scan(FOCUS, [day]), lake.scan(PRICE_LIST.name, [day]), before)
 
 
 CONTROLS: Mapping[str, tuple[str, Control]] = {
     "raw_rows_and_quantities": ("normalized_usage", raw_rows_and_quantities),
     "charge_totals": ("usage_totals", charge_totals),
     "every_window_accounted_for": ("unbilled_usage", every_window_accounted_for),
-    "consumed_quantities": ("focus_cost_and_usage", consumed_quantities),
-    "customers_of_charges": ("focus_cost_and_usage", customers_of_charges),
+    "consumed_quantities": (FOCUS, consumed_quantities),
+    "customers_of_charges": (FOCUS, customers_of_charges),
+    "every_fee_charged_once": (FOCUS, every_fee_charged_once),
 }
 """Check name → the dataset it guards, and the comparison."""
+
+BILLING_CONTROLS: Mapping[str, tuple[str, Control]] = {
+    "prices_of_charges": (PRICE_LIST.name, prices_of_charges),
+}
+"""As :data:`CONTROLS`, of what is computed from FOCUS rows and not delivered with them: no delivery waits for it."""
 
 
 def control_problems(lake: Lake, day: dt.date) -> list[str]:
@@ -89,3 +105,14 @@ def control_problems(lake: Lake, day: dt.date) -> list[str]:
 
 def _slices(lake: Lake, day: dt.date) -> list[ChargeSlice]:
     return slices_on(Catalog.from_frame(lake.scan("catalog", [day])), day)
+
+
+def _days_read(lake: Lake, day: dt.date, dataset: str) -> list[dt.date]:
+    """The days of a dataset, this one aside, that the day's FOCUS rows were computed from."""
+    record = lake.record(FOCUS, day)
+    found = [partition_of_input(key) for key in (record.inputs if record else ())]
+    return sorted(each[1] for each in found if each and each[0] == dataset and each[1] != day)
+
+
+def _fees(lake: Lake, day: dt.date) -> list[Fee]:
+    return fees_on(Catalog.from_frame(lake.scan("catalog", [day])), day)

@@ -51,6 +51,7 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
             catalog_now,
             defaults=settings.catalog.defaults,
             details=openmeter.meters,
+            fees=openmeter.fees,
             customer_id_is_subject=openmeter.customer_id_is_subject,
         )
         snapshots = {output.day: output for output in catalog_days(asked_once(openmeter, question), new)}

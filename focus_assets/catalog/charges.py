@@ -20,6 +20,9 @@ from focus_assets.errors import FocusAssetsError
 DAY = dt.timedelta(days=1)
 _MONTHLY = Cadence.parse("P1M")
 
+OPEN_END = dt.datetime.max.replace(tzinfo=dt.UTC)
+"""The end of what has none yet."""
+
 
 class OpeningUnknown(FocusAssetsError):
     """A charge began before the first day, so what it had used by then is not known."""
@@ -107,7 +110,7 @@ def first_billing_period(catalog: Catalog, subscription: Subscription, start: dt
     if subscription.active_to is not None and subscription.active_to <= first:
         return None
     plan = catalog.plan[subscription.plan] if subscription.plan else None
-    return _billing_cadence(plan, subscription).period_at(subscription.anchor, first)
+    return billing_cadence(plan, subscription).period_at(subscription.anchor, first)
 
 
 def require_known_opening(slices: Sequence[ChargeSlice], start: dt.date, *, assume_zero: bool) -> None:
@@ -134,34 +137,53 @@ def _charges(catalog: Catalog, subscription: Subscription, today: Period) -> Ite
     if customer is None:
         return
     plan = catalog.plan[subscription.plan] if subscription.plan else None
-    for key, versions in _item_versions(plan, subscription).items():
+    for card, active in active_items(plan, subscription, today):
+        feature = catalog.feature.get(card.feature or "")
+        if card.is_fee or feature is None or feature.meter is None:
+            continue
+        cadence = card.billing_cadence or billing_cadence(plan, subscription)
+        for rating in cadence.periods(
+            subscription.anchor, max(active.start, today.start), min(active.end, today.end)
+        ):
+            period = rating.clip(active.start, active.end)
+            listed = published_card(plan, card, period.start) or card
+            yield Charge(
+                charge_id=charge_id(subscription, card, period),
+                customer=customer,
+                subscription=subscription,
+                plan=plan,
+                rate_card=card,
+                list_price=listed.price,
+                feature=feature,
+                meter=catalog.meter[feature.meter],
+                currency=currency_of(catalog, plan, subscription),
+                rating=rating,
+                period=period,
+                list_discounts=listed.discounts,
+            )
+
+
+def charge_id(subscription: Subscription, card: RateCard, period: Period) -> str:
+    """What identifies one version of a subscription item in one period."""
+    return f"{subscription.key}/{card.key}/{period.start:%Y%m%dT%H%M%SZ}"
+
+
+def currency_of(catalog: Catalog, plan: Plan | None, subscription: Subscription) -> str:
+    """What a subscription is invoiced in."""
+    return subscription.currency or (plan and plan.currency) or catalog.defaults.currency
+
+
+def active_items(
+    plan: Plan | None, subscription: Subscription, today: Period
+) -> Iterator[tuple[RateCard, Period]]:
+    """Every version of every item that is active at some instant of ``today``, with the whole of its active time."""
+    for versions in _item_versions(plan, subscription).values():
         for version, (card, begins) in enumerate(versions):
             ends = versions[version + 1][1] if version + 1 < len(versions) else None
             ends = _earliest(ends, card.valid_to, subscription.active_to)
             active = Period(max(begins, subscription.active_from), ends)
-            if active.start >= active.end or not active.overlaps(today.start, today.end):
-                continue
-            cadence = card.billing_cadence or _billing_cadence(plan, subscription)
-            for rating in cadence.periods(
-                subscription.anchor, max(active.start, today.start), min(active.end, today.end)
-            ):
-                period = rating.clip(active.start, active.end)
-                feature = catalog.feature[card.feature]
-                listed = _published(plan, card, period.start) or card
-                yield Charge(
-                    charge_id=f"{subscription.key}/{key}/{period.start:%Y%m%dT%H%M%SZ}",
-                    customer=customer,
-                    subscription=subscription,
-                    plan=plan,
-                    rate_card=card,
-                    list_price=listed.price,
-                    feature=feature,
-                    meter=catalog.meter[feature.meter],
-                    currency=subscription.currency or (plan and plan.currency) or catalog.defaults.currency,
-                    rating=rating,
-                    period=period,
-                    list_discounts=listed.discounts,
-                )
+            if active.start < active.end and active.overlaps(today.start, today.end):
+                yield card, active
 
 
 def _item_versions(
@@ -188,25 +210,32 @@ def _first_own(subscription: Subscription, key: str) -> dt.datetime:
     return min(card.valid_from or BEGINNING for card in subscription.rate_cards if card.key == key)
 
 
-def _published(plan: Plan | None, own: RateCard, instant: dt.datetime) -> RateCard | None:
-    """The plan's card of the same feature under the same key; another feature's price is no list price."""
+def published_card(plan: Plan | None, own: RateCard, instant: dt.datetime) -> RateCard | None:
+    """The plan's card of the same feature under the same key; another feature's price is no list price.
+
+    Nor is a fee the list price of usage, or the other way round.
+    """
     cards = [
         card
         for card in (plan.rate_cards if plan else ())
-        if card.key == own.key and card.feature == own.feature and (card.valid_from or BEGINNING) <= instant
+        if card.key == own.key
+        and card.feature == own.feature
+        and card.is_fee == own.is_fee
+        and (card.valid_from or BEGINNING) <= instant
     ]
     return max(cards, key=lambda card: card.valid_from or BEGINNING) if cards else None
 
 
 def _by_billing_period(catalog: Catalog, charge: Charge, part: Period) -> Iterator[tuple[Period, Period]]:
-    cadence = _billing_cadence(charge.plan, charge.subscription)
+    cadence = billing_cadence(charge.plan, charge.subscription)
     for billing in cadence.periods(charge.subscription.anchor, part.start, part.end):
         yield billing, billing.clip(part.start, part.end)
 
 
-def _billing_cadence(plan: Plan | None, subscription: Subscription) -> Cadence:
+def billing_cadence(plan: Plan | None, subscription: Subscription) -> Cadence:
+    """How often a subscription is invoiced."""
     return subscription.billing_cadence or (plan.billing_cadence if plan else _MONTHLY)
 
 
 def _earliest(*instants: dt.datetime | None) -> dt.datetime:
-    return min((i for i in instants if i is not None), default=dt.datetime.max.replace(tzinfo=dt.UTC))
+    return min((i for i in instants if i is not None), default=OPEN_END)

@@ -25,11 +25,12 @@ from pydantic import (
 
 from focus_assets.catalog.entry import Entry as Entry
 from focus_assets.catalog.periods import Cadence
+from focus_assets.catalog.prices import FlatPrice as FlatPrice
 from focus_assets.catalog.prices import Price as Price
 from focus_assets.catalog.prices import Tier as Tier
 from focus_assets.catalog.prices import TieredPrice as TieredPrice
 from focus_assets.catalog.prices import UnitPrice as UnitPrice
-from focus_assets.catalog.rate_card_terms import Discounts
+from focus_assets.catalog.rate_card_terms import Discounts, ProRatingConfig
 
 SLUG = r"^[a-z0-9]+(?:[_-][a-z0-9]+)*$"
 DIMENSION_KEY = r"^[a-zA-Z_][0-9a-zA-Z_]*$"
@@ -166,14 +167,14 @@ class Meter(Entry):
 
 
 class Feature(Entry):
-    """What a customer buys: a meter, optionally only where its dimensions have certain values."""
+    """What a customer buys: a meter, optionally only where its dimensions have certain values; or what a fee is for."""
 
     key: Slug
     """What rate cards refer to."""
     name: str = ""
     """Display name."""
-    meter: Slug
-    """Slug of the meter."""
+    meter: Slug | None = None
+    """Slug of the meter; none for what is sold at flat fees only."""
     filters: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
     """Dimension key to the values that count; others are not this feature."""
 
@@ -187,6 +188,12 @@ class Feature(Entry):
                 if absent in allowed:
                     raise ValueError(f"{name}: {absent!r} is how an absent value arrives and matches nothing")
         return value
+
+    @model_validator(mode="after")
+    def _filters_need_a_meter(self) -> Self:
+        if self.meter is None and self.filters:
+            raise ValueError("filters choose from a meter's usage; name the meter, or leave them out")
+        return self
 
     @property
     def title(self) -> str:
@@ -229,20 +236,24 @@ class Customer(Entry):
 
 
 class RateCard(Entry):
-    """The price of one feature within a plan or subscription, from ``valid_from`` on."""
+    """The price of one feature, or a flat fee, within a plan or subscription, from ``valid_from`` on."""
 
     key: Slug = ""
     """What a negotiated price replaces; the feature's key where absent."""
-    feature: Slug
-    """Key of the feature."""
+    feature: Slug | None = None
+    """Key of the feature; a flat fee needs none."""
     name: str = ""
     """Display name."""
     billing_cadence: Cadence | None = None
-    """How often tiers begin anew, such as P1M; the plan's where absent."""
+    """How often tiers begin anew or a fee is due, such as P1M; the plan's where absent. null: a fee is due once."""
+    one_time: bool = False
+    """Whether a flat fee is due once, as billing_cadence null says."""
     price: Price
-    """A free, unit, tiered or dynamic price."""
+    """A free, unit, tiered or dynamic price, or a flat fee."""
     discounts: Discounts = Discounts()
     """Free units of each rating period, and a percentage off."""
+    dimensions: Mapping[str, str | None] = {}
+    """FOCUS columns of a flat fee's rows; its feature's meter's, else the defaults, where absent."""
     valid_from: Instant | None = None
     """From when this version is in force; repeat the key for a price change."""
     valid_to: Instant | None = None
@@ -261,6 +272,42 @@ class RateCard(Entry):
         if isinstance(data, Mapping) and "key" not in data and "feature" in data:
             return {**data, "key": data["feature"]}
         return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_cadence_is_once(cls, data: Any) -> Any:
+        """OpenMeter's one-time fees have the cadence null."""
+        if not isinstance(data, Mapping) or "one_time" in data or "oneTime" in data:
+            return data
+        price = data.get("price")
+        flat = isinstance(price, FlatPrice) or (isinstance(price, Mapping) and price.get("type") == "flat")
+        cadence = next((data[key] for key in ("billing_cadence", "billingCadence") if key in data), "")
+        return {**data, "one_time": True} if flat and cadence is None else data
+
+    @model_validator(mode="after")
+    def _is_a_fee_or_a_price_of_usage(self) -> Self:
+        if not self.key:
+            raise ValueError("needs a feature, or for a flat fee at least a key")
+        if self.is_fee:
+            if self.discounts.usage is not None:
+                raise ValueError(
+                    "discounts.usage: a flat fee has no usage to leave free; only percentage applies"
+                )
+            if self.one_time and self.billing_cadence is not None:
+                raise ValueError(f"is due once and every {self.billing_cadence}; leave one of the two out")
+            return self
+        if self.feature is None:
+            raise ValueError("feature is needed for a price of usage; only flat fees do without")
+        if self.one_time:
+            raise ValueError("one_time: only flat fees are due once")
+        if self.dimensions:
+            raise ValueError("dimensions are of flat fees; those of usage are its meter's")
+        return self
+
+    @property
+    def is_fee(self) -> bool:
+        """Whether it is a flat fee, which no usage changes."""
+        return isinstance(self.price, FlatPrice)
 
 
 def _versions_are_distinct(rate_cards: tuple[RateCard, ...]) -> None:
@@ -285,6 +332,8 @@ class Plan(Entry):
     """ISO 4217 code; the default's where absent."""
     billing_cadence: Cadence = Cadence.parse("P1M")
     """How often is invoiced, such as P1M or P3M."""
+    pro_rating_config: ProRatingConfig = ProRatingConfig()
+    """Whether flat fees of a period that is cut short are charged in part."""
     rate_cards: tuple[RateCard, ...] = ()
     """The published prices."""
 
@@ -321,6 +370,8 @@ class Subscription(Entry):
     """What periods are counted from; active_from where absent."""
     billing_cadence: Cadence | None = None
     """How often is invoiced; the plan's where absent."""
+    pro_rating_config: ProRatingConfig | None = None
+    """Whether flat fees of a period that is cut short are charged in part; the plan's where absent."""
     rate_cards: tuple[RateCard, ...] = ()
     """Negotiated or additional prices."""
     own_prices_only: bool = False

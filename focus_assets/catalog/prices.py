@@ -128,5 +128,5 @@ AnyPrice = Annotated[
 ]
 """Every price that a line of an invoice can have."""
 
-Price = Annotated[FreePrice | UnitPrice | TieredPrice | DynamicPrice, Field(discriminator="type")]
+Price = Annotated[FreePrice | FlatPrice | UnitPrice | TieredPrice | DynamicPrice, Field(discriminator="type")]
 """Every price that a rate card of ``focus.yaml`` can have."""

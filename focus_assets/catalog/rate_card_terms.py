@@ -67,3 +67,8 @@ class ProRatingConfig(Entry):
     """Whether flat fees are prorated."""
     mode: str = "prorate_prices"
     """prorate_prices; anything else is not prorated."""
+
+    @property
+    def prorates(self) -> bool:
+        """Whether a fee of a period that is cut short is charged in part."""
+        return self.enabled and self.mode == "prorate_prices"

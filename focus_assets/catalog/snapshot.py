@@ -92,12 +92,20 @@ class Catalog(Entry):
         return {subject: customer.key for customer in self.customers for subject in customer.subjects}
 
     def on(self, day: dt.date) -> Catalog:
-        """The catalog as it stood on ``day``: nothing that began later, one version of each customer."""
+        """The catalog as it stood on ``day``: one version of each customer, and nothing that began later.
+
+        But for later versions of flat fees: they say when a fee's service period is cut short.
+        """
         midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
         end = midnight + dt.timedelta(days=1)
 
+        cards = [card for plan in self.plans for card in plan.rate_cards]
+        cards += [card for subscription in self.subscriptions for card in subscription.rate_cards]
+        # A fee in advance is charged by the length of its period, so what will end it has to be known that day.
+        fees = {card.key for card in cards if card.is_fee}
+
         def begun(cards: Iterable[RateCard]) -> tuple[RateCard, ...]:
-            return tuple(card for card in cards if (card.valid_from or BEGINNING) < end)
+            return tuple(card for card in cards if (card.valid_from or BEGINNING) < end or card.key in fees)
 
         versions: dict[str, Customer] = {}
         for customer in sorted(self.customers, key=lambda c: c.valid_from or dt.date.min):
@@ -146,6 +154,8 @@ class Catalog(Entry):
                 )
         yield from self._shared_subjects()
         for i, feature in enumerate(self.features):
+            if feature.meter is None:
+                continue
             meter = self.meter.get(feature.meter)
             if meter is None:
                 yield (
@@ -175,11 +185,20 @@ class Catalog(Entry):
 
     def _unknown_features(self, place: str, cards: tuple[RateCard, ...]) -> Iterator[tuple[str, str]]:
         for j, card in enumerate(cards):
-            if card.feature not in self.feature:
+            if card.feature is None:
+                continue
+            feature = self.feature.get(card.feature)
+            if feature is None:
                 yield (
                     f"{place}.rate_cards[{j}].feature",
                     f"unknown feature {card.feature!r}: a price needs a feature, and a feature a meter; "
                     f"known features: {', '.join(sorted(self.feature)) or 'none'}",
+                )
+            elif feature.meter is None and not card.is_fee:
+                yield (
+                    f"{place}.rate_cards[{j}].feature",
+                    f"feature {card.feature!r} has no meter, so its usage has no price; "
+                    "give the feature a meter, or make the price flat",
                 )
 
     def _foreign_currency(self, place: str, sub: Subscription) -> Iterator[tuple[str, str]]:
@@ -196,26 +215,27 @@ class Catalog(Entry):
 
     def _sold_twice(self) -> Iterator[tuple[str, str]]:
         """A customer may buy a feature through one rate card at a time; two would bill its usage twice."""
-        taken: dict[tuple[str, str], list[tuple[Subscription, RateCard]]] = {}
-        told: set[tuple[str, ...]] = set()
+        taken: dict[tuple[str, str | None], list[tuple[Subscription, RateCard]]] = {}
+        told: set[tuple[str | None, ...]] = set()
         for i, sub in enumerate(self.subscriptions):
             plan = self.plan.get(sub.plan or "")
             of_plan = plan.rate_cards if plan and not sub.own_prices_only else ()
-            for card in sorted((*of_plan, *sub.rate_cards), key=lambda card: (card.key, card.feature)):
-                for other, sold in taken.setdefault((sub.customer, card.feature), []):
-                    names = (sub.key, card.key, other.key, sold.key, card.feature)
+            by_usage = [(card, card.feature) for card in (*of_plan, *sub.rate_cards) if not card.is_fee]
+            for card, feature in sorted(by_usage, key=lambda sold: (sold[0].key, sold[1] or "")):
+                for other, sold in taken.setdefault((sub.customer, feature), []):
+                    names = (sub.key, card.key, other.key, sold.key, feature)
                     if (other is sub and sold.key == card.key) or names in told:
                         continue
                     if _overlap(_in_force(other, sold), _in_force(sub, card)):
                         told.add(names)
                         yield (
                             f"subscriptions[{i}]",
-                            f"customer {sub.customer!r} buys feature {card.feature!r} through {other.key!r} "
+                            f"customer {sub.customer!r} buys feature {feature!r} through {other.key!r} "
                             f"(rate card {sold.key!r}) and {sub.key!r} (rate card {card.key!r}) at the same "
                             "time, so its usage would be billed twice; end one subscription with active_to, "
                             "or give a card that replaces the other the other's key",
                         )
-                taken[sub.customer, card.feature].append((sub, card))
+                taken[sub.customer, feature].append((sub, card))
 
     def _shared_subjects(self) -> Iterator[tuple[str, str]]:
         """A subject may move from one customer to another on a day, but never belong to two at once."""

@@ -28,8 +28,8 @@ from focus_assets.cloudevents.files import EventFile
 from focus_assets.cloudevents.lines import LINES_PER_FILE, UnreadableFile, read_lines
 from focus_assets.cloudevents.sql_text import identifier
 
-_BATCH_ROWS: Final = 8_192
-_INSERT_ROWS: Final = 65_536
+_BATCH_ROWS: Final = 32_768
+_INSERT_ROWS: Final = 262_144
 _DATED_PATH: Final = re.compile(
     r"(?<!\d)((?:19|20)\d\d)[-/_]?(0[1-9]|1[0-2])[-/_]?(0[1-9]|[12]\d|3[01])(?!\d)"
 )

@@ -12,6 +12,7 @@ from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.delivery.gate import Control, Refusal, refusals
 from focus_assets.delivery.ledger import entries, latest_deliveries
 from focus_assets.delivery.manifest import Manifest
+from focus_assets.delivery.metadata_files import Provider
 from focus_assets.delivery.months import BillingMonth, billing_months, months_of
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.delivery.verify import NothingDelivered, Verification, verify
@@ -27,6 +28,7 @@ __all__ = [
     "Due",
     "Manifest",
     "NothingDelivered",
+    "Provider",
     "Refusal",
     "Verification",
     "billing_month_facts",

@@ -1,7 +1,7 @@
-"""Delivering a billing month to a destination: data files first, the manifest last, then the ledger.
+"""Delivering a billing month to a destination: data files first, then FOCUS's metadata, the manifest, the ledger.
 
 What belongs here: the order of the steps and what happens when another was faster or a store refuses. What
-does not: whether the month may be delivered (``gate``), and what the files hold (``files``).
+does not: whether the month may be delivered (``gate``), what the files hold (``build``) and how they are put (``put``).
 
 Data files carry their digest in their name and are never changed, so a reader that follows a manifest sees
 the whole of one delivery. Each step can be repeated: after a kill at any point the next delivery ends with
@@ -17,24 +17,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Final, Literal
 
 from focus_assets.delivery import ledger
-from focus_assets.delivery.errors import DeliveryRaced, DestinationError
-from focus_assets.delivery.files import LocalFile, column_types, control_totals, rows_in_scope, write_day
+from focus_assets.delivery.build import build
+from focus_assets.delivery.errors import DestinationError
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
-from focus_assets.delivery.layout import manifest_path, month_folder
-from focus_assets.delivery.manifest import DayCompleteness, Generator, InvalidManifest, Manifest, scope_of
-from focus_assets.delivery.months import DATASET
+from focus_assets.delivery.layout import METADATA, manifest_path, month_folder
+from focus_assets.delivery.manifest import InvalidManifest, Manifest
+from focus_assets.delivery.metadata_files import Provider, schema_file, schema_in_use
+from focus_assets.delivery.put import put_files, put_manifest
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import Lake
 from focus_assets.lake.copies import temporary_folder
-from focus_assets.lake.errors import ConditionFailed, StoreError
+from focus_assets.lake.errors import StoreError
 from focus_assets.lake.folder import FolderStore
 from focus_assets.lake.store import ObjectStore, open_store
 from focus_assets.settings import Destination
 
+_FOCUS_AS_IS: Final = Provider()
 OpenDestination = Callable[[Destination], ObjectStore]
 """Opens a destination's store; replaced where credentials come from elsewhere than the environment."""
 
@@ -78,11 +80,13 @@ def deliver(
     controls: Sequence[Control] = (),
     opener: OpenDestination = open_destination,
     passed: PassedMonth | None = None,
+    provider: Provider = _FOCUS_AS_IS,
 ) -> DeliveryResult:
     """Deliver a billing month (such as ``2026-08``) to one destination, complete or not at all.
 
     ``now`` goes into the manifest; the same lake at the same instant gives the same bytes. ``passed`` is the
     month where it has passed the gate already, as :func:`deliver_all` does once for all destinations.
+    ``provider`` is named in the FOCUS metadata.
 
     Raises DeliveryRefused (the gate says no), DeliveryRaced (another delivery was faster) and
     DestinationError (the destination refuses). In each case the manifest that was there still stands.
@@ -93,23 +97,28 @@ def deliver(
     with _blaming(destination):
         store = opener(destination)
         there = _read_manifest(store, destination, month)
+        found = store.read(schema_file(destination.focus_version, provider, now).reference.path)
     last = ledger.last(lake, destination.name, month)
-    current = there.manifest if there is not None and there.manifest.sealed_as_it_is else None
+    before = None if there is None else there.manifest
+    current = before if before is not None and before.sealed_as_it_is else None
     if current is not None:
         # A delivery that was killed between its manifest and the ledger is entered before another
         # replaces it. A manifest that somebody edited is not entered; it is replaced.
         last = ledger.record(lake, current, destination.url, last)
+    schema = schema_in_use(
+        destination.focus_version, provider, None if found is None else found.data, before, now
+    )
     with TemporaryDirectory(prefix="delivery-", dir=temporary_folder()) as folder:
-        files, manifest = _build(lake, destination, passed, there, now, Path(folder))
+        built = build(lake, destination, passed, before, now, Path(folder), provider, schema)
         require_same(lake, passed)
-        if current is not None and last is not None and current.content_digest == manifest.content_digest:
-            with _blaming(destination):
-                written = _put_files(store, files)
-            ledger.confirm(lake, last, manifest.source_digest, terms=ledger.terms_of(destination), now=now)
-            return _result(destination, current, "restored" if written else "unchanged", written)
         with _blaming(destination):
-            written = _put_files(store, files)
-            _put_manifest(store, destination, manifest, None if there is None else there.etag)
+            built, written = put_files(store, built, found)
+    manifest = built.manifest
+    if current is not None and last is not None and current.content_digest == manifest.content_digest:
+        ledger.confirm(lake, last, manifest.source_digest, terms=ledger.terms_of(destination), now=now)
+        return _result(destination, current, "restored" if written else "unchanged", written)
+    with _blaming(destination):
+        put_manifest(store, destination, manifest, None if there is None else there.etag)
     ledger.record(lake, manifest, destination.url, last)
     return _result(destination, manifest, "delivered", written)
 
@@ -123,6 +132,7 @@ def deliver_all(
     controls: Sequence[Control] = (),
     opener: OpenDestination = open_destination,
     since: dt.date | None = None,
+    provider: Provider = _FOCUS_AS_IS,
 ) -> list[DeliveryResult | DeliveryFailure]:
     """Deliver a billing month to each destination, in order; one that fails does not stop the others.
 
@@ -145,7 +155,17 @@ def deliver_all(
                 raise month_passed
             with _blaming(destination):
                 _sweep(opener(destination), month)
-            found.append(deliver(lake, destination, month, now=now, opener=opener, passed=month_passed))
+            found.append(
+                deliver(
+                    lake,
+                    destination,
+                    month,
+                    now=now,
+                    opener=opener,
+                    passed=month_passed,
+                    provider=provider,
+                )
+            )
         except FocusAssetsError as error:
             found.append(DeliveryFailure(destination.name, month, error))
     return found
@@ -162,6 +182,7 @@ def _sweep(store: ObjectStore, month: str) -> None:
     # A bucket shows no object before it is whole.
     if isinstance(store, FolderStore):
         store.sweep(month_folder(month))
+        store.sweep(METADATA)
 
 
 @dataclass(frozen=True)
@@ -190,75 +211,6 @@ def _read_manifest(store: ObjectStore, destination: Destination, month: str) -> 
             "Nothing was delivered."
         )
     return _Present(manifest, found.etag)
-
-
-def _build(
-    lake: Lake,
-    destination: Destination,
-    passed: PassedMonth,
-    there: _Present | None,
-    now: dt.datetime,
-    folder: Path,
-) -> tuple[list[LocalFile], Manifest]:
-    scope = scope_of(destination)
-    files = [
-        write_day(
-            rows_in_scope(lake.scan(DATASET, [day]), passed.month, scope),
-            passed.month,
-            day,
-            destination.focus_version,
-            folder,
-        )
-        for day in passed.held.days
-    ]
-    manifest = Manifest(
-        destination=destination.name,
-        dataset=DATASET,
-        focus_version=destination.focus_version,
-        format=destination.format,
-        billing_month=passed.month,
-        scope=scope,
-        days=tuple(DayCompleteness(day=file.entry.charge_date, rows=file.entry.rows) for file in files),
-        files=tuple(file.entry for file in files),
-        totals=control_totals([file.local for file in files]),
-        columns=column_types(files[0].local),
-        source_digest=passed.held.source_digest,
-        supersedes=None if there is None else there.manifest.content_digest,
-        generated_at=now.astimezone(dt.UTC),
-        generator=Generator.this(),
-    )
-    return files, manifest.sealed()
-
-
-def _put_files(store: ObjectStore, files: Sequence[LocalFile]) -> int:
-    """Put the files that are not there; returns how many that were."""
-    written = 0
-    for file in files:
-        head = store.head(file.entry.path)
-        if head is not None and head.size == file.entry.bytes:
-            continue
-        # Not if absent: an object of this name and another size is a damaged copy of these very bytes.
-        store.put_file(file.entry.path, file.local)
-        written += 1
-    return written
-
-
-def _put_manifest(store: ObjectStore, destination: Destination, manifest: Manifest, etag: str | None) -> None:
-    path, data = manifest_path(manifest.billing_month), manifest.to_bytes()
-    try:
-        if etag is None:
-            store.put(path, data, if_absent=True)
-        else:
-            store.put(path, data, if_match=etag)
-    except ConditionFailed:
-        # A put whose answer was lost and that was tried again meets its own first success.
-        if store.get_or_none(path) == data:
-            return
-        raise DeliveryRaced(
-            f"destination {destination.name}: another delivery of {manifest.billing_month} replaced "
-            f"{destination.url.rstrip('/')}/{path} meanwhile; its manifest stands, ours was not written. "
-            "Deliver again: it will see what is there."
-        ) from None
 
 
 def _result(

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 MANIFEST: Final = "manifest.json"
+METADATA: Final = "metadata"
 _MANIFEST_PATH: Final = re.compile(r"^billing_period=(\d{4}-\d{2})/manifest\.json$")
 
 
@@ -26,6 +27,16 @@ def manifest_path(month: str) -> str:
 def data_file_path(month: str, charge_date: dt.date, sha256: str) -> str:
     """The path of a day's rows: it holds their digest, so a file never changes under its name."""
     return f"{month_folder(month)}/{charge_date.isoformat()}-{sha256[:32]}.parquet"
+
+
+def schema_path(schema_id: str) -> str:
+    """The path of the FOCUS Schema object that a destination's deliveries share."""
+    return f"{METADATA}/schema-{schema_id}.json"
+
+
+def metadata_path(month: str, sha256: str) -> str:
+    """The path of a billing month's FOCUS metadata, named by its digest."""
+    return f"{month_folder(month)}/metadata-{sha256[:32]}.json"
 
 
 def month_of_manifest(path: str) -> str | None:

@@ -45,11 +45,15 @@ def scope_of(destination: Destination) -> Scope:
 
 
 class DayCompleteness(_Part):
-    """That a day's rows are all there; a day without usage is complete with 0 rows."""
+    """That a day's rows are all there; a day without usage is complete with 0 rows.
+
+    ``last_updated`` is when this destination first got the rows the day now has.
+    """
 
     day: dt.date
     complete: Literal[True] = True
     rows: Annotated[int, Field(ge=0)]
+    last_updated: AwareDatetime
 
 
 class DataFile(_Part):
@@ -60,6 +64,21 @@ class DataFile(_Part):
     bytes: Annotated[int, Field(ge=0)]
     rows: Annotated[int, Field(ge=0)]
     sha256: Sha256
+
+
+class ReferredFile(_Part):
+    """A file of FOCUS metadata; its path is relative to the destination's URL."""
+
+    path: str
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Sha256
+
+
+class SchemaReference(ReferredFile):
+    """The FOCUS Schema object; ``created_at`` is its CreationDate at this destination."""
+
+    schema_id: Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")]
+    created_at: AwareDatetime
 
 
 class ControlTotals(_Part):
@@ -110,6 +129,8 @@ class Manifest(_Part):
     files: tuple[DataFile, ...]
     totals: ControlTotals
     columns: tuple[ColumnType, ...]
+    focus_schema: SchemaReference
+    focus_metadata: ReferredFile
     content_digest: str = ""
     source_digest: Sha256
     supersedes: Sha256 | None = None

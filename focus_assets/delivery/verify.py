@@ -18,8 +18,16 @@ import polars as pl
 
 from focus_assets.delivery.facts import billing_month_of_row
 from focus_assets.delivery.files import CUSTOMER, column_types, control_totals
-from focus_assets.delivery.layout import MANIFEST, data_file_path, manifest_path, month_of_manifest
+from focus_assets.delivery.layout import (
+    MANIFEST,
+    data_file_path,
+    manifest_path,
+    metadata_path,
+    month_of_manifest,
+    schema_path,
+)
 from focus_assets.delivery.manifest import DataFile, InvalidManifest, Manifest
+from focus_assets.delivery.metadata_files import contradictions
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake.store import ObjectStore, open_store
 
@@ -72,7 +80,11 @@ def verify_month(store: ObjectStore, month: str) -> Verification:
     except InvalidManifest as error:
         return Verification(where, None, (str(error),))
     with tempfile.TemporaryDirectory(prefix="focus-assets-verify-") as folder:
-        problems = (*_own_problems(manifest, month), *_file_problems(store, manifest, Path(folder)))
+        problems = (
+            *_own_problems(manifest, month),
+            *_file_problems(store, manifest, Path(folder)),
+            *_metadata_problems(store, manifest),
+        )
     return Verification(where, manifest, problems)
 
 
@@ -125,6 +137,21 @@ def _file_problems(store: ObjectStore, manifest: Manifest, folder: Path) -> Iter
             said, is_ = getattr(manifest.totals, name), getattr(totals, name)
             if said != is_:
                 yield f"totals: {name} is {is_}, the manifest says {said}"
+
+
+def _metadata_problems(store: ObjectStore, manifest: Manifest) -> Iterator[str]:
+    schema, metadata = manifest.focus_schema, manifest.focus_metadata
+    places = (
+        (schema, schema_path(schema.schema_id)),
+        (metadata, metadata_path(manifest.billing_month, metadata.sha256)),
+    )
+    strayed = [reference.path for reference, place in places if reference.path != place]
+    for path in strayed:
+        yield f"{path}: not where FOCUS metadata of this delivery lies"
+    if not strayed:
+        yield from contradictions(
+            manifest, *(store.get_or_none(reference.path) for reference in (schema, metadata))
+        )
 
 
 def _row_problems(manifest: Manifest, file: DataFile, local: Path) -> Iterator[str]:

@@ -16,16 +16,16 @@ from focus_assets.catalog.models import Customer, Price
 from focus_assets.catalog.rate_card_terms import Discounts
 from focus_assets.decimals import UTC_INSTANT
 from focus_assets.errors import FocusAssetsError
-from focus_assets.focus.dimensions import Resolution
+from focus_assets.focus.dimensions import Answer, Resolution
 from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.sku import price_details, price_stem, published_tier
 from focus_assets.focus.tags import vendor_tags
 from focus_assets.rating import price_table
 from focus_assets.rating.lines import MINIMUM_COMPONENT, TIER_FEE_COMPONENT, USAGE_COMPONENT
 
-_NO_PLAN_TITLE: Final = "custom plan"
+NO_PLAN_TITLE: Final = "custom plan"
 
-_SLICE_SCHEMA: Final = pl.Schema(
+FACTS: Final = pl.Schema(
     {
         "charge_id": pl.String(),
         "slice_from": UTC_INSTANT,
@@ -36,7 +36,9 @@ _SLICE_SCHEMA: Final = pl.Schema(
         "_billing_from": UTC_INSTANT,
         "_billing_to": UTC_INSTANT,
         "_feature_key": pl.String(),
-        "_feature_title": pl.String(),
+        "_sku_key": pl.String(),
+        "_once": pl.Boolean(),
+        "_title": pl.String(),
         "_plan_key": pl.String(),
         "_plan_title": pl.String(),
         "_subscription_key": pl.String(),
@@ -49,7 +51,7 @@ _SLICE_SCHEMA: Final = pl.Schema(
     }
 )
 
-_PRICE_SCHEMA: Final = pl.Schema(
+PRICES: Final = pl.Schema(
     {
         "_terms": pl.Int32(),
         "component": pl.String(),
@@ -91,9 +93,10 @@ def charge_terms(
         first.setdefault(number, s)
         pair = (charge.customer.key, charge.meter.slug)
         if pair not in shared:
-            shared[pair] = _of_customer(charge.customer, prefix) | _of_meter(charge, resolution)
+            answers = {column: resolution.of(charge.meter.slug, column) for column in SETTABLE}
+            shared[pair] = of_customer(charge.customer, prefix) | of_columns(charge.customer, answers)
         rows.append({**_of_slice(s), "_terms": number, **shared[pair]})
-    frame = pl.DataFrame(rows, schema=_SLICE_SCHEMA, orient="row")
+    frame = pl.DataFrame(rows, schema=FACTS, orient="row")
     twice = frame.filter(pl.struct("charge_id", "slice_from").is_duplicated())
     if not twice.is_empty():
         raise DuplicateSliceError(
@@ -119,14 +122,16 @@ def _of_slice(s: ChargeSlice) -> dict[str, Any]:
         "_billing_from": s.billing.start,
         "_billing_to": s.billing.end,
         "_feature_key": charge.feature.key,
-        "_feature_title": charge.feature.title,
+        "_sku_key": charge.feature.key,
+        "_title": charge.feature.title,
         "_plan_key": charge.plan.key if charge.plan else None,
-        "_plan_title": charge.plan.title if charge.plan else _NO_PLAN_TITLE,
+        "_plan_title": charge.plan.title if charge.plan else NO_PLAN_TITLE,
         "_subscription_key": charge.subscription.key,
     }
 
 
-def _of_customer(customer: Customer, prefix: str | None) -> dict[str, Any]:
+def of_customer(customer: Customer, prefix: str | None) -> dict[str, Any]:
+    """What the rows of a customer have in common."""
     return {
         "_account_id": customer.account_id,
         "_account_name": customer.title,
@@ -135,12 +140,12 @@ def _of_customer(customer: Customer, prefix: str | None) -> dict[str, Any]:
     }
 
 
-def _of_meter(charge: Charge, resolution: Resolution) -> dict[str, Any]:
-    """A customer's own value, also null, stands before the meter's and the default."""
-    own = charge.customer.dimensions
+def of_columns(customer: Customer, answers: Mapping[str, Answer]) -> dict[str, Any]:
+    """What settings say: a customer's own value, also null, stands before all others."""
+    own = customer.dimensions
     found: dict[str, Any] = {}
     for column, settable in SETTABLE.items():
-        answer = resolution.of(charge.meter.slug, column)
+        answer = answers[column]
         found[f"_{column}"] = own.get(column, answer.text)
         if settable.follows is not None:
             found[f"_follows_{column}"] = column not in own and answer.follows is not None
@@ -170,4 +175,4 @@ def _prices(first: Mapping[int, ChargeSlice]) -> pl.DataFrame:
                 '{"x_PriceModel":"minimum_spend"}',
             )
         )
-    return pl.DataFrame(rows, schema=_PRICE_SCHEMA, orient="row")
+    return pl.DataFrame(rows, schema=PRICES, orient="row")

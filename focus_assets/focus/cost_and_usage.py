@@ -13,18 +13,26 @@ from typing import Final
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.decimals import multiply
 from focus_assets.focus.charge_terms import charge_terms
 from focus_assets.focus.dimensions import Resolution, resolve
 from focus_assets.focus.event_values import METER, SUBJECT, event_values, field_of, tag_dimensions
+from focus_assets.focus.fee_terms import fee_terms
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.sku import require_one_sku_per_price
 from focus_assets.focus.tags import tags, vendor_prefix
 from focus_assets.focus.units import FEE_UNIT, MONEY_UNIT
-from focus_assets.rating.lines import FREE_COMPONENT, LINE_KEY, MINIMUM_COMPONENT, TIER_FEE_COMPONENT
+from focus_assets.rating.lines import (
+    FLAT_FEE_COMPONENT,
+    FREE_COMPONENT,
+    LINE_KEY,
+    MINIMUM_COMPONENT,
+    TIER_FEE_COMPONENT,
+)
 
 NOT_FILLED: Final = (
     "AllocatedMethodDetails",
@@ -50,16 +58,20 @@ NOT_FILLED: Final = (
 """Columns that are null on every row: nothing is committed, allocated, corrected or invoiced here."""
 
 _MINIMUM: Final = pl.col("component") == MINIMUM_COMPONENT
-_FEE: Final = pl.col("component").is_in([TIER_FEE_COMPONENT, MINIMUM_COMPONENT])
+_FLAT: Final = pl.col("component") == FLAT_FEE_COMPONENT
+_FEE: Final = pl.col("component").is_in([TIER_FEE_COMPONENT, MINIMUM_COMPONENT, FLAT_FEE_COMPONENT])
 
 
-def build(lines: pl.LazyFrame, slices: Sequence[ChargeSlice], catalog: Catalog) -> pl.LazyFrame:
+def build(
+    lines: pl.LazyFrame, slices: Sequence[ChargeSlice], catalog: Catalog, fees: Sequence[Fee] = ()
+) -> pl.LazyFrame:
     """The FOCUS rows of rated lines.
 
     Args:
         lines: :data:`~focus_assets.rating.lines.RATED_LINES`, in any order.
         slices: the slices the lines were rated in.
         catalog: the snapshot that the slices come from.
+        fees: the flat fees that lines of theirs are among.
 
     Returns:
         :func:`~focus_assets.focus.schema.internal_schema`, one row per line, in the order of
@@ -76,7 +88,12 @@ def build(lines: pl.LazyFrame, slices: Sequence[ChargeSlice], catalog: Catalog) 
     prefix = vendor_prefix(catalog.defaults.vendor_tag_prefix)
     used = {s.charge.meter.slug for s in slices}
     meters = [meter for meter in catalog.meters if meter.slug in used]
-    facts, prices = charge_terms(slices, resolution, prefix)
+    facts, prices = (
+        pl.concat(parts)
+        for parts in zip(
+            charge_terms(slices, resolution, prefix), fee_terms(fees, resolution, prefix), strict=True
+        )
+    )
     wide = (
         # Narrow lines are sorted before they are widened to FOCUS rows; the joins keep their order.
         lines.sort(*LINE_KEY)
@@ -208,7 +225,7 @@ def _columns() -> Mapping[str, pl.Expr]:
         "BillingPeriodStart": pl.col("_billing_from"),
         "ChargeCategory": pl.when(_FEE).then(pl.lit("Purchase")).otherwise(pl.lit("Usage")),
         "ChargeDescription": pl.concat_str(
-            pl.col("_feature_title"),
+            pl.col("_title"),
             _component_title(),
             _plain(pl.col("contracted_unit_price")) + pl.lit(" per ") + unit,
             pl.col("_plan_title"),
@@ -217,7 +234,7 @@ def _columns() -> Mapping[str, pl.Expr]:
         ),
         "ChargeFrequency": pl.when(~_FEE)
         .then(pl.lit("Usage-Based"))
-        .when(pl.col("tier") == 1)
+        .when((pl.col("tier") == 1) | (_FLAT & ~pl.col("_once")))
         .then(pl.lit("Recurring"))
         .otherwise(pl.lit("One-Time")),
         "ChargePeriodEnd": pl.col("slice_to"),
@@ -236,8 +253,7 @@ def _columns() -> Mapping[str, pl.Expr]:
         "PricingCurrencyListUnitPrice": pl.col("list_unit_price"),
         "PricingQuantity": pl.col("pricing_quantity"),
         "PricingUnit": unit,
-        "SkuId": pl.col("_feature_key")
-        + pl.when(_MINIMUM).then(pl.lit(f"/{MINIMUM_COMPONENT}")).otherwise(sku),
+        "SkuId": pl.col("_sku_key") + pl.when(_MINIMUM).then(pl.lit(f"/{MINIMUM_COMPONENT}")).otherwise(sku),
         "SkuPriceDetails": pl.col("_price_details"),
         "SkuPriceId": pl.col("_price_id") + sku,
         "Tags": tags(
@@ -257,13 +273,15 @@ def _columns() -> Mapping[str, pl.Expr]:
 
 
 def _component_title() -> pl.Expr:
-    """``usage``, ``usage in tier 2``, ``free units`` or ``fee of tier 2``."""
+    """``usage``, ``usage in tier 2``, ``free units``, ``fee of tier 2`` or ``flat fee``."""
     tier = pl.lit("tier ") + pl.col("tier").cast(pl.String)
     usage = pl.concat_str(pl.lit("usage"), pl.lit(" in ") + tier, ignore_nulls=True)
     free = pl.concat_str(pl.lit("free units"), pl.lit(" in ") + tier, ignore_nulls=True)
     return (
         pl.when(_MINIMUM)
         .then(pl.lit("minimum spend"))
+        .when(_FLAT)
+        .then(pl.lit("flat fee"))
         .when(_FEE)
         .then(pl.lit("fee of ") + tier)
         .when(pl.col("component") == FREE_COMPONENT)

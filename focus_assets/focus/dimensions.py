@@ -1,6 +1,6 @@
-"""Where each FOCUS dimension of a meter comes from: its layers, and which of them decides.
+"""Where each FOCUS dimension of a meter or a flat fee comes from: its layers, and which of them decides.
 
-A column resolves: event dimension or customer value, then the meter's setting, then the global default. The
+A column resolves: event dimension or customer value, then a fee's own setting, the meter's, the global default. The
 nearest layer that answers wins, and an explicit null is an answer where FOCUS allows null. What belongs here:
 the layers and their order. What does not: which columns can be set (``settable``) and the rows themselves
 (``cost_and_usage``).
@@ -9,15 +9,17 @@ the layers and their order. What does not: which columns can be set (``settable`
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import polars as pl
 
-from focus_assets.catalog.models import DimensionSetting, FromDimension, Meter
+from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.models import DimensionSetting, FromDimension
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.event_values import SUBJECT
+from focus_assets.focus.offers import FeeKey, Offer, fee_key, fee_offers, meter_offers
 from focus_assets.focus.services import SUBCATEGORY_PARENTS, subcategories_of
 from focus_assets.focus.settable import SETTABLE, Settable, check_settings
 
@@ -27,6 +29,7 @@ class Layer(StrEnum):
 
     EVENT = "event"
     CUSTOMER = "customer"
+    FEE = "fee"
     METER = "meter"
     DEFAULT = "default"
     DERIVED = "derived"
@@ -62,7 +65,7 @@ class UnresolvedDimension(DimensionProblems):
 
 @dataclass(frozen=True)
 class Answer:
-    """What decides one column for one meter.
+    """What decides one column for one meter, or for the fee that ``meter`` then names.
 
     A row takes the event's ``dimension`` where it has one, else the customer's value, else ``text``, else the
     value of the column it ``follows``; ``is_null`` says that null was given. ``layer`` is the nearest layer
@@ -95,14 +98,19 @@ class Answer:
 
 @dataclass(frozen=True)
 class Resolution:
-    """Every settable column of every meter that is sold, and what customers say differently."""
+    """Every settable column of every meter and fee that is sold, and what customers say differently."""
 
     answers: Mapping[tuple[str, str], Answer]
     customers: Mapping[str, Mapping[str, str | None]]
+    fees: Mapping[FeeKey, Mapping[str, Answer]] = field(default_factory=dict)
 
     def of(self, meter: str, column: str) -> Answer:
         """The answer for one meter and column."""
         return self.answers[meter, column]
+
+    def of_fee(self, fee: Fee) -> Mapping[str, Answer]:
+        """The answers of one fee, by column."""
+        return self.fees[fee_key(fee.rate_card, fee.feature, fee.meter)]
 
     def to_frame(self) -> pl.DataFrame:
         """One row per meter and column, and one per customer's own value.
@@ -114,6 +122,11 @@ class Resolution:
             for _, a in sorted(self.answers.items())
         ]
         rows += [
+            (a.meter, None, a.column, str(a.layer), a.text, None, a.set_at)
+            for key in sorted(self.fees, key=repr)
+            for _, a in sorted(self.fees[key].items())
+        ]
+        rows += [
             (None, key, column, str(Layer.CUSTOMER), value, None, f"customers[{key}].dimensions.{column}")
             for key, values in sorted(self.customers.items())
             for column, value in sorted(values.items())
@@ -123,7 +136,7 @@ class Resolution:
 
 
 def resolve(catalog: Catalog) -> Resolution:
-    """Decide every settable column of every meter that a feature refers to.
+    """Decide every settable column of every meter that a feature refers to, and of every flat fee.
 
     Raises:
         UnresolvedDimension: a column that FOCUS requires has a value in no layer.
@@ -131,30 +144,36 @@ def resolve(catalog: Catalog) -> Resolution:
             Either message lists all problems of both kinds with the key paths at which they are mended.
     """
     problems = [Problem(None, column, sentence) for column, sentence in check_settings(catalog)]
-    sold = {feature.meter for feature in catalog.features}
     answers: dict[tuple[str, str], Answer] = {}
-    for meter in catalog.meters:
-        if meter.slug not in sold:
-            continue
-        found = {column: _answer(catalog, meter, settable) for column, settable in SETTABLE.items()}
-        found["ServiceSubcategory"] = _subcategory(found)
-        problems += _unanswered(catalog, meter, found)
-        problems += _wrong_parent(found)
-        problems += _ids_without_names(catalog, found)
-        answers |= {(meter.slug, column): answer for column, answer in found.items()}
-    problems += _services_with_two_categories(answers)
+    for offer in meter_offers(catalog):
+        found = _decided(catalog, offer, problems)
+        answers |= {(offer.key, column): answer for column, answer in found.items()}
+    fees = {key: _decided(catalog, offer, problems) for key, offer in fee_offers(catalog).items()}
+    of_fees = {(repr(key), column): found[column] for key, found in fees.items() for column in found}
+    problems += _services_with_two_categories(answers | of_fees)
     if problems:
         unresolved = any(problem.unresolved for problem in problems)
         raise (UnresolvedDimension if unresolved else InvalidDimension)(tuple(problems))
-    return Resolution(answers, {c.key: dict(c.dimensions) for c in catalog.customers if c.dimensions})
+    return Resolution(answers, {c.key: dict(c.dimensions) for c in catalog.customers if c.dimensions}, fees)
 
 
-def _answer(catalog: Catalog, meter: Meter, settable: Settable) -> Answer:
-    answer = Answer(meter.slug, settable.column)
-    for layer, set_at, setting in _layers(catalog, meter, settable):
+def _decided(catalog: Catalog, offer: Offer, problems: list[Problem]) -> dict[str, Answer]:
+    found = {column: _answer(catalog, offer, settable) for column, settable in SETTABLE.items()}
+    found["ServiceSubcategory"] = _subcategory(found)
+    problems += _unanswered(catalog, offer, found)
+    problems += _wrong_parent(offer, found)
+    problems += _ids_without_names(catalog, offer, found)
+    return found
+
+
+def _answer(catalog: Catalog, offer: Offer, settable: Settable) -> Answer:
+    answer = Answer(offer.key, settable.column)
+    for layer, set_at, setting in _layers(catalog, offer, settable):
         if isinstance(setting, FromDimension):
-            if answer.dimension is None and (
-                setting.dimension in meter.group_by or setting.dimension == SUBJECT
+            if (
+                answer.dimension is None
+                and not offer.is_fee
+                and (setting.dimension in offer.group_by or setting.dimension == SUBJECT)
             ):
                 answer = replace(answer.decided(Layer.EVENT, set_at), dimension=setting.dimension)
             if setting.default is None:
@@ -162,7 +181,7 @@ def _answer(catalog: Catalog, meter: Meter, settable: Settable) -> Answer:
             setting = setting.default
         return replace(answer.decided(layer, set_at), text=setting, is_null=setting is None)
     if settable.stands_in is not None:
-        return replace(answer.decided(Layer.DERIVED, "not set; built in"), text=settable.stands_in(meter))
+        return replace(answer.decided(Layer.DERIVED, "not set; built in"), text=settable.stands_in(offer))
     # Where events name the sub account, one that does not has none: subjects and teams in one column mislead.
     if settable.follows is not None and not (settable.follows == SUBJECT and answer.dimension):
         decided = answer.decided(Layer.DERIVED, f"not set; follows {settable.follows}")
@@ -171,12 +190,14 @@ def _answer(catalog: Catalog, meter: Meter, settable: Settable) -> Answer:
 
 
 def _layers(
-    catalog: Catalog, meter: Meter, settable: Settable
+    catalog: Catalog, offer: Offer, settable: Settable
 ) -> Iterator[tuple[Layer, str, DimensionSetting]]:
-    """The settings of a column for a meter, nearest first; an export request would stand before them."""
+    """The settings of a column for an offer, nearest first; an export request would stand before them."""
     column = settable.column
-    if column in meter.dimensions:
-        yield Layer.METER, f"meters[{meter.slug}].dimensions.{column}", meter.dimensions[column]
+    for n, (place, settings) in enumerate(offer.settings):
+        if column in settings:
+            layer = Layer.FEE if offer.is_fee and n == 0 else Layer.METER
+            yield layer, f"{place}.{column}", settings[column]
     if column in catalog.defaults.dimensions:
         yield Layer.DEFAULT, f"defaults.dimensions.{column}", catalog.defaults.dimensions[column]
     name = getattr(catalog.defaults, settable.named) if settable.named else None
@@ -184,7 +205,7 @@ def _layers(
         yield Layer.DEFAULT, f"defaults.{settable.named}", name
 
 
-def _unanswered(catalog: Catalog, meter: Meter, found: dict[str, Answer]) -> Iterator[Problem]:
+def _unanswered(catalog: Catalog, offer: Offer, found: dict[str, Answer]) -> Iterator[Problem]:
     for column, settable in SETTABLE.items():
         answer = found[column]
         accepted = answer.is_null or (settable.nullable and answer.dimension is not None)
@@ -201,12 +222,11 @@ def _unanswered(catalog: Catalog, meter: Meter, found: dict[str, Answer]) -> Ite
             why = f"is set for some customers, but not for {', '.join(silent[:3])}{others}"
         else:
             why = "has a value in no layer"
-        event = ", to {dimension: <group_by key>, default: <text>}" if settable.from_event else ""
+        from_event = settable.from_event and not offer.is_fee
+        event = ", to {dimension: <group_by key>, default: <text>}" if from_event else ""
         null = f", or to null {settable.null_means}" if settable.nullable else ""
-        sentence = (
-            f"meter {meter.slug!r}: {column} {why}; {_where(meter.slug, column)} to a text{event}{null}"
-        )
-        yield Problem(meter.slug, column, sentence, unresolved=True)
+        sentence = f"{offer.called}: {column} {why}; {offer.where(column)} to a text{event}{null}"
+        yield Problem(offer.key, column, sentence, unresolved=True)
 
 
 def _subcategory(found: Mapping[str, Answer]) -> Answer:
@@ -214,14 +234,15 @@ def _subcategory(found: Mapping[str, Answer]) -> Answer:
     category, answer = found["ServiceCategory"], found["ServiceSubcategory"]
     if category.text is None or not subcategories_of(category.text):
         return answer
-    farther = category.layer is Layer.METER and answer.layer is Layer.DEFAULT
+    order = list(Layer)
+    farther = category.layer is not Layer.DEFAULT and order.index(category.layer) < order.index(answer.layer)
     if answer.text is None or (farther and SUBCATEGORY_PARENTS.get(answer.text) != category.text):
         other = subcategories_of(category.text)[-1]
         return replace(answer, layer=Layer.DERIVED, set_at="not set; the category's Other", text=other)
     return answer
 
 
-def _wrong_parent(found: Mapping[str, Answer]) -> Iterator[Problem]:
+def _wrong_parent(offer: Offer, found: Mapping[str, Answer]) -> Iterator[Problem]:
     category, answer = found["ServiceCategory"], found["ServiceSubcategory"]
     parent = SUBCATEGORY_PARENTS.get(answer.text or "")
     allowed = subcategories_of(category.text or "")
@@ -229,12 +250,12 @@ def _wrong_parent(found: Mapping[str, Answer]) -> Iterator[Problem]:
         yield Problem(
             answer.meter,
             answer.column,
-            f"{answer.set_at}: {answer.text!r} belongs to ServiceCategory {parent!r}, but meter "
-            f"{answer.meter!r} has {category.text!r} ({category.set_at}), which has {', '.join(allowed)}",
+            f"{answer.set_at}: {answer.text!r} belongs to ServiceCategory {parent!r}, but {offer.called} "
+            f"has {category.text!r} ({category.set_at}), which has {', '.join(allowed)}",
         )
 
 
-def _ids_without_names(catalog: Catalog, found: Mapping[str, Answer]) -> Iterator[Problem]:
+def _ids_without_names(catalog: Catalog, offer: Offer, found: Mapping[str, Answer]) -> Iterator[Problem]:
     """FOCUS wants names of regions and sub accounts and types wherever the id has a value."""
     for column, settable in SETTABLE.items():
         if settable.describes is None or not settable.wanted_with_id:
@@ -250,8 +271,8 @@ def _ids_without_names(catalog: Catalog, found: Mapping[str, Answer]) -> Iterato
             lacks = answer.can_lack_value or (built_in and (key.column in values or key.follows != SUBJECT))
             if has_id and (values[column] is None if column in values else lacks):
                 sentence = (
-                    f"meter {answer.meter!r}: {column}{who} has no value where {key.column} has one; "
-                    f"{_where(answer.meter, column)} to a text"
+                    f"{offer.called}: {column}{who} has no value where {key.column} has one; "
+                    f"{offer.where(column)} to a text"
                 )
                 yield Problem(answer.meter, column, sentence, unresolved=True)
 
@@ -268,10 +289,6 @@ def _services_with_two_categories(answers: Mapping[tuple[str, str], Answer]) -> 
                 meter,
                 mine.column,
                 f"service {answer.text!r} has ServiceCategory {other.text!r} at meter {other.meter!r} "
-                f"({other.set_at}) and {mine.text!r} at meter {meter!r} ({mine.set_at}); "
+                f"({other.set_at}) and {mine.text!r} at meter {mine.meter!r} ({mine.set_at}); "
                 "FOCUS wants one category per service",
             )
-
-
-def _where(meter: str, column: str) -> str:
-    return f"set meters[{meter}].dimensions.{column}, or defaults.dimensions.{column} for all meters,"

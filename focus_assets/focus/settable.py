@@ -9,12 +9,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from focus_assets.catalog.models import DimensionSetting, FromDimension, Meter
+from focus_assets.catalog.models import DimensionSetting, FromDimension
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.columns import column as registered
 from focus_assets.focus.services import SERVICE_CATEGORIES, SUBCATEGORY_PARENTS
+
+
+class Titled(Protocol):
+    """A meter or a fee."""
+
+    @property
+    def title(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Settable:
     column: str
     required: bool = False
     follows: str | None = None
-    stands_in: Callable[[Meter], str] | None = None
+    stands_in: Callable[[Titled], str] | None = None
     describes: str | None = None
     wanted_with_id: bool = False
     named: str | None = None
@@ -69,7 +76,7 @@ _COLUMNS: Final = (
     Settable("ServiceProviderName", follows="ProviderName"),
     Settable("HostProviderName", named="host_provider_name", follows="ServiceProviderName"),
     # FOCUS: SkuMeter should be the same for a SkuId over time, so a customer cannot have one of its own.
-    Settable("SkuMeter", stands_in=lambda meter: meter.title, by_customer=False, never_null=True),
+    Settable("SkuMeter", stands_in=lambda offer: offer.title, by_customer=False, never_null=True),
 )
 
 SETTABLE: Final[Mapping[str, Settable]] = {settable.column: settable for settable in _COLUMNS}
@@ -81,6 +88,10 @@ def check_settings(catalog: Catalog) -> Iterator[tuple[str, str]]:
     yield from _check("defaults.dimensions", catalog.defaults.dimensions)
     for meter in catalog.meters:
         yield from _check(f"meters[{meter.slug}].dimensions", meter.dimensions)
+    for kind, sellers in (("plans", catalog.plans), ("subscriptions", catalog.subscriptions)):
+        for seller in sellers:
+            for card in seller.rate_cards:
+                yield from _check(f"{kind}[{seller.key}].rate_cards[{card.key}].dimensions", card.dimensions)
     for customer in catalog.customers:
         yield from _check(f"customers[{customer.key}].dimensions", customer.dimensions, of_customer=True)
 

@@ -17,11 +17,13 @@ from decimal import Decimal
 
 import polars as pl
 
-from focus_assets.catalog.charges import Charge
+from focus_assets.catalog.charges import Charge, published_card
+from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.models import Price, TieredPrice
 from focus_assets.catalog.rate_card_terms import Discounts
-from focus_assets.catalog.snapshot import BEGINNING, Catalog
+from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
+from focus_assets.rating.lines import FLAT_FEE_COMPONENT
 
 CUSTOM_PLAN = "default"
 FREE_TIER = "free"
@@ -34,15 +36,16 @@ class AmbiguousSkuPriceError(FocusAssetsError):
 def price_stem(charge: Charge) -> str:
     """The SkuPriceId of a charge up to its component; the same over the whole charge."""
     card = charge.rate_card
-    published = charge.plan is not None and any(
-        own.key == card.key
-        and own.feature == card.feature
-        and (own.valid_from or BEGINNING) <= charge.period.start
-        for own in charge.plan.rate_cards
-    )
-    if published and charge.plan is not None:
+    if charge.plan is not None and published_card(charge.plan, card, charge.period.start):
         return f"{charge.plan.key}/{card.key}"
     return f"{CUSTOM_PLAN}/{charge.feature.key}"
+
+
+def fee_price_id(fee: Fee) -> str:
+    """The SkuPriceId of a flat fee."""
+    if fee.plan is not None and published_card(fee.plan, fee.rate_card, fee.service.start):
+        return f"{fee.plan.key}/{fee.rate_card.key}/{FLAT_FEE_COMPONENT}"
+    return f"{CUSTOM_PLAN}/{fee.key}/{FLAT_FEE_COMPONENT}"
 
 
 def require_one_sku_per_price(catalog: Catalog) -> None:
@@ -66,7 +69,7 @@ def _stems(catalog: Catalog) -> Iterator[tuple[str, str]]:
         yield f"{CUSTOM_PLAN}/{feature.key}", feature.key
     for plan in catalog.plans:
         for card in plan.rate_cards:
-            yield f"{plan.key}/{card.key}", card.feature
+            yield f"{plan.key}/{card.key}", card.feature or card.key
 
 
 def published_tier(

@@ -37,6 +37,7 @@ _DRAFT: Final = "draft"
 _FREE: Final = {"type": "unit", "amount": "0"}
 E = TypeVar("E", bound=Entry)
 Features = Mapping[str, Feature]
+FeeColumns = Mapping[str, str | None]
 
 
 class MeterDetails(Protocol):
@@ -50,12 +51,13 @@ async def catalog_now(
     defaults: FocusDefaults,
     details: Mapping[str, MeterDetails],
     *,
+    fees: Mapping[str, FeeColumns] | None = None,
     customer_id_is_subject: bool = False,
 ) -> Catalog:
     """Everything the server sells and meters, checked. Raises OpenMeterError and CatalogProblem.
 
-    ``details`` are by meter slug. ``customer_id_is_subject`` attributes usage of a customer's id to it too,
-    which OpenMeter itself does not.
+    ``details`` are by meter slug, ``fees`` by the key of a flat fee's rate card. ``customer_id_is_subject``
+    attributes usage of a customer's id to it too, which OpenMeter itself does not.
     """
     if server.v1 is None:
         raise UnsupportedCatalogEntry(
@@ -63,9 +65,10 @@ async def catalog_now(
             "v1. Describe the catalog in focus.yaml and set source.openmeter.catalog: file. Nothing was written."
         )
     meters, slugs = await _meters(server, details)
+    fees = fees or {}
     features = await _features(server, server.v1, meters, slugs)
     customers = {each.id: each for each in await server.api.customers()}
-    plans = list(_plans(await server.v1.plans(), features))
+    plans = list(_plans(await server.v1.plans(), features, fees))
     ids = sorted(await server.api.subscription_ids())
     found = await together(server.v1.subscription(each) for each in ids)
     subscriptions = [
@@ -74,12 +77,13 @@ async def catalog_now(
         if each.customer_id in customers
         and (
             subscription := _subscription(
-                each, customers[each.customer_id], {plan.key: plan for plan in plans}, features
+                each, customers[each.customer_id], {plan.key: plan for plan in plans}, features, fees
             )
         )
     ]
     sellers: list[Plan | Subscription] = [*plans, *subscriptions]
-    sold = {card.feature for entry in sellers for card in entry.rate_cards}
+    sold = {card.feature for entry in sellers for card in entry.rate_cards if card.feature is not None}
+    _require_known_fees(fees, sellers, server.transport.url)
     catalog = Catalog(
         defaults=defaults,
         meters=tuple(meters[slug] for slug in sorted(meters)),
@@ -144,13 +148,15 @@ def _said(
 async def _features(
     server: Server, v1: V1, meters: Mapping[str, Meter], slugs: Mapping[str, str]
 ) -> dict[str, Feature]:
-    """Features that have a meter, by key; of several with one key the one that is not archived."""
+    """Features by key; of several with one key the one that is not archived. One without meter can have a fee."""
     found: dict[str, Feature] = {}
     # v3 does not list archived features, which running subscriptions may still sell.
     for old in sorted(
         await v1.features(), key=lambda each: each.archived_at is None and each.deleted_at is None
     ):
-        if old.meter_slug in meters:
+        if old.meter_slug not in meters:
+            found[old.key] = _feature(old.key, old.name, None, {})
+        else:
             filters = {key: {"$eq": text} for key, text in (old.meter_group_by_filters or {}).items()}
             filters |= dict(old.advanced_meter_group_by_filters or {})  # type: ignore[arg-type]
             found[old.key] = _feature(old.key, old.name, old.meter_slug or "", filters)
@@ -158,10 +164,12 @@ async def _features(
         for each in await server.v3.features():
             if each.meter is not None and each.meter.id in slugs:
                 found[each.key] = _feature(each.key, each.name, slugs[each.meter.id], each.meter.filters)
+            elif each.key not in found:
+                found[each.key] = _feature(each.key, each.name, None, {})
     return found
 
 
-def _feature(key: str, name: str, meter: str, filters: Mapping[str, Mapping[str, Any]]) -> Feature:
+def _feature(key: str, name: str, meter: str | None, filters: Mapping[str, Mapping[str, Any]]) -> Feature:
     exact: dict[str, tuple[str, ...]] = {}
     for dimension, condition in filters.items():
         said = {op.lstrip("$"): value for op, value in condition.items() if value is not None}
@@ -192,7 +200,9 @@ def _customer(customer: wire_v3.Customer | wire_v1.Customer, id_is_subject: bool
     return _entry(Customer, described, f"customer {key!r}")
 
 
-def _plans(versions: Iterable[wire_v1.Plan], features: Features) -> Iterator[Plan]:
+def _plans(
+    versions: Iterable[wire_v1.Plan], features: Features, fees: Mapping[str, FeeColumns]
+) -> Iterator[Plan]:
     """One plan per key, each published version's prices from and until it was in effect.
 
     Where phases of a version price the same item differently, the last phase's price is the published one.
@@ -208,17 +218,21 @@ def _plans(versions: Iterable[wire_v1.Plan], features: Features) -> Iterator[Pla
             for phase in version.phases:
                 for card in phase.rate_cards:
                     place = f"plan {key!r} version {version.version}, item {card.key!r}"
-                    found = _rate_card(card, place, version.effective_from, version.effective_to, features)
+                    found = _rate_card(
+                        card, place, version.effective_from, version.effective_to, features, fees
+                    )
                     if found is not None and found.valid_from is not None:
                         cards[found.key, found.valid_from] = found
         last = published[-1]
-        described = {
+        described: dict[str, Any] = {
             "key": key,
             "name": last.name,
             "currency": last.currency,
             "billing_cadence": last.billing_cadence,
             "rate_cards": tuple(cards[each] for each in sorted(cards)),
         }
+        if last.pro_rating_config is not None:
+            described["pro_rating_config"] = last.pro_rating_config
         yield _entry(Plan, described, f"plan {key!r}")
 
 
@@ -227,6 +241,7 @@ def _subscription(
     customer: wire_v3.Customer | wire_v1.Customer,
     plans: Mapping[str, Plan],
     features: Features,
+    fees: Mapping[str, FeeColumns],
 ) -> Subscription | None:
     """A subscription with every version of its items; None where it sells nothing that is metered or priced."""
     key = customer.key or customer.id
@@ -239,7 +254,7 @@ def _subscription(
         for item in items
         if (
             card := _rate_card(
-                item, f"{named}, item {item.key!r}", item.active_from, item.active_to, features
+                item, f"{named}, item {item.key!r}", item.active_from, item.active_to, features, fees
             )
         )
     ]
@@ -257,6 +272,7 @@ def _subscription(
         "billing_cadence": subscription.billing_cadence,
         "rate_cards": sorted(cards, key=lambda card: (card.key, str(card.valid_from))),
         "own_prices_only": True,
+        "pro_rating_config": subscription.pro_rating_config,
     }
     return _entry(Subscription, described, named)
 
@@ -267,18 +283,20 @@ def _rate_card(
     begins: dt.datetime | None,
     ends: dt.datetime | None,
     features: Features,
+    fees: Mapping[str, FeeColumns],
 ) -> RateCard | None:
     """A version of an item; None where there is nothing to rate: no length, or neither price nor meter."""
     begins, ends = begins and _whole_second(begins), ends and _whole_second(ends)
     if begins is not None and ends is not None and ends <= begins:
         return None
-    metered = item.feature_key in features
+    feature = features.get(item.feature_key or "")
+    metered = feature is not None and feature.meter is not None
+    is_fee = item.price is not None and item.price.get("type") == "flat"
     if item.price is None and not metered:
         return None
-    if item.feature_key is not None and not metered:
+    if not is_fee and item.feature_key is not None and not metered:
         raise UnsupportedCatalogEntry(
-            f"{place}: feature {item.feature_key!r} has a price but no meter, which is not known here yet. "
-            "Nothing was written."
+            f"{place}: feature {item.feature_key!r} has a price of usage but no meter. Nothing was written."
         )
     described: dict[str, Any] = {
         "key": item.key,
@@ -288,11 +306,24 @@ def _rate_card(
         "valid_from": begins,
         "valid_to": ends,
     }
+    if is_fee:
+        described["dimensions"] = fees.get(item.key, {})
     if item.feature_key is not None:
         described["feature"] = item.feature_key
     if discounts := _without_nothing(item.discounts or {}):
         described["discounts"] = discounts
     return _entry(RateCard, described, place)
+
+
+def _require_known_fees(
+    fees: Mapping[str, FeeColumns], sellers: Iterable[Plan | Subscription], url: str
+) -> None:
+    known = {card.key for seller in sellers for card in seller.rate_cards if card.is_fee}
+    if unknown := sorted(set(fees) - known):
+        raise UnsupportedCatalogEntry(
+            f"source.openmeter.fees names {', '.join(unknown)}, which {url} does not have; its flat fees: "
+            f"{', '.join(sorted(known)) or 'none'}. Nothing was written."
+        )
 
 
 def _entry(model: type[E], described: Mapping[str, Any], place: str) -> E:

@@ -11,19 +11,22 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import QUARANTINED_EVENTS, RAW_USAGE
+from focus_assets.decimals import UTC_INSTANT
 from focus_assets.openmeter.errors import ControlTotalDiffers
 from focus_assets.openmeter.extraction import Answer, Extraction, ToDate
 from focus_assets.openmeter.questions import Window, canonical
 from focus_assets.openmeter.server import Server, probe
 from focus_assets.openmeter.transport import Transport
 
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
 T = TypeVar("T")
 
 
@@ -141,7 +144,7 @@ class OpenMeterRange:
         _require_distinct(day, rows)
         # Not the requests: their number varies with the network, and records of equal days have to be equal.
         self._counts[day] = {"rows": len(rows)}
-        frame = pl.DataFrame(rows, schema=RAW_USAGE.schema, orient="row", infer_schema_length=None)
+        frame = _frame(rows)
         return frame.sort(RAW_USAGE.order, nulls_last=False).lazy()
 
     def quarantined(self, day: dt.date) -> pl.LazyFrame:
@@ -166,7 +169,7 @@ class OpenMeterRange:
 
 
 def _window_rows(day: dt.date, answers: Iterable[Answer]) -> Iterator[tuple[Any, ...]]:
-    spelled: dict[tuple[tuple[str, str], ...], str] = {}
+    spelled: dict[tuple[tuple[str, str | None], ...], str] = {}
     for answer in answers:
         request, slug = answer.question.text(), answer.question.meter.slug
         for row in answer.rows:
@@ -191,6 +194,20 @@ def _charge_rows(day: dt.date, kind: str, found: Iterable[ToDate]) -> Iterator[t
                 "{}",
                 each.value,
             )
+
+
+def _frame(rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
+    """Rows of ``raw_usage`` column by column, which is several times as fast as row by row."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(RAW_USAGE.columns)
+    series = []
+    for (name, dtype), values in zip(RAW_USAGE.schema.items(), columns, strict=True):
+        if dtype == UTC_INSTANT:
+            counted = {instant: (instant - _EPOCH) // _MICROSECOND for instant in set(values)}
+            ticks = pl.Series(name, [counted[instant] for instant in values], pl.Int64)
+            series.append(ticks.cast(UTC_INSTANT))
+        else:
+            series.append(pl.Series(name, values, dtype))
+    return pl.DataFrame(series)
 
 
 def _require_distinct(day: dt.date, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -126,6 +126,7 @@ class Subscription(V1):
     active_to: Instant | None = None
     billing_anchor: Instant
     billing_cadence: str
+    pro_rating_config: Mapping[str, Any] | None = None
     phases: list[Phase]
 
 
@@ -153,6 +154,7 @@ class Plan(V1):
     version: int
     currency: str
     billing_cadence: str
+    pro_rating_config: Mapping[str, Any] | None = None
     status: str
     effective_from: Instant | None = None
     effective_to: Instant | None = None

@@ -22,7 +22,7 @@ from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.metadata import markdown_table
 from focus_assets.orchestration.partitions import day
 from focus_assets.orchestration.resources import LakeResource
-from focus_assets.stage_controls import CONTROLS
+from focus_assets.stage_controls import BILLING_CONTROLS, CONTROLS
 
 FOCUS = "focus_cost_and_usage"
 SHOWN_ROWS = 20
@@ -36,7 +36,9 @@ _CONTROL_DESCRIPTIONS = {
         "All usage is either rated by a charge or listed here with a reason: never both, never neither."
     ),
     "consumed_quantities": "The FOCUS rows of each charge consume what usage_totals says it used.",
+    "prices_of_charges": "Every SkuPriceId of a FOCUS row, and its unit prices, are in this price list.",
     "customers_of_charges": "The FOCUS rows of each charge belong to its customer and to nobody else.",
+    "every_fee_charged_once": "Each flat fee that is due by the catalog is one FOCUS row, and no other row is a fee.",
 }
 
 
@@ -116,7 +118,7 @@ def day_checks() -> list[DayCheck]:
         ),
         *(
             DayCheck(name, asset, _CONTROL_DESCRIPTIONS[name], True, _control(control))
-            for name, (asset, control) in CONTROLS.items()
+            for name, (asset, control) in {**CONTROLS, **BILLING_CONTROLS}.items()
         ),
         *_conformance_checks(),
     ]

@@ -55,6 +55,25 @@ _USAGE: Final[Mapping[str, Mapping[str, tuple[Source, ...]]]] = {
         **{name: (Source("normalized_usage", name),) for name in (*_WINDOW, "customer", "quantity", "unit")},
         "reason": (Source("normalized_usage", "customer"), CATALOG),
     },
+    "focus_price_list": {
+        **{
+            name: (Source(FOCUS, name),)
+            for name in (
+                "SkuPriceId",
+                "SkuId",
+                "SkuMeter",
+                "SkuPriceDetails",
+                "PricingUnit",
+                "PricingCurrency",
+                "ListUnitPrice",
+                "ContractedUnitPrice",
+            )
+        },
+        **dict.fromkeys(("PriceModel", "Tier", "TierFrom"), (Source(FOCUS, "SkuPriceDetails"),)),
+        **dict.fromkeys(("ValidFrom", "ValidTo"), (CATALOG,)),
+        "ChargedFrom": (Source(FOCUS, "ChargePeriodStart"),),
+        "ChargedTo": (Source(FOCUS, "ChargePeriodEnd"),),
+    },
 }
 
 # Rating to the end of the day minus rating to its start: the day's usage, what was used before, and the price.

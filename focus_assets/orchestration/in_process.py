@@ -36,6 +36,7 @@ CHAIN = (
     "usage_totals",
     "unbilled_usage",
     "focus_cost_and_usage",
+    "focus_price_list",
 )
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _PASSES = 3

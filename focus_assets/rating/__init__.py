@@ -5,6 +5,7 @@ that any engine that partitions by charge can run them. What does not: where usa
 """
 
 from focus_assets.rating.charge_limits import LIMITS, limit_table
+from focus_assets.rating.fees import fee_lines
 from focus_assets.rating.kernel import rate
 from focus_assets.rating.lines import OPENINGS, RATED_LINES, SEGMENTS, SLICES, USAGE
 from focus_assets.rating.segments import price_table
@@ -19,6 +20,7 @@ __all__ = [
     "SLICES",
     "USAGE",
     "ChargeNotRated",
+    "fee_lines",
     "limit_table",
     "price_table",
     "rate",

@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from focus_assets.catalog.charges import Charge, ChargeSlice
-from focus_assets.catalog.prices import FreePrice
+from focus_assets.catalog.prices import FlatPrice, FreePrice
 from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT
 from focus_assets.rating.prices import schedule_of
 
@@ -37,7 +37,9 @@ def limit_table(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
     for charge_id, charge in sorted(charges.items()):
         price, share = charge.rate_card.price, paid_share(charge)
         limits = (
-            (None, None) if isinstance(price, FreePrice) else (price.minimum_amount, price.maximum_amount)
+            (None, None)
+            if isinstance(price, FreePrice | FlatPrice)
+            else (price.minimum_amount, price.maximum_amount)
         )
         if share != 1 or limits != (None, None):
             rows.append((charge_id, charge.period.end, share, *limits))
@@ -67,7 +69,12 @@ def _is_negotiated(charge: Charge) -> bool:
         return False
     bands = schedule_of(charge.rate_card.price).bands
     amounts = [amount for band in bands for amount in (band.unit_price, band.flat_price) if amount]
-    return all(_places(amount) + _places(_left(charge)) <= _UNIT_PRICE_PLACES for amount in amounts)
+    return all(fits_a_unit_price(amount, _left(charge)) for amount in amounts)
+
+
+def fits_a_unit_price(amount: Decimal, factor: Decimal) -> bool:
+    """Whether the product of the two has no more places than a unit price."""
+    return _places(amount) + _places(factor) <= _UNIT_PRICE_PLACES
 
 
 def _places(number: Decimal) -> int:

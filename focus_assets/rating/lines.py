@@ -12,6 +12,7 @@ USAGE_COMPONENT: Final = "usage"
 FREE_COMPONENT: Final = "free"
 MINIMUM_COMPONENT: Final = "minimum_spend"
 TIER_FEE_COMPONENT: Final = "tier_fee"
+FLAT_FEE_COMPONENT: Final = "flat_fee"
 NO_DIMENSIONS: Final = "{}"
 
 USAGE: Final = pl.Schema(

@@ -124,6 +124,8 @@ class OpenMeterSettings(Entry):
     """How long an answer may take; OpenMeter itself gives up after 90 seconds."""
     meters: Mapping[str, MeterDetails] = {}
     """By meter slug, what OpenMeter does not know: units and FOCUS columns."""
+    fees: Mapping[str, Mapping[str, str | None]] = {}
+    """By key of a flat fee's rate card, the FOCUS columns of its rows; the defaults decide the others."""
 
 
 class SourceSettings(Entry):

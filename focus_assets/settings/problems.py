@@ -26,7 +26,7 @@ _PATTERNS: Final = {
     DIMENSION_KEY: "letters, digits and _, not beginning with a digit",
     r"^[A-Z]{3}$": "an ISO 4217 code of three capitals, such as USD",
 }
-_NOT_YET: Final = {"package", "dynamic", "flat", "flat_fee", "volume", "free"}
+_NOT_YET: Final = {"package", "flat_fee", "volume"}
 _KINDS: Final = {
     "string_type": "a text (put it in quotes)",
     "string_too_short": "a text that is not empty",

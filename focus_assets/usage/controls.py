@@ -7,14 +7,21 @@ read what was written, not what was about to be, so they hold for files that som
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.fees import Fee
 from focus_assets.decimals import METERED_QUANTITY, round_half_away
 from focus_assets.usage.totals import windows_of_charges
 
+FLAT_FEE: Final = "flat_fee"
+"""The x_PriceComponent of flat fees."""
+
 _ZERO = pl.lit(0).cast(METERED_QUANTITY)
+_DUE = pl.Schema({"charge_id": pl.String(), "due": pl.UInt32()})
+_OWNERS = pl.Schema({"charge_id": pl.String(), "customer": pl.String()})
 
 
 def raw_against_normalized(raw: pl.LazyFrame, normalized: pl.LazyFrame) -> pl.DataFrame:
@@ -98,12 +105,23 @@ def totals_against_focus(totals: pl.LazyFrame, opening: pl.LazyFrame, focus: pl.
     return _differing(used, consumed, ["charge_id"], [("used_quantity", "consumed_quantity")])
 
 
-def focus_against_customers(totals: pl.LazyFrame, focus: pl.LazyFrame) -> pl.DataFrame:
+def fees_against_focus(fees: Sequence[Fee], focus: pl.LazyFrame) -> pl.DataFrame:
+    """Flat fees of a day that are not one FOCUS row, and such rows that are no fee of the day.
+
+    Columns: charge_id, due (1 where the fee is due that day), rows.
+    """
+    due = pl.LazyFrame([(fee.charge_id, 1) for fee in fees], schema=_DUE, orient="row")
+    rows = focus.filter(pl.col("x_PriceComponent") == FLAT_FEE).group_by(charge_id=pl.col("x_ChargeId"))
+    return _differing(due, rows.agg(rows=pl.len()), ["charge_id"], [("due", "rows")])
+
+
+def focus_against_customers(totals: pl.LazyFrame, fees: Sequence[Fee], focus: pl.LazyFrame) -> pl.DataFrame:
     """Charges with FOCUS rows of another customer than theirs: such rows would reach another's bucket.
 
     Columns: charge_id, customer, row_customer, rows.
     """
-    owners = totals.select("charge_id", "customer").unique()
+    of_fees = pl.LazyFrame([(fee.charge_id, fee.customer.key) for fee in fees], schema=_OWNERS, orient="row")
+    owners = pl.concat([totals.select("charge_id", "customer"), of_fees]).unique()
     return (
         focus.group_by(charge_id=pl.col("x_ChargeId"), row_customer=pl.col("x_CustomerKey"))
         .agg(rows=pl.len())

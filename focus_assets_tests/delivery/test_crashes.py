@@ -83,7 +83,7 @@ class World:
 
     @property
     def destination(self) -> Destination:
-        return Destination(name="warehouse", url=self.destination_at, focus_version="1.2")
+        return Destination(name="warehouse", url=self.destination_at, focus_version="1.3")
 
     def store(self) -> ObjectStore:
         return open_store(self.destination_at, self.options)
@@ -134,7 +134,7 @@ def test_a_delivery_killed_at_any_write_ends_as_an_undisturbed_one(worlds, after
     undisturbed.restate()
     fuse = Fuse(at=0, after=after)
     undisturbed.deliver(LATER, fuse)
-    assert fuse.calls == 3, "a data file, the manifest, the ledger"
+    assert fuse.calls == 4, "a data file, its metadata, the manifest, the ledger"
     for at in range(1, fuse.calls + 1):
         disturbed = worlds()
         disturbed.deliver(NOW)
@@ -154,7 +154,7 @@ def test_a_first_delivery_killed_at_any_write_ends_as_an_undisturbed_one(worlds,
     undisturbed = worlds()
     fuse = Fuse(at=0, after=after)
     undisturbed.deliver(NOW, fuse)
-    assert fuse.calls == 5, "three data files, the manifest, the ledger"
+    assert fuse.calls == 7, "three data files, metadata, schema, the manifest, the ledger"
     for at in range(1, fuse.calls + 1):
         disturbed = worlds()
         with pytest.raises(Killed):

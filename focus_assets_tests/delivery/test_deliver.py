@@ -73,7 +73,12 @@ def test_files_lie_in_the_billing_period_s_folder_named_by_day_and_digest(lake, 
 
     names = sorted(contents(Path(destination.url)))
     assert names == sorted(
-        [f"billing_period={AUGUST}/manifest.json", *(f.path for f in result.manifest.files)]
+        [
+            f"billing_period={AUGUST}/manifest.json",
+            *(f.path for f in result.manifest.files),
+            result.manifest.focus_metadata.path,
+            result.manifest.focus_schema.path,
+        ]
     )
     first = result.manifest.files[0]
     assert first.path == f"billing_period={AUGUST}/2026-08-01-{first.sha256[:32]}.parquet"

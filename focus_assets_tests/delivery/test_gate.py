@@ -150,11 +150,8 @@ def test_a_day_materialized_again_after_the_gate_is_not_delivered(lake):
 
 
 def test_a_day_materialized_again_while_its_file_is_written_is_not_delivered(lake, destination, monkeypatch):
-    import sys
+    from focus_assets.delivery import build as module
 
-    from focus_assets.delivery import deliver as _  # noqa: F401
-
-    module = sys.modules["focus_assets.delivery.deliver"]
     write = module.write_day
 
     def slow(*arguments):

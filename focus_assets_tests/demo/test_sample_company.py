@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from focus_assets.catalog.charges import Charge, require_known_opening, slices_on
+from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Aggregation, TieredPrice
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.demo.company import ConfigurationInUse, SampleCompany, company_yaml, sample_company
@@ -63,6 +64,21 @@ def catalog() -> Catalog:
 def charges(catalog: Catalog) -> list[Charge]:
     by_id = {s.charge.charge_id: s.charge for day in DAYS for s in slices_on(catalog.on(day), day)}
     return list(by_id.values())
+
+
+@pytest.fixture(scope="module")
+def fees(catalog: Catalog) -> list[Fee]:
+    return [fee for day in DAYS for fee in fees_on(catalog.on(day), day)]
+
+
+def test_it_charges_fees_of_every_kind_some_of_them_cut_short(fees: list[Fee]) -> None:
+    assert {fee.price.payment_term for fee in fees} == {"in_advance", "in_arrears"}
+    assert {fee.rate_card.one_time for fee in fees} == {True, False}
+    cut = [fee for fee in fees if fee.service != fee.full]
+    assert any(fee.service.start > fee.full.start for fee in cut)
+    assert any(fee.service.end < fee.full.end for fee in cut)
+    assert any(fee.rate_card.discounts.percentage for fee in fees)
+    assert len({fee.charge_id for fee in fees}) == len(fees) > 60
 
 
 def test_it_covers_two_whole_months_and_does_not_depend_on_the_calendar(company: SampleCompany) -> None:

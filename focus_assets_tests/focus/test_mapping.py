@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.cost_and_usage import NOT_FILLED, build
@@ -18,7 +19,7 @@ from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
-from focus_assets.rating import OPENINGS, USAGE, limit_table, price_table, rate, slice_table
+from focus_assets.rating import OPENINGS, USAGE, fee_lines, limit_table, price_table, rate, slice_table
 from focus_assets_tests.focus.vendor import CATALOG, GRADUATED, UNIT, catalog, slices
 
 DOCS = Path(__file__).parents[2] / "docs" / "mapping.md"
@@ -33,6 +34,19 @@ SHOWN = (
     "PricingQuantity",
     "PricingUnit",
     "ListUnitPrice",
+    "BilledCost",
+)
+
+FEE_DAY = dt.date(2026, 8, 21)
+SHOWN_OF_FEES = (
+    "ChargeFrequency",
+    "SkuPriceId",
+    "ChargePeriodStart",
+    "ChargePeriodEnd",
+    "PricingQuantity",
+    "ListUnitPrice",
+    "ListCost",
+    "ContractedCost",
     "BilledCost",
 )
 
@@ -95,6 +109,49 @@ def limits_example() -> pl.LazyFrame:
     return build(lines, of_day, vendor)
 
 
+def fees_example() -> pl.LazyFrame:
+    """Globex subscribes on 21 August with an anchor on the 1st, initech on the 1st with a support fee in arrears."""
+    globex, initech = CATALOG["subscriptions"]
+    platform = {"key": "platform", "name": "Platform", "price": {"type": "flat", "amount": "29"}}
+    setup = {"key": "setup", "billing_cadence": None, "price": {"type": "flat", "amount": "100"}}
+    support = {
+        "key": "support",
+        "feature": "support",
+        "billing_cadence": "P1W",
+        "price": {"type": "flat", "amount": "40", "payment_term": "in_arrears"},
+        "dimensions": {"ServiceName": "Acme Support", "ServiceCategory": "Other"},
+    }
+    vendor = catalog(
+        features=[*CATALOG["features"], {"key": "support", "name": "Support"}],
+        plans=[{"key": "pro", "name": "Pro", "rate_cards": [platform, setup]}],
+        subscriptions=[
+            {
+                **globex,
+                "active_from": "2026-08-21",
+                "billing_anchor": "2026-08-01",
+                "rate_cards": [{**setup, "price": {"type": "flat", "amount": "80"}}],
+            },
+            {**initech, "rate_cards": [support]},
+        ],
+    )
+    fees = fees_on(vendor.on(FEE_DAY), FEE_DAY)
+    return build(fee_lines(fees), [], vendor, fees)
+
+
+def test_the_example_of_fees_stands_in_the_documentation_as_computed() -> None:
+    rows = fees_example().select(SHOWN_OF_FEES).collect()
+    text = [f"| {' | '.join(SHOWN_OF_FEES)} |", "|" + "---|" * len(SHOWN_OF_FEES)]
+    text += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows.iter_rows()]
+    assert "\n".join(text) in DOCS.read_text(encoding="utf-8"), "\n".join(text)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_example_of_fees_breaks_no_rule_of_any_version(version: str) -> None:
+    report = check(project(fees_example(), version), rules_for(version))
+    assert report.rows == 3
+    assert [result.sentence for result in report.violated] == []
+
+
 def test_the_example_of_limits_stands_in_the_documentation_as_computed() -> None:
     shown = (*SHOWN[:-1], "ContractedCost", "BilledCost")
     rows = limits_example().select(shown).collect()
@@ -139,4 +196,6 @@ def test_the_example_breaks_no_rule_of_any_version(version: str) -> None:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, dt.datetime):
+        return f"{value:%FT%TZ}"
     return f"{value.normalize():f}" if isinstance(value, Decimal) else "null" if value is None else str(value)

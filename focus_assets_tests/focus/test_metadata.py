@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from decimal import Decimal
 
 import polars as pl
 import pytest
@@ -16,7 +17,7 @@ from focus_assets.focus.metadata import (
     recency,
     schema_object,
 )
-from focus_assets.focus.price_list import PRICE_LIST, price_list
+from focus_assets.focus.price_list import PRICE_LIST, price_list, prices_not_listed
 from focus_assets.focus.schema import version_schema
 from focus_assets_tests.focus.sample import clean
 
@@ -101,3 +102,22 @@ def test_every_price_that_is_referred_to_is_in_the_price_list(version: str) -> N
     assert set(priced["SkuPriceId"].drop_nulls()) == set(found["SkuPriceId"])
     # One price at 0.03, another at 0.033333333333: a price that changes is another row.
     assert found.filter(pl.col("SkuPriceId") == "pro/tokens/usage:1").height == 2
+
+
+def test_a_price_that_is_not_listed_is_found_also_where_the_row_names_no_amount() -> None:
+    listed = price_list(clean())
+    assert prices_not_listed(clean(), listed, PRICE_LIST.empty()).is_empty()
+    rounding = clean().filter(pl.col("ListUnitPrice").is_not_null()).head(1)
+    rounding = rounding.with_columns(
+        pl.lit(None, pl.Decimal(38, 12)).alias(name) for name in ("ListUnitPrice", "ContractedUnitPrice")
+    )
+    assert prices_not_listed(rounding, listed, PRICE_LIST.empty()).is_empty()
+    assert prices_not_listed(rounding, PRICE_LIST.empty(), listed).is_empty()
+    assert prices_not_listed(rounding, PRICE_LIST.empty(), PRICE_LIST.empty()).height == 1
+
+
+def test_a_price_says_its_model_and_tier() -> None:
+    details = '{"x_PriceModel":"graduated","x_Tier":"2","x_TierFrom":"1000"}'
+    rows = clean().filter(pl.col("SkuPriceId") == "pro/tokens/usage:1")
+    found = price_list(rows.with_columns(SkuPriceDetails=pl.lit(details))).collect()
+    assert set(found.select("PriceModel", "Tier", "TierFrom").rows()) == {("graduated", "2", Decimal(1000))}

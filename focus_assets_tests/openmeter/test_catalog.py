@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from focus_assets.catalog.charges import slices_on
+from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.snapshot import Catalog, FocusDefaults
 from focus_assets.openmeter import asked_once, catalog_now
 from focus_assets.openmeter.errors import UnsupportedCatalogEntry
@@ -26,11 +27,16 @@ class NoMetering:
         raise AssertionError(asked)
 
 
-def read(known: Catalog, details: dict[str, MeterDetails] | None = None, **company: Any) -> Catalog:
+def read(
+    known: Catalog,
+    details: dict[str, MeterDetails] | None = None,
+    fees: dict[str, dict[str, str | None]] | None = None,
+    **company: Any,
+) -> Catalog:
     of = Company(known, NoMetering(), **company)
     return asked_once(
         SourceSettings(),
-        lambda server: catalog_now(server, FocusDefaults(provider_name="Test"), details or {}),
+        lambda server: catalog_now(server, FocusDefaults(provider_name="Test"), details or {}, fees=fees),
         connected_to(validated(of)),
     )
 
@@ -105,3 +111,69 @@ def test_an_aggregation_that_is_not_known_here_names_the_meter(monkeypatch: pyte
 def test_prices_need_v1() -> None:
     with pytest.raises(UnsupportedCatalogEntry, match="offers v3 only"):
         read(catalog(), has_v1=False)
+
+
+def with_fees() -> Catalog:
+    """The company, with a base fee, a set-up fee, and an add-on that ann buys for some days in August."""
+    base = {"key": "base", "price": {"type": "flat", "amount": "29"}}
+    setup = {"key": "setup", "billing_cadence": None, "price": {"type": "flat", "amount": "100"}}
+    support = {"key": "support", "feature": "support", "price": {"type": "flat", "amount": "7.50"}}
+    known = catalog()
+    unmetered = {"key": "support", "name": "Support"}
+    add_on = {**support, "valid_from": "2026-08-02T08:00:00Z", "valid_to": "2026-08-03T20:00:00Z"}
+    changes: dict[str, Any] = {
+        "features": [*(f.model_dump() for f in known.features), unmetered],
+        "plans": [{"key": "basic", "rate_cards": [*known.plans[0].rate_cards, base, setup]}],
+        "subscriptions": [
+            {
+                "customer": "ann",
+                "plan": "basic",
+                "active_from": "2026-08-01T00:00:00Z",
+                "billing_anchor": "2026-08-03T06:00:00Z",
+                "pro_rating_config": {"enabled": False},
+                "rate_cards": [add_on],
+            },
+            *known.subscriptions[1:],
+        ],
+    }
+    return catalog(**changes)
+
+
+def fees(known: Catalog, day: dt.date) -> set[tuple[Any, ...]]:
+    return {
+        (
+            fee.customer.key,
+            fee.key,
+            fee.title,
+            fee.price,
+            fee.list_price,
+            fee.rate_card.one_time,
+            fee.service,
+            fee.full,
+            fee.billing,
+            fee.prorates,
+        )
+        for fee in fees_on(known.on(day), day)
+    }
+
+
+def test_a_server_charges_the_fees_that_its_configuration_says() -> None:
+    found, known = read(with_fees()), with_fees()
+    for day in DAYS:
+        assert {fee[:2] + fee[3:] for fee in fees(found, day)} == {
+            fee[:2] + fee[3:] for fee in fees(known, day)
+        }
+    assert {fee[1] for fee in fees(found, DAYS[1])} == {"base", "setup", "support"}
+
+
+def test_columns_of_fees_that_openmeter_does_not_know_come_from_the_settings() -> None:
+    columns = {"ServiceName": "Platform", "RegionId": None}
+    cards = [card for s in read(with_fees(), fees={"base": columns}).subscriptions for card in s.rate_cards]
+    assert {tuple(card.dimensions.items()) for card in cards if card.key == "base"} == {
+        tuple(columns.items())
+    }
+    assert not any(card.dimensions for card in cards if card.key != "base")
+    with pytest.raises(
+        UnsupportedCatalogEntry, match=r"source\.openmeter\.fees names bsae.*its flat fees: base, set"
+    ):
+        read(with_fees(), fees={"bsae": columns})

@@ -7,7 +7,15 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from focus_assets.catalog.models import Customer, Feature, Meter, Plan, RateCard, Subscription
+from focus_assets.catalog.models import (
+    Customer,
+    Feature,
+    FlatPrice,
+    Meter,
+    Plan,
+    RateCard,
+    Subscription,
+)
 from focus_assets.catalog.snapshot import Catalog
 
 MADE = "2020-01-01T00:00:00Z"
@@ -97,29 +105,39 @@ def customer_v1(customer: Customer) -> Document:
 
 def feature_v3(feature: Feature) -> Document:
     filters = {key: {"in": list(texts)} for key, texts in feature.filters.items()}
-    return {
-        **_made_v3("feature", feature.key),
-        "key": underscored(feature.key),
-        "name": feature.title,
-        "meter": {"id": ulid("meter", feature.meter), "filters": filters},
-    }
+    return _without_nothing(
+        {
+            **_made_v3("feature", feature.key),
+            "key": underscored(feature.key),
+            "name": feature.title,
+            "meter": {"id": ulid("meter", feature.meter), "filters": filters} if feature.meter else None,
+        }
+    )
 
 
 def feature_v1(feature: Feature) -> Document:
     filters = {key: {"$in": list(texts)} for key, texts in feature.filters.items()}
-    return {
-        **_made_v1("feature", feature.key),
-        "key": underscored(feature.key),
-        "name": feature.title,
-        "meterSlug": feature.meter,
-        "advancedMeterGroupByFilters": filters,
-    }
+    return _without_nothing(
+        {
+            **_made_v1("feature", feature.key),
+            "key": underscored(feature.key),
+            "name": feature.title,
+            "meterSlug": feature.meter,
+            "advancedMeterGroupByFilters": filters or None,
+        }
+    )
 
 
 def price_v1(card: RateCard) -> Document:
     """A price in v1's own form."""
     if card.price.type == "unit":
         return {"type": "unit", "amount": f"{card.price.amount:f}"}
+    if isinstance(card.price, FlatPrice):
+        return {
+            "type": "flat",
+            "amount": f"{card.price.amount:f}",
+            "paymentTerm": card.price.payment_term,
+        }
     tiers = [
         {
             **({} if tier.up_to_amount is None else {"upToAmount": f"{tier.up_to_amount:f}"}),
@@ -136,14 +154,18 @@ def price_v1(card: RateCard) -> Document:
 
 
 def _rate_card_v1(plan: Plan, card: RateCard) -> Document:
-    return {
-        "type": "usage_based",
-        "key": underscored(card.feature),
+    described = {
+        "type": "flat_fee" if card.is_fee else "usage_based",
+        "key": underscored(card.feature or card.key),
         "name": card.name or card.key,
-        "featureKey": underscored(card.feature),
-        "billingCadence": str(card.billing_cadence or plan.billing_cadence),
+        "billingCadence": _cadence(card, str(plan.billing_cadence)),
         "price": price_v1(card),
     }
+    return described | ({"featureKey": underscored(card.feature)} if card.feature else {})
+
+
+def _cadence(card: RateCard, otherwise: str) -> str | None:
+    return None if card.one_time else str(card.billing_cadence or otherwise)
 
 
 def plan_v1(catalog: Catalog, plan: Plan) -> Document:
@@ -212,6 +234,8 @@ def listed_subscription_v1(catalog: Catalog, subscription: Subscription) -> Docu
         "costBasisPins": [],
         "billingCadence": cadence,
         "billingAnchor": instant(subscription.anchor),
+        "proRatingConfig": subscription.pro_rating_config
+        and subscription.pro_rating_config.model_dump(mode="json"),
         "settlementMode": "credit_then_invoice",
     }
     return _without_nothing(document)
@@ -233,7 +257,11 @@ def subscription_v1(catalog: Catalog, subscription: Subscription) -> Document:
         begins = [
             max(card.valid_from or subscription.active_from, subscription.active_from) for card in cards
         ]
-        ends = [*begins[1:], subscription.active_to]
+        followed = [*begins[1:], subscription.active_to]
+        ends = [
+            min((end for end in (card.valid_to, follows) if end), default=None)
+            for card, follows in zip(cards, followed, strict=True)
+        ]
         timelines[underscored(key)] = [
             _item(subscription, card, begin, end, cadence)
             for card, begin, end in zip(cards, begins, ends, strict=True)
@@ -252,15 +280,15 @@ def subscription_v1(catalog: Catalog, subscription: Subscription) -> Document:
 def _item(
     subscription: Subscription, card: RateCard, begin: dt.datetime, end: dt.datetime | None, cadence: str
 ) -> Document:
-    return _without_nothing(
+    described = _without_nothing(
         {
             **_made_v1("item", f"{subscription.key}/{card.key}/{begin}"),
             "name": card.name or card.key,
             "activeFrom": instant(begin),
             "activeTo": instant(end) if end else None,
             "key": underscored(card.key),
-            "featureKey": underscored(card.feature),
-            "billingCadence": str(card.billing_cadence or cadence),
+            "featureKey": underscored(card.feature) if card.feature else None,
             "price": price_v1(card),
         }
     )
+    return described | {"billingCadence": _cadence(card, cadence)}

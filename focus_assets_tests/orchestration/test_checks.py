@@ -89,6 +89,10 @@ def sold_to_bob(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(x_CustomerKey=pl.lit("bob"))
 
 
+def called_a_fee(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(x_PriceComponent=pl.lit("flat_fee"))
+
+
 def no_service(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(ServiceName=pl.lit(None, pl.String))
 
@@ -123,7 +127,9 @@ DEFECTS: dict[str, tuple[str, str, Change, str]] = {
     "a total too few": ("charge_totals", "usage_totals", without_first, REQUESTS),
     "an unbilled window lost": ("every_window_accounted_for", "unbilled_usage", without_first, "requests"),
     "another consumed quantity": ("consumed_quantities", FOCUS, more_of("ConsumedQuantity"), TOKENS),
+    "a fee nobody owes": ("every_fee_charged_once", FOCUS, called_a_fee, TOKENS),
     "another's name": ("customers_of_charges", FOCUS, sold_to_bob, TOKENS),
+    "a price off the list": ("prices_of_charges", "focus_price_list", without_first, "basic/requests/usage"),
     "a service without a name": ("required_dimensions", FOCUS, no_service, "nulls.ServiceName"),
     "a service of no category": ("required_dimensions", FOCUS, no_category, "values.ServiceCategory"),
     "a negative price": ("unit_prices_not_negative", FOCUS, negative_price, "ContractedUnitPrice_negative"),

@@ -295,7 +295,7 @@ def test_a_month_that_is_refused_does_not_keep_another_back(company: Company) ->
     with pytest.raises(RunFailed, match="2026-08-01: consumed_quantities"):
         company.deliver()
     found = {path.split("/")[1] for path in bucket(company)}
-    assert found == {"billing_period=2026-07"}
+    assert found == {"billing_period=2026-07", "metadata"}
 
 
 def more_of(column: str) -> Callable[[pl.DataFrame], pl.DataFrame]:

@@ -70,7 +70,30 @@ def test_a_refusal_names_the_file() -> None:
             "type: tiered",
             "type: package",
             "line 17, plans[pro].rate_cards[tokens].price: found type 'package', which is not supported yet; "
-            "allowed: 'free', 'unit', 'tiered', 'dynamic'",
+            "allowed: 'free', 'flat', 'unit', 'tiered', 'dynamic'",
+        ),
+        (
+            "      - feature: tokens\n        price:",
+            "      - {key: base, price: {type: flat, amount: -29}}\n      - feature: tokens\n        price:",
+            "line 16, plans[pro].rate_cards[base].price.amount: found the number -29; "
+            "it should be greater than or equal to 0",
+        ),
+        (
+            "      - feature: tokens\n        price:",
+            "      - {key: base, price: {type: flat, amount: 29, payment_term: later}}\n"
+            "      - feature: tokens\n        price:",
+            "line 16, plans[pro].rate_cards[base].price.payment_term: found 'later'; allowed: 'in_advance'",
+        ),
+        (
+            "      - feature: tokens\n        price:",
+            "      - {price: {type: flat, amount: 29}}\n      - feature: tokens\n        price:",
+            "line 16, plans[pro].rate_cards[0]: needs a feature, or for a flat fee at least a key",
+        ),
+        (
+            "      - feature: tokens\n        price:",
+            "      - {key: base, price: {type: flat, amount: 29, maximum_amount: 5}}\n"
+            "      - feature: tokens\n        price:",
+            "line 16, plans[pro].rate_cards[base].price.maximum_amount: unknown key 'maximum_amount'",
         ),
         ("type: tiered", "kind: tiered", "line 17, plans[pro].rate_cards[tokens].price: is missing type;"),
         (

@@ -127,6 +127,7 @@ def test_every_check_says_what_it_holds(definitions: dg.Definitions) -> None:
         "usage_totals",
         "unbilled_usage",
         "focus_cost_and_usage",
+        "focus_price_list",
     }
     for check in checks:
         said = check.description or ""

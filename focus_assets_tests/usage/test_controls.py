@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from focus_assets.catalog.fees import fees_on
 from focus_assets.datasets import USAGE_TOTALS
 from focus_assets.decimals import METERED_QUANTITY
 from focus_assets.usage.controls import (
+    fees_against_focus,
     normalized_against_totals,
     normalized_against_unbilled,
     raw_against_normalized,
@@ -19,7 +22,7 @@ from focus_assets.usage.controls import (
 )
 from focus_assets.usage.rateable import no_earlier_totals, opening_quantities
 from focus_assets.usage.totals import unbilled_usage, usage_totals
-from focus_assets_tests.catalog.building import subscription
+from focus_assets_tests.catalog.building import catalog, subscription
 from focus_assets_tests.usage.usage_rows import (
     BY_DIRECTION,
     DAY,
@@ -246,6 +249,29 @@ def totals(*charges: tuple[str, str | None, str | None], day: int = 10) -> pl.La
     columns = ("charge_date", "charge_id", "quantity", "quantity_to_date", "opening_quantity")
     schema = {name: USAGE_TOTALS.schema[name] for name in columns}
     return pl.LazyFrame(rows, schema=schema)
+
+
+PLATFORM = "acme/pro/platform/20260801T000000Z"
+
+
+def fees_control(*components: tuple[str, str]) -> list[tuple[str, int | None, int | None]]:
+    """What the control says of FOCUS rows (charge, component) on the day the platform fee is due."""
+    platform = {"key": "platform", "price": {"type": "flat", "amount": "29"}}
+    sold = catalog(
+        plans=[{"key": "pro", "rate_cards": [platform]}],
+        subscriptions=[subscription(active_from="2026-08-01")],
+    )
+    rows = pl.LazyFrame(
+        list(components), schema={"x_ChargeId": pl.String, "x_PriceComponent": pl.String}, orient="row"
+    )
+    return fees_against_focus(fees_on(sold, dt.date(2026, 8, 1)), rows).rows()
+
+
+def test_a_fee_that_is_due_is_one_row() -> None:
+    assert fees_control((PLATFORM, "flat_fee"), (TOKENS, "usage")) == []
+    assert fees_control((TOKENS, "usage")) == [(PLATFORM, 1, None)]
+    assert fees_control((PLATFORM, "flat_fee"), (PLATFORM, "flat_fee")) == [(PLATFORM, 1, 2)]
+    assert fees_control((PLATFORM, "flat_fee"), ("another", "flat_fee")) == [("another", None, 1)]
 
 
 def focus(*rows: tuple[str, str | None, str]) -> pl.LazyFrame:

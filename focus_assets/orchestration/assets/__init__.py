@@ -5,10 +5,12 @@ from __future__ import annotations
 import dagster as dg
 
 from focus_assets.datasets import USAGE_DATASETS
+from focus_assets.focus.price_list import PRICE_LIST
 from focus_assets.orchestration.assets.catalog import catalog_asset
 from focus_assets.orchestration.assets.common import with_grain
 from focus_assets.orchestration.assets.focus_cost_and_usage import FOCUS_GRAIN, focus_cost_and_usage_asset
 from focus_assets.orchestration.assets.focus_export import focus_export_asset
+from focus_assets.orchestration.assets.focus_price_list import focus_price_list_asset
 from focus_assets.orchestration.assets.normalized_usage import normalized_usage_asset
 from focus_assets.orchestration.assets.raw_usage import raw_usage_asset
 from focus_assets.orchestration.assets.unbilled_usage import unbilled_usage_asset
@@ -18,7 +20,7 @@ from focus_assets.settings import Settings
 
 def usage_chain(settings: Settings) -> list[dg.AssetsDefinition]:
     """Every asset that is partitioned by day, in the order of the chain."""
-    grains = {dataset.name: dataset.grain for dataset in USAGE_DATASETS} | FOCUS_GRAIN
+    grains = {dataset.name: dataset.grain for dataset in (*USAGE_DATASETS, PRICE_LIST)} | FOCUS_GRAIN
     chain = [
         catalog_asset(settings),
         raw_usage_asset(settings),
@@ -26,6 +28,7 @@ def usage_chain(settings: Settings) -> list[dg.AssetsDefinition]:
         usage_totals_asset(settings),
         unbilled_usage_asset(settings),
         focus_cost_and_usage_asset(settings),
+        focus_price_list_asset(settings),
     ]
     return [with_grain(asset, grains) for asset in chain]
 

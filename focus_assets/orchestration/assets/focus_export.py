@@ -6,7 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from focus_assets.delivery import DeliveryResult, check_destinations, deliver_all
+from focus_assets.delivery import DeliveryResult, Provider, check_destinations, deliver_all
+from focus_assets.focus.tags import vendor_prefix
 from focus_assets.orchestration.assets.common import LAKE_POOL, OWNERS
 from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.partitions import billing_months
@@ -53,6 +54,7 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
                     controls=[control_problems],
                     opener=open_place,
                     since=settings.start_date,
+                    provider=_provider(settings),
                 )
                 lake.refresh_views()
         for result in results:
@@ -67,6 +69,12 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
             raise dg.Failure(description=_told(failures), allow_retries=False)
 
     return focus_export
+
+
+def _provider(settings: Settings) -> Provider:
+    defaults = settings.catalog.defaults
+    prefix = vendor_prefix(defaults.vendor_tag_prefix)
+    return Provider(defaults.provider_name, (prefix,) if prefix else ())
 
 
 def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:

@@ -1,0 +1,1 @@
+"""Billing: periods and their close, invoices, what rounding them adds, and what they are reconciled with."""
