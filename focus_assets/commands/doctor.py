@@ -93,8 +93,11 @@ def _looked_at(subject: str, look: Callable[[], str]) -> Iterator[Finding]:
 
 def _dimensions(settings: Settings) -> str:
     from focus_assets.focus.dimensions import resolve
+    from focus_assets.focus.export_dimensions import require_valid
 
     resolve(settings.catalog)
+    for destination in settings.destinations:
+        require_valid(f"destinations[{destination.name}].dimensions", destination.dimensions)
     _require_openings(settings)
     return "every FOCUS dimension that is required is decided for every meter; every charge has a known beginning"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from focus_assets.delivery.files import LocalFile, column_types, control_totals, rows_in_scope, write_day
-from focus_assets.delivery.gate import PassedMonth
+from focus_assets.delivery.gate import PassedMonth, require_files
 from focus_assets.delivery.manifest import DayCompleteness, Generator, Manifest, ReferredFile, scope_of
 from focus_assets.delivery.metadata_files import Provider, SchemaFile, month_ends, month_metadata
 from focus_assets.delivery.months import DATASET
@@ -53,7 +53,10 @@ def build(
     provider: Provider,
     schema: SchemaFile,
 ) -> Built:
-    """Write a month's files into ``folder`` and describe them; ``before`` is the manifest that stands."""
+    """Write a month's files into ``folder`` and describe them; ``before`` is the manifest that stands.
+
+    Raises DeliveryRefused where what the destination decides about FOCUS columns breaks a rule.
+    """
     scope = scope_of(destination)
     files = tuple(
         write_day(
@@ -62,9 +65,12 @@ def build(
             day,
             destination.focus_version,
             folder,
+            destination.dimensions,
         )
         for day in passed.held.days
     )
+    if destination.dimensions:
+        require_files(passed.month, destination, [(file.entry.charge_date, file.local) for file in files])
     paths = [file.local for file in files]
     days = _days(before, files, now.astimezone(dt.UTC))
     metadata = folder / "metadata.json"
@@ -85,6 +91,7 @@ def build(
         format=destination.format,
         billing_month=passed.month,
         scope=scope,
+        dimensions=dict(destination.dimensions),
         days=days,
         files=tuple(file.entry for file in files),
         totals=control_totals(paths),

@@ -29,6 +29,7 @@ from focus_assets.delivery.metadata_files import Provider, schema_file, schema_i
 from focus_assets.delivery.put import put_files, put_manifest
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.errors import FocusAssetsError
+from focus_assets.focus.export_dimensions import require_valid
 from focus_assets.lake import Lake
 from focus_assets.lake.copies import temporary_folder
 from focus_assets.lake.errors import StoreError
@@ -88,10 +89,12 @@ def deliver(
     month where it has passed the gate already, as :func:`deliver_all` does once for all destinations.
     ``provider`` is named in the FOCUS metadata.
 
-    Raises DeliveryRefused (the gate says no), DeliveryRaced (another delivery was faster) and
+    Raises InvalidDimension (the destination decides what FOCUS does not have), DeliveryRefused (the gate says
+    no), DeliveryRaced (another delivery was faster) and
     DestinationError (the destination refuses). In each case the manifest that was there still stands.
     """
     check_destinations(lake.url, [destination])
+    require_valid(f"destinations[{destination.name}].dimensions", destination.dimensions)
     passed = passed or require_days(lake, month, controls=controls)
     passed = require_rules(lake, passed, destination.focus_version)
     with _blaming(destination):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import polars as pl
@@ -18,11 +19,13 @@ import polars as pl
 from focus_assets.delivery.facts import billing_month_of_row, sums_by
 from focus_assets.delivery.layout import data_file_path
 from focus_assets.delivery.manifest import ColumnType, ControlTotals, DataFile, Scope
+from focus_assets.focus.export_dimensions import as_exported
 from focus_assets.focus.project import project
 
 CUSTOMER: Final = "x_CustomerKey"
 _ROW_GROUP: Final = 250_000
 _ZSTD_LEVEL: Final = 3
+_NONE: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,20 @@ def rows_in_scope(frame: pl.LazyFrame, month: str, scope: Scope) -> pl.LazyFrame
     return chosen.filter(pl.col(CUSTOMER).is_in(list(scope.customers)).fill_null(False))
 
 
-def write_day(rows: pl.LazyFrame, month: str, day: dt.date, focus_version: str, folder: Path) -> LocalFile:
-    """Write a day's rows as ``focus_version``, also when there are none, and name them by their digest."""
+def write_day(
+    rows: pl.LazyFrame,
+    month: str,
+    day: dt.date,
+    focus_version: str,
+    folder: Path,
+    dimensions: Mapping[str, str | None] = _NONE,
+) -> LocalFile:
+    """Write a day's rows as ``focus_version``, also when there are none, and name them by their digest.
+
+    ``dimensions`` are the columns that the destination decides.
+    """
     local = folder / f"{day.isoformat()}.parquet"
-    project(rows, focus_version).sink_parquet(
+    project(as_exported(rows, dimensions), focus_version).sink_parquet(
         local,
         compression="zstd",
         compression_level=_ZSTD_LEVEL,

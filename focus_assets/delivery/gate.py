@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -23,6 +24,7 @@ from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth, bill
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions
+from focus_assets.settings import Destination
 
 Control = Callable[[Lake, dt.date], Sequence[str]]
 """Says what is wrong with a day, a sentence each; nothing when all is well."""
@@ -114,6 +116,22 @@ def require_rules(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth:
     return replace(passed, versions=passed.versions | {version})
 
 
+def require_files(month: str, destination: Destination, files: Sequence[tuple[dt.date, Path]]) -> None:
+    """Hold data files as they are about to leave against the blocking rules; else :class:`DeliveryRefused`.
+
+    Asked where a destination shows rows otherwise than they are stored: those have passed, these have not.
+    """
+    found = []
+    for day, path in files:
+        rows = pl.scan_parquet(path, glob=False)
+        for sentence in _broken(rows, destination.focus_version):
+            remedy = f"Mend destinations[{destination.name}].dimensions"
+            found.append(
+                Refusal(month, day, f"as destination {destination.name} shows it, {sentence}", remedy)
+            )
+    _refuse(month, found)
+
+
 def require_same(lake: Lake, passed: PassedMonth) -> None:
     """Raise :class:`DeliveryRefused` if a day is no longer what passed the gate; asked before a put."""
     now = _digests(lake, passed.held)
@@ -183,13 +201,17 @@ def _contradictions(lake: Lake, month: str, day: dt.date, controls: Sequence[Con
 
 
 def _violations(lake: Lake, month: str, day: dt.date, version: str) -> Iterator[Refusal]:
-    rows = project(lake.scan(DATASET, [day]), version)
+    for sentence in _broken(project(lake.scan(DATASET, [day]), version), version):
+        yield Refusal(month, day, sentence, _mend(day))
+
+
+def _broken(rows: pl.LazyFrame, version: str) -> Iterator[str]:
     for result in check(rows, rules_for(version), examples=1).blocking:
         first = "".join(
             f" First: row {example.get('row')}, charge {example.get('x_ChargeId')}"
             for example in result.examples
         )
-        yield Refusal(month, day, f"FOCUS {version}: {result.sentence.rstrip('.')}.{first}", _mend(day))
+        yield f"FOCUS {version}: {result.sentence.rstrip('.')}.{first}"
 
 
 def _mend(day: dt.date) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Final, Literal
 
 import polars as pl
@@ -55,7 +55,8 @@ class LedgerEntry(BaseModel):
     """One delivery: what came to lie at a destination, made from which state of the lake.
 
     ``result`` is ``delivered`` where a manifest was written, ``unchanged`` where the lake had changed and
-    what is delivered had not. ``terms_digest`` covers the URL, scope, FOCUS version and format asked for.
+    what is delivered had not. ``terms_digest`` covers the URL, scope, FOCUS version, format and dimensions
+    asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,13 +79,16 @@ class LedgerEntry(BaseModel):
     manifest_sha256: str
 
 
-def terms_digest(*, url: str, scope: Scope, focus_version: str, format: str) -> str:
+def terms_digest(
+    *, url: str, scope: Scope, focus_version: str, format: str, dimensions: Mapping[str, str | None]
+) -> str:
     """A digest of what a destination asks for; where it differs, everything delivered so far is due again."""
     terms = {
         "url": url.rstrip("/"),
         "scope": scope.model_dump(mode="json"),
         "version": focus_version,
         "format": format,
+        "dimensions": dict(dimensions),
     }
     return hashlib.sha256(canonical_json(terms)).hexdigest()
 
@@ -96,6 +100,7 @@ def terms_of(destination: Destination) -> str:
         scope=scope_of(destination),
         focus_version=destination.focus_version,
         format=destination.format,
+        dimensions=destination.dimensions,
     )
 
 
@@ -119,7 +124,11 @@ def record(lake: Lake, manifest: Manifest, url: str, last: LedgerEntry | None) -
         supersedes=manifest.supersedes,
         source_digest=manifest.source_digest,
         terms_digest=terms_digest(
-            url=url, scope=manifest.scope, focus_version=manifest.focus_version, format=manifest.format
+            url=url,
+            scope=manifest.scope,
+            focus_version=manifest.focus_version,
+            format=manifest.format,
+            dimensions=manifest.dimensions,
         ),
         totals=manifest.totals,
         files=len(manifest.files),

@@ -113,9 +113,9 @@ class Manifest(_Part):
     """One delivery of one billing month to one destination.
 
     ``content_digest`` covers what is delivered, not when and by what: it leaves out generated_at, generator,
-    supersedes and source_digest, so equal content has an equal digest. ``supersedes`` is the content digest
-    of the manifest that stood here before; ``source_digest`` that of the lake's days it was made from. There
-    is no run id: the same lake delivered at the same instant gives the same bytes.
+    supersedes and source_digest. ``supersedes`` is the content digest of the manifest that stood here before;
+    ``source_digest`` that of the lake's days it was made from; ``dimensions`` what this destination decided about
+    FOCUS columns. There is no run id: the same lake delivered at the same instant gives the same bytes.
     """
 
     format_version: Literal["1"] = FORMAT_VERSION
@@ -125,6 +125,7 @@ class Manifest(_Part):
     format: Literal["parquet"] = "parquet"
     billing_month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
     scope: Scope
+    dimensions: dict[str, str | None]
     days: tuple[DayCompleteness, ...]
     files: tuple[DataFile, ...]
     totals: ControlTotals

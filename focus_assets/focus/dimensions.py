@@ -1,9 +1,9 @@
 """Where each FOCUS dimension of a meter or a flat fee comes from: its layers, and which of them decides.
 
-A column resolves: event dimension or customer value, then a fee's own setting, the meter's, the global default. The
-nearest layer that answers wins, and an explicit null is an answer where FOCUS allows null. What belongs here:
-the layers and their order. What does not: which columns can be set (``settable``) and the rows themselves
-(``cost_and_usage``).
+A column resolves: the export request, then event dimension or customer value, then the meter's (or fee's) setting, then
+the global default. The first layer that answers wins, and an explicit null is an answer where FOCUS allows null. What
+belongs here: the layers that stored rows follow, and their order. What does not: what an export decides for its rows
+(``export_dimensions``), which columns can be set (``settable``) and the rows themselves (``cost_and_usage``).
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from focus_assets.focus.settable import SETTABLE, Settable, check_settings
 
 
 class Layer(StrEnum):
-    """What decides a column, nearest to the charge first."""
+    """What decides a column, the first before the others."""
 
+    EXPORT = "export"
     EVENT = "event"
     CUSTOMER = "customer"
     FEE = "fee"
@@ -192,7 +193,7 @@ def _answer(catalog: Catalog, offer: Offer, settable: Settable) -> Answer:
 def _layers(
     catalog: Catalog, offer: Offer, settable: Settable
 ) -> Iterator[tuple[Layer, str, DimensionSetting]]:
-    """The settings of a column for an offer, nearest first; an export request would stand before them."""
+    """The settings of a column for an offer, nearest first."""
     column = settable.column
     for n, (place, settings) in enumerate(offer.settings):
         if column in settings:

@@ -96,6 +96,11 @@ def check_settings(catalog: Catalog) -> Iterator[tuple[str, str]]:
         yield from _check(f"customers[{customer.key}].dimensions", customer.dimensions, of_customer=True)
 
 
+def check_overrides(place: str, overrides: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+    """What is wrong with each setting of an export on its own, as (column, sentence with the key path)."""
+    yield from _check(place, overrides)
+
+
 def _check(
     place: str, settings: Mapping[str, DimensionSetting], *, of_customer: bool = False
 ) -> Iterator[tuple[str, str]]:

@@ -17,8 +17,10 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
-from focus_assets.datasets import Dataset
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.datasets import CATALOG, Dataset
 from focus_assets.decimals import currency_digits
+from focus_assets.focus.dimensions import Layer, resolve
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord
 from focus_assets.orchestration.column_lineage import column_lineage, sources_of
 from focus_assets.orchestration.cost_chart import cost_chart_svg
@@ -26,6 +28,7 @@ from focus_assets.orchestration.cost_chart import cost_chart_svg
 PREVIEW_ROWS: Final = 10
 CHART_DAYS: Final = 31
 _PLOTTED_METERS: Final = 12
+_LAYERED_METERS: Final = 20
 _LONGEST_CELL: Final = 90
 _MARKDOWN: Final = re.compile(r"([\\`*<|\[])")
 """What would make something else of a text in Markdown; the same tables are printed on terminals, so no more."""
@@ -108,7 +111,7 @@ def partition_metadata(lake: Lake, record: PartitionRecord) -> dict[str, Any]:
 
 
 def run_metadata(lake: Lake, dataset: str, last: dt.date) -> dict[str, Any]:
-    """What the last day of a run shows besides: column lineage, and a chart of the cost up to that day.
+    """What the last day of a run shows besides: column lineage, a chart of the cost up to that day, deciding layers.
 
     Not on every day: an event of some 20 kB for each would fill the instance, and the UI shows the newest.
     """
@@ -116,6 +119,8 @@ def run_metadata(lake: Lake, dataset: str, last: dt.date) -> dict[str, Any]:
     lineage = column_lineage(dataset)
     if lineage is not None:
         found["dagster/column_lineage"] = lineage
+    if dataset == CATALOG.name:
+        found["dimensions"] = deciding_layers(Catalog.from_frame(lake.scan(dataset, [last])))
     for currency, costs in _costs_up_to(lake, dataset, last).items():
         found[f"cost_chart_{currency.lower()}"] = cost_chart(costs, currency)
     return found
@@ -148,6 +153,28 @@ def cost_chart(
     """Stacked bars: billed cost by day and service, as an image in the text."""
     svg = base64.b64encode(cost_chart_svg(cost_by_day, currency).encode()).decode()
     return dg.MetadataValue.md(f"![Billed cost by day and service](data:image/svg+xml;base64,{svg})")
+
+
+def deciding_layers(catalog: Catalog) -> dg.MarkdownMetadataValue:
+    """For each meter, which layer decides each FOCUS dimension, what it says and where it is set."""
+    resolved = resolve(catalog).to_frame().filter(pl.col("layer") != Layer.UNSET)
+    meters = resolved["meter"].drop_nulls().unique(maintain_order=True).to_list()
+    shown = resolved.filter(pl.col("meter").is_null() | pl.col("meter").is_in(meters[:_LAYERED_METERS]))
+    value = (
+        pl.when(pl.col("dimension").is_null())
+        .then(pl.col("value"))
+        .otherwise(pl.format("event's {}, else {}", "dimension", pl.col("value").fill_null("null")))
+    )
+    table = shown.select("meter", "customer", "column", pl.col("layer").alias("decided by"), value, "set_at")
+    more = (
+        f"\n\n{len(meters) - _LAYERED_METERS} more meters: `focus-assets dimensions` shows all."
+        if len(meters) > _LAYERED_METERS
+        else ""
+    )
+    return dg.MetadataValue.md(
+        "A destination's own `dimensions` stand before these for what is delivered to it.\n\n"
+        f"{markdown_table(table)}{more}"
+    )
 
 
 def _costs_up_to(lake: Lake, dataset: str, last: dt.date) -> dict[str, dict[dt.date, dict[str, Decimal]]]:

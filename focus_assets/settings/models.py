@@ -186,6 +186,8 @@ class Destination(Entry):
     """FOCUS version of the files."""
     format: Literal["parquet"] = "parquet"
     """File format."""
+    dimensions: Mapping[str, str | None] = {}
+    """FOCUS columns of the rows delivered here, before all other settings: a text or null."""
     s3: S3Settings = S3Settings()
     """How the bucket is reached, for an s3:// URL."""
 

@@ -25,10 +25,10 @@ at `--config`, then `$FOCUS_ASSETS_CONFIG`, then `./focus.yaml`. `focus-assets i
 - Paths are relative to the file. Secrets do not belong in it: access keys come from the environment or an AWS profile.
 - A key that is not listed here is refused, with the nearest that is.
 
-FOCUS dimensions (`dimensions` of a meter, a customer or `defaults`) are decided by the nearest that says something: the
-event's own value (`{ dimension: region, default: eu-1 }`), the customer, the meter, the defaults. `focus-assets
-dimensions` shows which did. What FOCUS requires and nobody decides is refused before anything is written; `null` is an
-answer where FOCUS allows it.
+FOCUS dimensions (`dimensions` of a destination, a customer, a meter or `defaults`) are decided by the first that says
+something: the destination for what it gets, the event's own value (`{ dimension: region, default: eu-1 }`), the
+customer, the meter, the defaults. `focus-assets dimensions` shows which did. What FOCUS requires and nobody decides is
+refused before anything is written; `null` is an answer where FOCUS allows it.
 
 This page is made from the models that read the file: `python -m focus_assets.settings.reference`.
 """

@@ -134,6 +134,27 @@ def test_dimensions_of_an_unknown_meter_name_the_known_ones(started: Path, run: 
     assert "known meters: tokens" in run("dimensions", "--meter", "token").stderr
 
 
+def test_dimensions_of_a_destination_show_what_its_export_decides(started: Path, run: Run) -> None:
+    text = (started / "focus.yaml").read_text().replace("destinations:\n", f"destinations:\n{AUDIT}")
+    (started / "focus.yaml").write_text(text)
+    said = run("dimensions", "--destination", "audit").stdout
+    assert "destinations[audit].dimensions.ServiceCategory" in said
+    assert "Other (Databases)" in said
+    assert "destinations[audit]" not in run("dimensions").stdout
+    assert "known destinations: " in run("dimensions", "--destination", "nobody").stderr
+
+    (started / "focus.yaml").write_text(text.replace("Databases", "Database"))
+    wrong = run("dimensions", "--destination", "audit")
+    assert wrong.returncode == 2
+    assert "'Database' is not one of the 19 values of FOCUS; nearest: Databases" in wrong.stderr
+
+
+AUDIT = """  - name: audit
+    url: data/audit
+    dimensions: { ServiceCategory: Databases }
+"""
+
+
 def test_demo_with_events_asks_for_the_configuration_that_explains_them(started: Path, run: Run) -> None:
     done = run("demo", "--events", "data/events")
     assert done.returncode == 2

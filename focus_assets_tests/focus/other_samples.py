@@ -41,7 +41,10 @@ _LINE = {
 }
 _COMMITMENT = {
     "BillingCurrency": "EUR",
-    "ContractCommitmentApplicability": '{"Services":["Model API"]}',
+    "ContractCommitmentApplicability": (
+        '{"InclusionOperator":"And","Inclusions":[{"Dimension":"ServiceName","Operator":"In",'
+        '"Values":["Model API"]}]}'
+    ),
     "ContractCommitmentBenefitCategory": "Discount",
     "ContractCommitmentCategory": "Spend",
     "ContractCommitmentCost": Decimal(1200),

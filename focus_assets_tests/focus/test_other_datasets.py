@@ -134,6 +134,11 @@ def test_each_list_is_closed_and_case_counts(dataset: str) -> None:
         ),
         (
             CONTRACT_COMMITMENT,
+            "key_values.ContractCommitmentApplicability_schema",
+            {"ContractCommitmentApplicability": '{"Services":["Model API"]}'},
+        ),
+        (
+            CONTRACT_COMMITMENT,
             "contracts.ContractId_ContractPeriodStart",
             {"ContractPeriodStart": dt.datetime(2026, 2, 1, tzinfo=dt.UTC)},
         ),

@@ -317,7 +317,15 @@ DEFECTS: dict[str, Defect] = {
             for name in ("commitment", "committed-usage", "unused-commitment")
         }
     ),
-    "nulls.AllocatedMethodDetails_without_AllocatedMethodId": row("tier-1", AllocatedMethodDetails="{}"),
+    "nulls.AllocatedMethodDetails_without_AllocatedMethodId": row(
+        "tier-1", AllocatedMethodDetails='{"Elements":[{"AllocatedRatio":0.5}]}'
+    ),
+    "key_values.AllocatedMethodDetails_schema": at(
+        "1.4", row("tier-1", AllocatedMethodDetails='{"Elements":[]}', AllocatedMethodId="m")
+    ),
+    "key_values.CommitmentProgramEligibilityDetails_schema": row(
+        "tier-1", CommitmentProgramEligibilityDetails='{"CommitmentPrograms":[{"Type":"discount"}]}'
+    ),
     "nulls.AllocatedResourceId_without_AllocatedMethodId": row("tier-1", AllocatedResourceId="r"),
     "nulls.AllocatedResourceName_without_AllocatedResourceId": row("tier-1", AllocatedResourceName="r"),
     "nulls.AllocatedTags_without_AllocatedResourceId": row("tier-1", AllocatedTags="{}"),

@@ -75,6 +75,16 @@ def test_every_day_of_a_range_has_metadata_of_its_own(company: Company) -> None:
     assert rows[0].rows != rows[1].rows
 
 
+def test_the_ui_shows_for_each_meter_which_layer_decides_each_dimension(company: Company) -> None:
+    company.run("2026-08-01")
+    [newest] = company.instance.fetch_materializations(dg.AssetKey("catalog"), limit=1).records
+    assert newest.asset_materialization is not None
+    shown = str(newest.asset_materialization.metadata["dimensions"].value)
+    for meter in ("tokens", "requests", "seats"):
+        decided = "| default | Test Service | defaults.dimensions.ServiceName |"
+        assert f"| {meter} |  | ServiceName {decided}" in shown
+
+
 def test_a_day_whose_earlier_totals_are_missing_names_the_range_and_the_command(company: Company) -> None:
     company.run("2026-08-01")
     with pytest.raises(RunFailed) as failed:

@@ -10,10 +10,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets_tests.focus.sample import clean
-from focus_assets_tests.referees.official_validator import Unavailable, Validator, installed
+from focus_assets_tests.referees.environments import Unavailable
+from focus_assets_tests.referees.official_validator import Validator, installed
 
 pytestmark = pytest.mark.referee
 
@@ -54,11 +56,21 @@ def validator() -> Validator:
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """FOCUS 1.2 of the sample company's first days, as it is delivered, without columns of our own."""
+def rows(tmp_path_factory: pytest.TempPathFactory) -> pl.LazyFrame:
+    """The sample company's first days, in the stored shape."""
     from focus_assets_tests.referees.sample_company import focus_rows
 
-    rows = focus_rows(tmp_path_factory.mktemp("company"))
+    return focus_rows(tmp_path_factory.mktemp("company"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_sample_company_breaks_no_rule_of_any_version(rows: pl.LazyFrame, version: str) -> None:
+    assert [result.sentence for result in check(project(rows, version), rules_for(version)).violated] == []
+
+
+@pytest.fixture(scope="module")
+def company(rows: pl.LazyFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """FOCUS 1.2 of the sample company's first days, as it is delivered, without columns of our own."""
     frame = project(rows, "1.2")
     assert check(frame, rules_for("1.2")).clean
     path = tmp_path_factory.mktemp("file") / "focus.parquet"

@@ -20,6 +20,7 @@ from focus_assets.focus.rules import (
     json_objects,
     key_values,
     nullability,
+    object_schemas,
     other_datasets,
     periods,
     presence,
@@ -72,6 +73,7 @@ _SUBJECTS: Final = (
     sku,
     key_values,
     json_objects,
+    object_schemas,
     unit_names,
 )
 

@@ -56,7 +56,7 @@ def _object(entry: FocusColumn) -> RowRule:
         section="Attributes: JSON Object Format",
         versions=tuple(entry.levels),
         reads={entry.id: Reads.TEXT},
-        violation=_where(entry.id, lambda value: not isinstance(value, dict)),
+        violation=where_json(entry.id, lambda value: not isinstance(value, dict)),
         by_value=True,
     )
 
@@ -71,7 +71,7 @@ def _contract_applied() -> RowRule:
         section="Columns: ContractApplied",
         versions=("1.3", "1.4"),
         reads={"ContractApplied": Reads.TEXT},
-        violation=_where(
+        violation=where_json(
             "ContractApplied", lambda value: isinstance(value, dict) and not _elements_are_right(value)
         ),
         by_value=True,
@@ -95,7 +95,9 @@ def _element_is_right(element: Any) -> bool:
     return (cost is not None or quantity is not None) and (quantity is None) == (unit is None)
 
 
-def _where(name: str, wrong: Callable[[Any], bool]) -> pl.Expr:
+def where_json(name: str, wrong: Callable[[Any], bool]) -> pl.Expr:
+    """Whether the parsed value of a column is wrong; what is no JSON is handed over as None, null is never wrong."""
+
     def is_wrong(text: str) -> bool:
         try:
             return wrong(json.loads(text))

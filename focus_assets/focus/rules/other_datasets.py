@@ -24,6 +24,7 @@ from focus_assets.focus.rules import (
     json_objects,
     key_values,
     nullability,
+    object_schemas,
     presence,
     unit_names,
     values,
@@ -162,6 +163,7 @@ _OWN: Final[dict[str, tuple[AnyRule, ...]]] = {
         ),
     ),
     CONTRACT_COMMITMENT: (
+        object_schemas.applicability(),
         _needed("ContractCommitmentCost", _SPEND, "money is committed to", "ContractCommitmentCategory"),
         _needed("ContractCommitmentQuantity", _USAGE, "usage is committed to", "ContractCommitmentCategory"),
         RowRule(

@@ -45,7 +45,7 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
         with explained():
             opened = lake.open()
             check_destinations(opened.url, settings.destinations)
-            with opened.writer(f"run {context.run_id}", wait=lake.lease_wait()):
+            with opened.writer(f"run {context.run.run_id}", wait=lake.lease_wait()):
                 results = deliver_all(
                     opened,
                     chosen,
@@ -92,6 +92,11 @@ def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
         group_name="deliveries",
         kinds={"s3" if destination.url.startswith("s3://") else "file", "focus"},
         owners=OWNERS,
+        metadata=(
+            {"dimensions": dg.MetadataValue.json(dict(destination.dimensions))}
+            if destination.dimensions
+            else {}
+        ),
         tags={"focus_assets/stage": "delivery"},
         skippable=True,
     )
@@ -111,6 +116,7 @@ def _metadata(result: DeliveryResult) -> dict[str, Any]:
         "files": len(manifest.files),
         "bytes": sum(file.bytes for file in manifest.files),
         "content_digest": manifest.content_digest,
+        **({"dimensions": dg.MetadataValue.json(manifest.dimensions)} if manifest.dimensions else {}),
         **{
             f"billed_cost_{currency.lower()}": float(Decimal(cost))
             for currency, cost in manifest.totals.billed_cost.items()

@@ -18,8 +18,10 @@ import pytest
 from focus_assets.cli import main
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
+from focus_assets.lake import open_store
 from focus_assets_tests.focus.other_samples import clean_rows
 from focus_assets_tests.focus.sample import ROWS, clean
+from focus_assets_tests.s3_server import S3Bucket
 
 
 @dataclass(frozen=True)
@@ -373,3 +375,59 @@ def test_check_loads_neither_dagster_nor_a_cloud_sdk(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.s3
+def test_an_object_and_a_prefix_of_a_bucket_are_checked_like_a_file_and_a_folder(
+    check: Check, s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in s3_bucket.server.environment.items():
+        monkeypatch.setenv(name, value)
+    store = open_store(f"s3://{s3_bucket.name}/focus", s3_bucket.options)
+    rows = good()
+    for name, part in (("a.parquet", rows.head(5)), ("day=2/b.parquet", rows.slice(5))):
+        part.write_parquet(tmp_path / "part.parquet")
+        store.put_file(name, tmp_path / "part.parquet")
+    store.put("manifest.json", b"{}")
+    url = f"s3://{s3_bucket.name}/focus"
+    whole = check(url)
+    assert whole.returncode == 0, whole.stderr
+    assert f"{rows.height} rows" in whole.stdout
+    assert check(f"{url}/day=2/b.parquet").returncode == 0
+    rows.with_columns(pl.lit("usage").alias("ChargeCategory")).write_parquet(tmp_path / "part.parquet")
+    store.put_file("a.parquet", tmp_path / "part.parquet")
+    assert check(url).returncode == 1
+    missing = check(f"{url}/nothing")
+    assert missing.returncode == 2
+    assert "there is no such object, and nothing below it ends in" in missing.stderr
+
+
+def test_progress_is_shown_to_a_person_and_to_nobody_else(
+    tmp_path: Path, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good().write_parquet(tmp_path / "rows.parquet")
+    assert check(tmp_path / "rows.parquet").stderr == ""
+    shown: list[int] = []
+
+    class Bar:
+        def __enter__(self) -> Bar:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+        def __init__(self, *_: object, **__: object) -> None:
+            return None
+
+        def add_task(self, _: str, *, total: int) -> int:
+            shown.append(total)
+            return 0
+
+        def advance(self, _: int, counted: int) -> None:
+            shown.append(counted)
+
+    monkeypatch.setattr("rich.progress.Progress", Bar)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    check(tmp_path / "rows.parquet")
+    total, *counted = shown
+    assert total == sum(counted) == good().height
