@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from focus_assets.openmeter import pages, wire_v1
+from focus_assets.openmeter.errors import MalformedResponse
 from focus_assets.openmeter.questions import SUBJECT, Question, Row, checked_rows, instant_text
 from focus_assets.openmeter.transport import Parameters, Transport
 from focus_assets.openmeter.wire import read
@@ -61,6 +62,14 @@ class V1:
     async def plans(self) -> list[wire_v1.Plan]:
         """Every version of every plan, with native price types."""
         return await self._list("plans", wire_v1.Plan)
+
+    async def currencies(self) -> list[wire_v1.Currency]:
+        """Every currency the server knows, with its subunits; a list without pages."""
+        path = f"{_ROOT}/info/currencies"
+        document = await self._transport.get(path)
+        if not isinstance(document, list):
+            raise MalformedResponse(f"GET {path}: the answer is no list. Nothing was written.")
+        return [read(wire_v1.Currency, entry, f"GET {path} [{i}]") for i, entry in enumerate(document)]
 
     async def query(self, meter_id: str, question: Question) -> list[Row]:
         """The answer to one question. Raises OpenMeterError."""

@@ -24,7 +24,11 @@ from focus_assets_tests.openmeter_server.metering import CUSTOMER, Asked, Meteri
 
 V3 = "/api/v3/openmeter"
 V1 = "/api/v1"
-_CURRENCIES = [{"code": "USD", "name": "US Dollar", "symbol": "$", "subunits": 2}]
+_CURRENCIES = [
+    {"code": "JPY", "name": "Yen", "symbol": "¥", "subunits": 0},
+    {"code": "KWD", "name": "Kuwaiti Dinar", "symbol": "KD", "subunits": 3},
+    {"code": "USD", "name": "US Dollar", "symbol": "$", "subunits": 2},
+]
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,19 @@ def application(company: Company) -> Starlette:
             route(
                 f"{V3}/customers", _v3_list(lambda c: map(documents.customer_v3, c.catalog.customer.values()))
             ),
-            route(f"{V3}/features", _v3_list(lambda c: map(documents.feature_v3, c.catalog.features))),
+            route(
+                f"{V3}/features",
+                _v3_list(
+                    lambda c: (
+                        documents.feature_v3(f) | documents.unit_cost_v3(c.catalog, f)
+                        for f in c.catalog.features
+                    )
+                ),
+            ),
+            route(
+                f"{V3}/llm-cost/prices",
+                _v3_list(lambda c: map(documents.llm_price_v3, c.catalog.llm_prices)),
+            ),
             route(
                 f"{V3}/subscriptions",
                 _v3_list(
@@ -103,7 +119,15 @@ def application(company: Company) -> Starlette:
                 f"{V1}/customers", _v1_list(lambda c: map(documents.customer_v1, c.catalog.customer.values()))
             ),
             route(f"{V1}/customers/{{customer}}/subscriptions", _subscriptions_of_customer),
-            route(f"{V1}/features", _v1_list(lambda c: map(documents.feature_v1, c.catalog.features))),
+            route(
+                f"{V1}/features",
+                _v1_list(
+                    lambda c: (
+                        documents.feature_v1(f) | documents.unit_cost_v1(c.catalog, f)
+                        for f in c.catalog.features
+                    )
+                ),
+            ),
             route(
                 f"{V1}/plans", _v1_list(lambda c: (documents.plan_v1(c.catalog, p) for p in c.catalog.plans))
             ),
