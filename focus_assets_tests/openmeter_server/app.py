@@ -112,6 +112,7 @@ def application(company: Company) -> Starlette:
                 ),
             ),
             route(f"{V3}/events", _events_v3),
+            route(f"{V1}/events", _events_v1),
             route(f"{V1}/meters", _meters_v1),
             route(f"{V1}/meters/{{meter}}/query", _query_v1, "POST"),
             route(f"{V1}/meters/{{meter}}/query", _query_v1_get),
@@ -333,6 +334,29 @@ async def _events_v3(request: Request, company: Company) -> Document:
         for came in page
     ]
     return {"data": data, "meta": {"page": {"size": size, "next": following, "previous": None}}}
+
+
+async def _events_v1(request: Request, company: Company) -> list[Document]:
+    """The newest events of a range of ``ingestedAt`` and ``time``, 100 at most and no way to go on."""
+    given = request.query_params
+    found = list(company.events)
+    for name, clock, operator in (
+        ("ingestedAtFrom", "ingested_at", "gte"),
+        ("ingestedAtTo", "ingested_at", "lte"),
+        ("from", "time", "gte"),
+        ("to", "time", "lte"),
+    ):
+        if name in given:
+            found = [came for came in found if _passes(_clock(came, clock), operator, _instant(given[name]))]
+    found.sort(key=lambda came: _clock(came, "time"), reverse=True)
+    return [
+        {
+            "event": dict(came.event),
+            "ingestedAt": documents.instant(came.ingested_at),
+            "storedAt": documents.instant(came.stored_at),
+        }
+        for came in found[: int(given.get("limit", 100))]
+    ]
 
 
 def _clock(came: Came, name: str) -> dt.datetime:
