@@ -121,6 +121,12 @@ def test_a_server_that_cannot_list_its_events_has_its_last_days_read_again_once_
             (asked,), _ = tick(company, None)
             assert [asked.tags[f"{RANGE}_{end}"] for end in ("start", "end")] == ["2026-08-01", "2026-08-03"]
             before = company.lake.records("raw_usage", [START])
+            noted = company.lake.note("raw_usage", START)
+            assert noted["server"] == url
+            asked_from, server_date = (
+                dt.datetime.fromisoformat(noted[k]) for k in ("asked_from", "server_date")
+            )
+            assert abs(asked_from - server_date) < dt.timedelta(minutes=5)
             definitions = company.chain.definitions
             result = definitions.resolve_job_def(CHAIN_JOB).execute_in_process(
                 instance=company.instance, tags=asked.tags, raise_on_error=False
