@@ -62,12 +62,16 @@ class Upstream:
 
 @dataclass(frozen=True)
 class DayOutput:
-    """One day of a dataset, not yet computed, with the digests of what it is computed from."""
+    """One day of a dataset, not yet computed, with the digests of what it is computed from.
+
+    ``note`` goes beside the file: what differs between equal runs.
+    """
 
     day: dt.date
     frame: pl.LazyFrame
     inputs: Mapping[str, str] = field(default_factory=dict)
     facts: Facts | None = None
+    note: Mapping[str, str] = field(default_factory=dict)
 
 
 class OpenSource(Protocol):
@@ -81,6 +85,9 @@ class OpenSource(Protocol):
 
     def inputs(self, day: dt.date, slices: Sequence[ChargeSlice]) -> Mapping[str, str]:
         """What outside the lake the day's rows rest on, as entries of its record."""
+
+    def note(self, day: dt.date) -> Mapping[str, str]:
+        """What there is to say of the extraction that differs from run to run."""
 
     def counts(self, day: dt.date) -> Mapping[str, int]:
         """How many events were read, metered, dropped and quarantined."""
@@ -152,7 +159,7 @@ def raw_usage_days(
         frame = source.raw_usage(day, catalog_on(catalog, day), found)
         counts = dict(source.counts(day))
         inputs = {**catalog.digest(day), **source.inputs(day, found), **seen_before(day)}
-        yield DayOutput(day, frame, inputs, _EventCounts(counts))
+        yield DayOutput(day, frame, inputs, _EventCounts(counts), source.note(day))
 
 
 def event_keys_days(source: SourceWithKeys, days: Sequence[dt.date]) -> Iterator[DayOutput]:

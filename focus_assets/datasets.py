@@ -56,7 +56,11 @@ CATALOG: Final = Dataset(
     name="catalog",
     grain="a meter, customer, feature, plan, subscription or default, as it stood that day",
     columns=(
-        Column("kind", pl.String, "settings, meter, feature, customer, plan or subscription"),
+        Column(
+            "kind",
+            pl.String,
+            "settings, meter, feature, customer, plan, subscription; of OpenMeter unit_cost, llm_price, currency",
+        ),
         Column("key", pl.String, "The entry's key, unique within its kind"),
         Column("document", pl.String, "The entry as canonical JSON, in OpenMeter's vocabulary"),
     ),

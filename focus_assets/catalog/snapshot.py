@@ -22,6 +22,7 @@ from focus_assets.catalog.models import (
     RateCard,
     Subscription,
 )
+from focus_assets.catalog.unit_costs import Currency, FeatureUnitCost, LlmPrice
 from focus_assets.datasets import CATALOG
 from focus_assets.errors import FocusAssetsError
 
@@ -57,7 +58,10 @@ class FocusDefaults(Entry):
 
 
 class Catalog(Entry):
-    """Meters, features, customers, plans and subscriptions with the defaults of their FOCUS rows."""
+    """Meters, features, customers, plans and subscriptions with the defaults of their FOCUS rows.
+
+    From OpenMeter also what usage costs the seller, and the currencies in which it sells.
+    """
 
     defaults: FocusDefaults
     meters: tuple[Meter, ...] = ()
@@ -65,6 +69,9 @@ class Catalog(Entry):
     customers: tuple[Customer, ...] = ()
     plans: tuple[Plan, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
+    unit_costs: tuple[FeatureUnitCost, ...] = ()
+    llm_prices: tuple[LlmPrice, ...] = ()
+    currencies: tuple[Currency, ...] = ()
 
     @cached_property
     def meter(self) -> Mapping[str, Meter]:
@@ -123,6 +130,14 @@ class Catalog(Entry):
                 for s in self.subscriptions
                 if s.active_from < end and (s.active_to is None or s.active_to > midnight)
             ),
+            unit_costs=self.unit_costs,
+            llm_prices=tuple(
+                price
+                for price in self.llm_prices
+                if price.effective_from < end
+                and (price.effective_to is None or price.effective_to > midnight)
+            ),
+            currencies=self.currencies,
         )
 
     def check_references(self) -> None:
@@ -262,6 +277,9 @@ class Catalog(Entry):
         entries += [("customer", c.key, c) for c in self.customers]
         entries += [("plan", p.key, p) for p in self.plans]
         entries += [("subscription", s.key, s) for s in self.subscriptions]
+        entries += [("unit_cost", c.feature, c) for c in self.unit_costs]
+        entries += [("llm_price", p.id, p) for p in self.llm_prices]
+        entries += [("currency", c.code, c) for c in self.currencies]
         rows = sorted((kind, key, _canonical(entry)) for kind, key, entry in entries)
         return pl.LazyFrame(rows, schema=CATALOG.schema, orient="row")
 
@@ -286,6 +304,9 @@ def _parsed(rows: tuple[tuple[str, str], ...]) -> Catalog:
             "customers": found.get("customer", []),
             "plans": found.get("plan", []),
             "subscriptions": found.get("subscription", []),
+            "unit_costs": found.get("unit_cost", []),
+            "llm_prices": found.get("llm_price", []),
+            "currencies": found.get("currency", []),
         }
     )
 

@@ -31,6 +31,7 @@ from focus_assets.openmeter import wire_v1, wire_v3
 from focus_assets.openmeter.errors import UnsupportedCatalogEntry
 from focus_assets.openmeter.extraction import together
 from focus_assets.openmeter.server import Server
+from focus_assets.openmeter.unit_costs import currencies, llm_prices, unit_costs
 from focus_assets.openmeter.v1 import V1
 
 _DRAFT: Final = "draft"
@@ -84,6 +85,7 @@ async def catalog_now(
     sellers: list[Plan | Subscription] = [*plans, *subscriptions]
     sold = {card.feature for entry in sellers for card in entry.rate_cards if card.feature is not None}
     _require_known_fees(fees, sellers, server.transport.url)
+    costs = await unit_costs(server)
     catalog = Catalog(
         defaults=defaults,
         meters=tuple(meters[slug] for slug in sorted(meters)),
@@ -96,6 +98,11 @@ async def catalog_now(
         ),
         plans=tuple(sorted(plans, key=lambda plan: plan.key)),
         subscriptions=tuple(subscriptions),
+        unit_costs=costs,
+        llm_prices=await llm_prices(server, costs),
+        currencies=await currencies(
+            server.v1, [defaults.currency, *(each.currency for each in sellers if each.currency is not None)]
+        ),
     )
     catalog.check_references()
     return catalog
