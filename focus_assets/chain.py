@@ -20,9 +20,12 @@ from focus_assets.catalog.charges import ChargeSlice, require_known_opening, sli
 from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.credit_stages import DATASET as COSTS
+from focus_assets.credit_stages import CreditFacts, days_of_credit, spent_before
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.cost_and_usage import build
+from focus_assets.focus.credits import with_credits
 from focus_assets.focus.dimensions import resolve
 from focus_assets.lake import Lake, day_ranges
 from focus_assets.rating import conversion_table, fee_lines, limit_table, price_table, rate, slice_table
@@ -62,12 +65,16 @@ class Upstream:
 
 @dataclass(frozen=True)
 class DayOutput:
-    """One day of a dataset, not yet computed, with the digests of what it is computed from."""
+    """One day of a dataset, not yet computed, with the digests of what it is computed from.
+
+    ``note`` goes beside the file: what differs between equal runs.
+    """
 
     day: dt.date
     frame: pl.LazyFrame
     inputs: Mapping[str, str] = field(default_factory=dict)
     facts: Facts | None = None
+    note: Mapping[str, str] = field(default_factory=dict)
 
 
 class OpenSource(Protocol):
@@ -81,6 +88,9 @@ class OpenSource(Protocol):
 
     def inputs(self, day: dt.date, slices: Sequence[ChargeSlice]) -> Mapping[str, str]:
         """What outside the lake the day's rows rest on, as entries of its record."""
+
+    def note(self, day: dt.date) -> Mapping[str, str]:
+        """What there is to say of the extraction that differs from run to run."""
 
     def counts(self, day: dt.date) -> Mapping[str, int]:
         """How many events were read, metered, dropped and quarantined."""
@@ -152,7 +162,7 @@ def raw_usage_days(
         frame = source.raw_usage(day, catalog_on(catalog, day), found)
         counts = dict(source.counts(day))
         inputs = {**catalog.digest(day), **source.inputs(day, found), **seen_before(day)}
-        yield DayOutput(day, frame, inputs, _EventCounts(counts))
+        yield DayOutput(day, frame, inputs, _EventCounts(counts), source.note(day))
 
 
 def event_keys_days(source: SourceWithKeys, days: Sequence[dt.date]) -> Iterator[DayOutput]:
@@ -203,8 +213,10 @@ def focus_cost_and_usage_days(
 ) -> Iterator[DayOutput]:
     """``focus_cost_and_usage`` of each day: what its usage costs, and the flat fees that are due on it.
 
-    Usage is rated strictly from the earlier totals of its charges' own periods; a fee needs no other day.
-    Raises :class:`EarlierTotalsMissing` before the first day is written if a day's totals are not in the lake.
+    Usage is rated strictly from the earlier totals of its charges' own periods; a fee needs no other day. Credit
+    needs every day since it could be used, which has to be written before its own is computed.
+    Raises :class:`EarlierTotalsMissing` before the first day is written if a day's totals are not in the lake, and
+    EarlierCreditsMissing if a day's credits need one that is not there.
     """
     slices = {day: slices_on(catalog_on(catalog, day), day) for day in normalized.days}
     earlier = {day: earlier_days(found, day, start) for day, found in slices.items()}
@@ -224,13 +236,18 @@ def focus_cost_and_usage_days(
             conversion_table(found),
             earlier_usage(before),
         )
+        rows = build(pl.concat([rated, fee_lines(fees)]), found, snapshot, fees)
+        grants = snapshot.credits
+        if grants:
+            rows = with_credits(rows, grants, spent_before(totals.lake, grants, day), snapshot, day)
         yield DayOutput(
             day,
-            build(pl.concat([rated, fee_lines(fees)]), found, snapshot, fees),
+            rows,
             normalized.digest(day)
             | catalog.digest(day)
-            | digests(totals.lake, totals.dataset, [*earlier[day], day]),
-            cost_facts,
+            | digests(totals.lake, totals.dataset, [*earlier[day], day])
+            | digests(totals.lake, COSTS, days_of_credit(grants, day)),
+            CreditFacts(grants, cost_facts) if grants else cost_facts,
         )
 
 

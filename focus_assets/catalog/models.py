@@ -399,6 +399,10 @@ class Subscription(Entry):
         _versions_are_distinct(self.rate_cards)
         return self
 
+    def is_active_at(self, instant: dt.datetime) -> bool:
+        """Whether it is in force at ``instant``."""
+        return self.active_from <= instant and (self.active_to is None or instant < self.active_to)
+
     @property
     def anchor(self) -> dt.datetime:
         """The instant that billing and rating periods are counted from."""

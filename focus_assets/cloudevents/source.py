@@ -191,6 +191,10 @@ class MeteredRange:
             orient="row",
         ).sort(QUARANTINED_EVENTS.order)
 
+    def note(self, day: dt.date) -> Mapping[str, str]:
+        """Nothing: files tell no time of their own."""
+        return {}
+
     def counts(self, day: dt.date) -> Mapping[str, int]:
         """The day's events: ``read`` = ``metered`` + ``unmetered`` + ``duplicates`` + ``quarantined``.
 

@@ -41,6 +41,7 @@ FACTS: Final = pl.Schema(
         "_sku_key": pl.String(),
         "_once": pl.Boolean(),
         "_title": pl.String(),
+        "_grant": pl.String(),
         "_plan_key": pl.String(),
         "_plan_title": pl.String(),
         "_subscription_key": pl.String(),

@@ -127,6 +127,7 @@ class OpenMeterRange:
         self._first_day = first_day
         self._inputs = inputs
         self._counts: dict[dt.date, Mapping[str, int]] = {}
+        self._notes: dict[dt.date, Mapping[str, str]] = {}
 
     def raw_usage(self, day: dt.date, catalog: Catalog, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
         """The day's ``raw_usage`` rows (schema and order of :data:`focus_assets.datasets.RAW_USAGE`).
@@ -135,7 +136,9 @@ class OpenMeterRange:
         meters that do not add up over time a row to date for each slice with a value; on the first day an
         opening row for each charge that began earlier and has one. Raises OpenMeterError.
         """
+        began = dt.datetime.now(dt.UTC)
         windows, to_date, opening = self._runner.run(self._asked(day, catalog, slices))
+        self._notes[day] = self._note(began)
         rows = [
             *_window_rows(day, windows),
             *_charge_rows(day, "to_date", to_date),
@@ -154,6 +157,20 @@ class OpenMeterRange:
     def inputs(self, day: dt.date, slices: Sequence[ChargeSlice]) -> Mapping[str, str]:
         """How the server is asked, as an entry of the day's record."""
         return self._inputs
+
+    def note(self, day: dt.date) -> Mapping[str, str]:
+        """When the day was asked for, by this machine's clock and by the server's; differs from run to run."""
+        return self._notes.get(day, {})
+
+    def _note(self, began: dt.datetime) -> dict[str, str]:
+        # The clock is no input here: these times go beside the data and nothing is computed from them.
+        transport = self._server.transport
+        return {
+            "server": transport.url,
+            "asked_from": began.isoformat(timespec="seconds"),
+            "asked_until": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "server_date": transport.server_date.isoformat() if transport.server_date else "",
+        }
 
     def counts(self, day: dt.date) -> Mapping[str, int]:
         """How many rows came."""

@@ -43,6 +43,10 @@ class V3:
         """Every feature that is neither deleted nor archived."""
         return [f for f in await self._list("features", wire_v3.Feature) if f.deleted_at is None]
 
+    async def llm_prices(self) -> list[wire_v3.LlmPrice]:
+        """What the tokens of every model known there cost, overrides included."""
+        return await self._list("llm-cost/prices", wire_v3.LlmPrice)
+
     async def subscription_ids(self) -> list[str]:
         """Every subscription, whatever its status: a past day may hold it."""
         found = await self._list("subscriptions", wire_v3.ListedSubscription)
@@ -98,6 +102,8 @@ def _plain_rows(document: Any) -> list[Row] | None:
     Models cost three times as much, and answers have thousands of rows. What is wrong is for them to say.
     """
     try:
+        if type(document["data"]) is not list:
+            return None
         return [
             _plain_row(row["value"], row["from"], row["to"], row["dimensions"]) for row in document["data"]
         ]

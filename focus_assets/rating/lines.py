@@ -13,6 +13,9 @@ FREE_COMPONENT: Final = "free"
 MINIMUM_COMPONENT: Final = "minimum_spend"
 TIER_FEE_COMPONENT: Final = "tier_fee"
 FLAT_FEE_COMPONENT: Final = "flat_fee"
+CREDIT_COMPONENT: Final = "credit"
+CREDIT_PURCHASE_COMPONENT: Final = "credit_purchase"
+CREDIT_EXPIRY_COMPONENT: Final = "credit_expiry"
 NO_DIMENSIONS: Final = "{}"
 
 USAGE: Final = pl.Schema(

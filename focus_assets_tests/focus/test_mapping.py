@@ -15,6 +15,7 @@ from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.cost_and_usage import NOT_FILLED, build
+from focus_assets.focus.credits import Spent, with_credits
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.focus.schema import internal_schema
@@ -244,6 +245,52 @@ def test_the_example_of_fees_stands_in_the_documentation_as_computed() -> None:
 def test_the_example_of_fees_breaks_no_rule_of_any_version(version: str) -> None:
     report = check(project(fees_example(), version), rules_for(version))
     assert report.rows == 3
+    assert [result.sentence for result in report.violated] == []
+
+
+def credits_example() -> pl.LazyFrame:
+    """The first example, with 8 given to globex and 30 bought, the latter only until the day's end."""
+    of_globex = {"customer": "globex", "currency": "EUR", "effective_at": "2026-08-15T14:00:00Z"}
+    vendor = catalog(
+        credits=[
+            {**of_globex, "key": "welcome", "name": "Welcome", "amount": "8", "priority": 1},
+            {
+                **of_globex,
+                "key": "prepaid",
+                "name": "Prepaid",
+                "amount": "30",
+                "funding_method": "invoice",
+                "expires_at": "2026-08-16",
+                "filters": {"features": ["chat"]},
+            },
+        ]
+    )
+    vendor.check_references()
+    return with_credits(example(vendor), vendor.credits, Spent({}, {}), vendor, FIRST_DAY)
+
+
+SHOWN_OF_CREDITS = (
+    "ChargeCategory",
+    "SkuPriceId",
+    "PricingQuantity",
+    "ListUnitPrice",
+    "ContractedCost",
+    "BilledCost",
+    "EffectiveCost",
+    "x_CreditGrantId",
+)
+
+
+def test_the_example_of_credits_stands_in_the_documentation_as_computed() -> None:
+    rows = credits_example().select(SHOWN_OF_CREDITS).collect()
+    text = [f"| {' | '.join(SHOWN_OF_CREDITS)} |", "|" + "---|" * len(SHOWN_OF_CREDITS)]
+    text += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows.iter_rows()]
+    assert "\n".join(text) in DOCS.read_text(encoding="utf-8"), "\n".join(text)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_example_of_credits_breaks_no_rule_of_any_version(version: str) -> None:
+    report = check(project(credits_example(), version), rules_for(version))
     assert [result.sentence for result in report.violated] == []
 
 
