@@ -6,10 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import chain, metering, pull
+from benchmarks import chain, metering, pull, rating
 from benchmarks.harness import run
 
-BENCHMARKS = {each.name: each for each in (chain.BENCHMARK, metering.BENCHMARK, pull.BENCHMARK)}
+BENCHMARKS = {
+    each.name: each
+    for each in (
+        chain.BENCHMARK,
+        metering.BENCHMARK,
+        pull.BENCHMARK,
+        rating.BENCHMARK,
+        rating.EVERY_PRICE_BENCHMARK,
+    )
+}
 
 
 def main() -> None:
