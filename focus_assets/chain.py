@@ -20,14 +20,23 @@ from focus_assets.catalog.charges import ChargeSlice, require_known_opening, sli
 from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.credit_stages import DATASET as COSTS
+from focus_assets.credit_stages import CreditFacts, days_of_credit, spent_before
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.cost_and_usage import build
+from focus_assets.focus.credits import with_credits
 from focus_assets.focus.dimensions import resolve
 from focus_assets.lake import Lake, day_ranges
-from focus_assets.rating import fee_lines, limit_table, price_table, rate, slice_table
+from focus_assets.rating import conversion_table, fee_lines, limit_table, price_table, rate, slice_table
 from focus_assets.usage.normalize import normalized_usage
-from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities, rateable_usage
+from focus_assets.usage.rateable import (
+    earlier_days,
+    earlier_usage,
+    no_earlier_totals,
+    opening_quantities,
+    rateable_usage,
+)
 from focus_assets.usage.totals import unbilled_usage, usage_totals
 
 Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
@@ -204,8 +213,10 @@ def focus_cost_and_usage_days(
 ) -> Iterator[DayOutput]:
     """``focus_cost_and_usage`` of each day: what its usage costs, and the flat fees that are due on it.
 
-    Usage is rated strictly from the earlier totals of its charges' own periods; a fee needs no other day.
-    Raises :class:`EarlierTotalsMissing` before the first day is written if a day's totals are not in the lake.
+    Usage is rated strictly from the earlier totals of its charges' own periods; a fee needs no other day. Credit
+    needs every day since it could be used, which has to be written before its own is computed.
+    Raises :class:`EarlierTotalsMissing` before the first day is written if a day's totals are not in the lake, and
+    EarlierCreditsMissing if a day's credits need one that is not there.
     """
     slices = {day: slices_on(catalog_on(catalog, day), day) for day in normalized.days}
     earlier = {day: earlier_days(found, day, start) for day, found in slices.items()}
@@ -222,14 +233,21 @@ def focus_cost_and_usage_days(
             slice_table(found),
             price_table(found),
             limit_table(found),
+            conversion_table(found),
+            earlier_usage(before),
         )
+        rows = build(pl.concat([rated, fee_lines(fees)]), found, snapshot, fees)
+        grants = snapshot.credits
+        if grants:
+            rows = with_credits(rows, grants, spent_before(totals.lake, grants, day), snapshot, day)
         yield DayOutput(
             day,
-            build(pl.concat([rated, fee_lines(fees)]), found, snapshot, fees),
+            rows,
             normalized.digest(day)
             | catalog.digest(day)
-            | digests(totals.lake, totals.dataset, [*earlier[day], day]),
-            cost_facts,
+            | digests(totals.lake, totals.dataset, [*earlier[day], day])
+            | digests(totals.lake, COSTS, days_of_credit(grants, day)),
+            CreditFacts(grants, cost_facts) if grants else cost_facts,
         )
 
 

@@ -54,12 +54,12 @@ _METER: Final = Column("meter", pl.String, "Meter slug")
 
 CATALOG: Final = Dataset(
     name="catalog",
-    grain="a meter, customer, feature, plan, subscription or default, as it stood that day",
+    grain="a meter, customer, feature, plan, subscription, credit or default, as it stood that day",
     columns=(
         Column(
             "kind",
             pl.String,
-            "settings, meter, feature, customer, plan, subscription; of OpenMeter unit_cost, llm_price, currency",
+            "settings, meter, feature, customer, plan, subscription, credit; OpenMeter: unit_cost, llm_price, currency",
         ),
         Column("key", pl.String, "The entry's key, unique within its kind"),
         Column("document", pl.String, "The entry as canonical JSON, in OpenMeter's vocabulary"),
@@ -143,6 +143,17 @@ NORMALIZED_USAGE: Final = Dataset(
     order=("meter", "kind", "window_from", "window_to", "subject", "charge_id", "dimensions", "quantity"),
 )
 
+BUYERS: Final = pl.List(
+    pl.Struct(
+        {
+            "slice_from": UTC_INSTANT,
+            "subject": pl.String(),
+            "dimensions": pl.String(),
+            "quantity": METERED_QUANTITY,
+        }
+    )
+)
+
 USAGE_TOTALS: Final = Dataset(
     name="usage_totals",
     grain="charge × day",
@@ -171,6 +182,12 @@ USAGE_TOTALS: Final = Dataset(
             "opening_quantity",
             METERED_QUANTITY,
             "On the first day: what a charge that began earlier had used by then, where the source knows it",
+            nullable=True,
+        ),
+        Column(
+            "usage_by_buyer",
+            BUYERS,
+            "The day's quantity by slice, subject and dimensions, where volume tiers may price it anew; otherwise null",
             nullable=True,
         ),
         Column("unit", pl.String, "The meter's unit"),

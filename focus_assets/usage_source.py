@@ -52,6 +52,7 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
             defaults=settings.catalog.defaults,
             details=openmeter.meters,
             fees=openmeter.fees,
+            credits=settings.catalog.credits,
             customer_id_is_subject=openmeter.customer_id_is_subject,
         )
         snapshots = {output.day: output for output in catalog_days(asked_once(openmeter, question), new)}

@@ -102,6 +102,7 @@ class Item(V1):
     billing_cadence: str | None
     price: Mapping[str, Any] | None
     discounts: Mapping[str, Any] | None = None
+    unit_config: Mapping[str, Any] | None = None
 
 
 class Phase(V1):
@@ -146,6 +147,7 @@ class RateCard(V1):
     billing_cadence: str | None
     price: Mapping[str, Any] | None
     discounts: Mapping[str, Any] | None = None
+    unit_config: Mapping[str, Any] | None = None
 
 
 class PlanPhase(V1):
