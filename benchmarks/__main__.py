@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import chain
+from benchmarks import chain, metering, pull
 from benchmarks.harness import run
 
-BENCHMARKS = {each.name: each for each in (chain.BENCHMARK,)}
+BENCHMARKS = {each.name: each for each in (chain.BENCHMARK, metering.BENCHMARK, pull.BENCHMARK)}
 
 
 def main() -> None:

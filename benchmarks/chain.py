@@ -180,9 +180,8 @@ def _stages(
     """Write dataset after dataset over ``days``; after each, what has to be looked at."""
     import duckdb
 
-    from focus_assets import billing_stages, chain
+    from focus_assets import billing_stages, chain, usage_source
     from focus_assets.chain import Upstream
-    from focus_assets.cloudevents import CloudEventsSource, source_fingerprint
     from focus_assets.focus.project import project
     from focus_assets.focus.rules import check, rules_for
     from focus_assets.stage_controls import BILLING_CONTROLS, CONTROLS
@@ -214,15 +213,10 @@ def _stages(
         )
     ) as connection:
         slices = chain.slices_of_days(catalog, days, settings.start_date, assume_zero=False)
-        source = CloudEventsSource(settings.source.cloudevents, connection)
-        fingerprint = {"source/cloudevents": source_fingerprint(settings.source.cloudevents)}
-        with source.open(
-            days,
-            chain.meters_of_days(catalog, days),
-            since=chain.metered_since(slices, settings.start_date),
-            undated_day=settings.start_date,
-        ) as opened:
-            raw = write("raw_usage", chain.raw_usage_days(opened, fingerprint, catalog, slices))
+        with usage_source.opened(settings, connection, catalog, slices) as opened:
+            write("event_keys", chain.event_keys_days(opened, days))
+            seen = usage_source.seen_before(settings, lake)
+            raw = write("raw_usage", chain.raw_usage_days(opened, catalog, slices, seen))
             write("quarantined_events", chain.quarantined_events_days(opened, days))
     yield "quarantined_events", [empty("quarantined_events")]
     normalized = write("normalized_usage", chain.normalized_usage_days(raw, catalog))
@@ -258,9 +252,15 @@ def _lake(settings: Any) -> Any:
 def _answer(lake: Any, days: Sequence[dt.date], failed: Sequence[str]) -> str:
     """Which checks failed, and a digest over every record of the lake."""
     total = hashlib.sha256()
-    for dataset in ("catalog", "raw_usage", "quarantined_events", "normalized_usage", "usage_totals"):
+    for dataset in ("catalog", "event_keys", "raw_usage", "quarantined_events"):
         _digest(total, lake, dataset, days)
-    for dataset in ("unbilled_usage", "focus_cost_and_usage", "focus_price_list"):
+    for dataset in (
+        "normalized_usage",
+        "usage_totals",
+        "unbilled_usage",
+        "focus_cost_and_usage",
+        "focus_price_list",
+    ):
         _digest(total, lake, dataset, days)
     return f"failed: {sorted(failed)}, lake: {total.hexdigest()}"
 

@@ -28,6 +28,7 @@ import polars as pl
 
 from focus_assets.decimals import COST, METERED_QUANTITY, PRICING_QUANTITY, UNIT_PRICE
 from focus_assets.rating import RATED_LINES, SEGMENTS, SLICES, USAGE, rate
+from focus_assets.rating.lines import MARGINAL
 
 START = dt.datetime(2026, 8, 17, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -73,7 +74,10 @@ def write_inputs(folder: Path, rows: int, windows_per_line: int) -> None:
         pl.lit(False).alias("begins"),
     ).cast(SLICES).write_parquet(folder / "slices.parquet")
     tiers = pl.DataFrame(
-        [("usage", n, start, end, price, price, True) for n, (start, end, price) in enumerate(TIERS, 1)],
+        [
+            ("usage", n, start, end, price, price, True, False, MARGINAL, start, end, None, None, start)
+            for n, (start, end, price) in enumerate(TIERS, 1)
+        ],
         schema=pl.Schema({name: SEGMENTS[name] for name in SEGMENTS.names()[1:]}),
         orient="row",
     )

@@ -20,14 +20,23 @@ from focus_assets.catalog.charges import ChargeSlice, require_known_opening, sli
 from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.credit_stages import DATASET as COSTS
+from focus_assets.credit_stages import CreditFacts, days_of_credit, spent_before
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.cost_and_usage import build
+from focus_assets.focus.credits import with_credits
 from focus_assets.focus.dimensions import resolve
 from focus_assets.lake import Lake, day_ranges
-from focus_assets.rating import fee_lines, limit_table, price_table, rate, slice_table
+from focus_assets.rating import conversion_table, fee_lines, limit_table, price_table, rate, slice_table
 from focus_assets.usage.normalize import normalized_usage
-from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities, rateable_usage
+from focus_assets.usage.rateable import (
+    earlier_days,
+    earlier_usage,
+    no_earlier_totals,
+    opening_quantities,
+    rateable_usage,
+)
 from focus_assets.usage.totals import unbilled_usage, usage_totals
 
 Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
@@ -56,12 +65,16 @@ class Upstream:
 
 @dataclass(frozen=True)
 class DayOutput:
-    """One day of a dataset, not yet computed, with the digests of what it is computed from."""
+    """One day of a dataset, not yet computed, with the digests of what it is computed from.
+
+    ``note`` goes beside the file: what differs between equal runs.
+    """
 
     day: dt.date
     frame: pl.LazyFrame
     inputs: Mapping[str, str] = field(default_factory=dict)
     facts: Facts | None = None
+    note: Mapping[str, str] = field(default_factory=dict)
 
 
 class OpenSource(Protocol):
@@ -73,8 +86,21 @@ class OpenSource(Protocol):
     def quarantined(self, day: dt.date) -> pl.LazyFrame:
         """The day's ``quarantined_events`` rows."""
 
+    def inputs(self, day: dt.date, slices: Sequence[ChargeSlice]) -> Mapping[str, str]:
+        """What outside the lake the day's rows rest on, as entries of its record."""
+
+    def note(self, day: dt.date) -> Mapping[str, str]:
+        """What there is to say of the extraction that differs from run to run."""
+
     def counts(self, day: dt.date) -> Mapping[str, int]:
         """How many events were read, metered, dropped and quarantined."""
+
+
+class SourceWithKeys(Protocol):
+    """A usage source whose duplicates are told here."""
+
+    def keys(self, day: dt.date) -> pl.LazyFrame:
+        """The day's ``event_keys`` rows."""
 
 
 def digests(lake: Lake, dataset: str, days: Sequence[dt.date]) -> dict[str, str]:
@@ -124,19 +150,25 @@ def meters_of_days(catalog: Upstream, days: Sequence[dt.date]) -> tuple[Meter, .
 
 def raw_usage_days(
     source: OpenSource,
-    fingerprint: Mapping[str, str],
     catalog: Upstream,
     slices: Mapping[dt.date, list[ChargeSlice]],
+    seen_before: Callable[[dt.date], Mapping[str, str]],
 ) -> Iterator[DayOutput]:
     """``raw_usage``: what the source says, with the counts behind it as facts.
 
-    ``fingerprint`` is the source's entry in the record (``usage_source.source_input``).
+    ``seen_before`` gives the digests of the keys of earlier days by which a day's duplicates were told.
     """
     for day, found in slices.items():
         frame = source.raw_usage(day, catalog_on(catalog, day), found)
         counts = dict(source.counts(day))
-        inputs = catalog.digest(day) | dict(fingerprint)
-        yield DayOutput(day, frame, inputs, _EventCounts(counts))
+        inputs = {**catalog.digest(day), **source.inputs(day, found), **seen_before(day)}
+        yield DayOutput(day, frame, inputs, _EventCounts(counts), source.note(day))
+
+
+def event_keys_days(source: SourceWithKeys, days: Sequence[dt.date]) -> Iterator[DayOutput]:
+    """``event_keys``: what came on each day. Depends on no other day, so it is written before ``raw_usage``."""
+    for day in days:
+        yield DayOutput(day, source.keys(day))
 
 
 @dataclass(frozen=True)
@@ -181,8 +213,10 @@ def focus_cost_and_usage_days(
 ) -> Iterator[DayOutput]:
     """``focus_cost_and_usage`` of each day: what its usage costs, and the flat fees that are due on it.
 
-    Usage is rated strictly from the earlier totals of its charges' own periods; a fee needs no other day.
-    Raises :class:`EarlierTotalsMissing` before the first day is written if a day's totals are not in the lake.
+    Usage is rated strictly from the earlier totals of its charges' own periods; a fee needs no other day. Credit
+    needs every day since it could be used, which has to be written before its own is computed.
+    Raises :class:`EarlierTotalsMissing` before the first day is written if a day's totals are not in the lake, and
+    EarlierCreditsMissing if a day's credits need one that is not there.
     """
     slices = {day: slices_on(catalog_on(catalog, day), day) for day in normalized.days}
     earlier = {day: earlier_days(found, day, start) for day, found in slices.items()}
@@ -199,14 +233,21 @@ def focus_cost_and_usage_days(
             slice_table(found),
             price_table(found),
             limit_table(found),
+            conversion_table(found),
+            earlier_usage(before),
         )
+        rows = build(pl.concat([rated, fee_lines(fees)]), found, snapshot, fees)
+        grants = snapshot.credits
+        if grants:
+            rows = with_credits(rows, grants, spent_before(totals.lake, grants, day), snapshot, day)
         yield DayOutput(
             day,
-            build(pl.concat([rated, fee_lines(fees)]), found, snapshot, fees),
+            rows,
             normalized.digest(day)
             | catalog.digest(day)
-            | digests(totals.lake, totals.dataset, [*earlier[day], day]),
-            cost_facts,
+            | digests(totals.lake, totals.dataset, [*earlier[day], day])
+            | digests(totals.lake, COSTS, days_of_credit(grants, day)),
+            CreditFacts(grants, cost_facts) if grants else cost_facts,
         )
 
 

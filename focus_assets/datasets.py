@@ -54,9 +54,13 @@ _METER: Final = Column("meter", pl.String, "Meter slug")
 
 CATALOG: Final = Dataset(
     name="catalog",
-    grain="a meter, customer, feature, plan, subscription or default, as it stood that day",
+    grain="a meter, customer, feature, plan, subscription, credit or default, as it stood that day",
     columns=(
-        Column("kind", pl.String, "settings, meter, feature, customer, plan or subscription"),
+        Column(
+            "kind",
+            pl.String,
+            "settings, meter, feature, customer, plan, subscription, credit; OpenMeter: unit_cost, llm_price, currency",
+        ),
         Column("key", pl.String, "The entry's key, unique within its kind"),
         Column("document", pl.String, "The entry as canonical JSON, in OpenMeter's vocabulary"),
     ),
@@ -100,6 +104,20 @@ QUARANTINED_EVENTS: Final = Dataset(
     order=("file", "line", "reason"),
 )
 
+EVENT_KEYS: Final = Dataset(
+    name="event_keys",
+    grain="a source and id that came that day; the same on a later day is a duplicate",
+    columns=(
+        _CHARGE_DATE,
+        Column(
+            "bucket", pl.Int32, "A part of the keys, by the end of the id; a look-back reads some at a time"
+        ),
+        Column("source", pl.String, "The event's source"),
+        Column("id", pl.String, "The event's id"),
+    ),
+    order=("bucket", "id", "source"),
+)
+
 NORMALIZED_USAGE: Final = Dataset(
     name="normalized_usage",
     grain="meter × window × subject × dimensions, or meter × charge to date",
@@ -123,6 +141,17 @@ NORMALIZED_USAGE: Final = Dataset(
         Column("unit", pl.String, "The meter's unit"),
     ),
     order=("meter", "kind", "window_from", "window_to", "subject", "charge_id", "dimensions", "quantity"),
+)
+
+BUYERS: Final = pl.List(
+    pl.Struct(
+        {
+            "slice_from": UTC_INSTANT,
+            "subject": pl.String(),
+            "dimensions": pl.String(),
+            "quantity": METERED_QUANTITY,
+        }
+    )
 )
 
 USAGE_TOTALS: Final = Dataset(
@@ -155,6 +184,12 @@ USAGE_TOTALS: Final = Dataset(
             "On the first day: what a charge that began earlier had used by then, where the source knows it",
             nullable=True,
         ),
+        Column(
+            "usage_by_buyer",
+            BUYERS,
+            "The day's quantity by slice, subject and dimensions, where volume tiers may price it anew; otherwise null",
+            nullable=True,
+        ),
         Column("unit", pl.String, "The meter's unit"),
     ),
     order=("charge_id",),
@@ -182,6 +217,7 @@ USAGE_DATASETS: Final = (
     CATALOG,
     RAW_USAGE,
     QUARANTINED_EVENTS,
+    EVENT_KEYS,
     NORMALIZED_USAGE,
     USAGE_TOTALS,
     UNBILLED_USAGE,

@@ -17,6 +17,7 @@ from focus_assets.orchestration.checks import asset_checks
 from focus_assets.orchestration.export_sensor import export_sensor
 from focus_assets.orchestration.io_manager import LakeIOManager
 from focus_assets.orchestration.jobs import chain_job, daily_schedule, export_job
+from focus_assets.orchestration.late_files_sensor import late_files_sensor
 from focus_assets.orchestration.late_usage_sensor import late_usage_sensor
 from focus_assets.orchestration.resources import duckdb_resource, lake_resource
 from focus_assets.settings import Settings
@@ -39,7 +40,7 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
         schedules=[daily_schedule(chain)],
         sensors=[
             *([export_sensor(settings, delivery)] if settings.destinations else []),
-            *([late_usage_sensor(settings, chain)] if settings.source.openmeter is not None else []),
+            (late_files_sensor if settings.source.openmeter is None else late_usage_sensor)(settings, chain),
         ],
         resources={
             "lake": lake,

@@ -61,7 +61,10 @@ def consumed_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
 def customers_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Charges whose FOCUS rows name another customer than ``usage_totals`` or the catalog does."""
     return focus_against_customers(
-        lake.scan("usage_totals", [day]), _fees(lake, day), lake.scan(FOCUS, [day])
+        lake.scan("usage_totals", [day]),
+        _fees(lake, day),
+        Catalog.from_frame(lake.scan("catalog", [day])).credits,
+        lake.scan(FOCUS, [day]),
     )
 
 

@@ -7,7 +7,7 @@ that read it (``chain``).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -24,24 +24,13 @@ from focus_assets.chain import (
     meters_of_days,
     slices_of_days,
 )
-from focus_assets.cloudevents import CloudEventsSource, source_fingerprint
+from focus_assets.cloudevents import CloudEventsSource, KeptKeys, days_looked_back_on
+from focus_assets.cloudevents.file_days import remember, remembered
 from focus_assets.datasets import CATALOG
 from focus_assets.lake import Lake
-from focus_assets.openmeter import OpenMeterSource, asked_once, catalog_now, server_fingerprint
+from focus_assets.openmeter import OpenMeterSource, asked_once, catalog_now
 from focus_assets.settings import Settings
 from focus_assets.settings.access import open_place
-
-
-def source_input(settings: Settings) -> dict[str, str]:
-    """The source's entry in the record of ``raw_usage``.
-
-    Event files: a digest of their bytes. A server: a digest of how it is asked, for it cannot say whether its
-    usage changed; the late usage sensor finds that out.
-    """
-    if settings.source.openmeter is not None:
-        return {"source/openmeter": server_fingerprint(settings.source.openmeter)}
-    events = settings.source.cloudevents
-    return {"source/cloudevents": source_fingerprint(events, open_place(events))}
 
 
 def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -> Iterator[DayOutput]:
@@ -63,6 +52,7 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
             defaults=settings.catalog.defaults,
             details=openmeter.meters,
             fees=openmeter.fees,
+            credits=settings.catalog.credits,
             customer_id_is_subject=openmeter.customer_id_is_subject,
         )
         snapshots = {output.day: output for output in catalog_days(asked_once(openmeter, question), new)}
@@ -87,11 +77,16 @@ def opened(
     catalog: Upstream,
     slices: Mapping[dt.date, list[ChargeSlice]],
 ) -> Iterator[OpenSource]:
-    """The usage source, for the days of ``catalog``. ``connection`` meters event files."""
+    """The usage source, for the days of ``catalog``. ``connection`` meters event files.
+
+    Event files that are known to hold nothing of these days are not read; what was read is remembered in the lake.
+    """
     if settings.source.openmeter is not None:
         with OpenMeterSource(settings.source.openmeter).open(first_day=settings.start_date) as server:
             yield server
         return
+    store = catalog.lake.store
+    known = remembered(store, settings.start_date)
     files = CloudEventsSource(
         settings.source.cloudevents, connection, open_place(settings.source.cloudevents)
     )
@@ -100,5 +95,19 @@ def opened(
         meters_of_days(catalog, catalog.days),
         since=metered_since(slices, settings.start_date),
         undated_day=settings.start_date,
+        seen=KeptKeys(catalog.lake, settings.start_date),
+        known=known,
     ) as read:
+        remember(store, known.with_read(read.listing.files, read.days_read, dt.datetime.now(dt.UTC)), known)
         yield read
+
+
+def seen_before(settings: Settings, lake: Lake) -> Callable[[dt.date], Mapping[str, str]]:
+    """For each day the digests of the keys of the days before, by which its duplicates are told.
+
+    A server tells duplicates itself. Raises EarlierKeysMissing.
+    """
+    if settings.source.openmeter is not None:
+        return lambda day: {}
+    keys, lookback = KeptKeys(lake, settings.start_date), settings.source.cloudevents.lookback_days
+    return lambda day: keys.inputs(days_looked_back_on(day, lookback, settings.start_date))

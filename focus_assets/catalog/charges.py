@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from focus_assets.catalog.comparable import is_comparable, tiering
 from focus_assets.catalog.models import Customer, Feature, Meter, Plan, Price, RateCard, Subscription
 from focus_assets.catalog.periods import Cadence, Period
 from focus_assets.catalog.rate_card_terms import Discounts
@@ -48,6 +49,11 @@ class Charge:
     rating: Period
     period: Period
     list_discounts: Discounts = field(default_factory=Discounts)
+
+    @property
+    def is_priced_by_total(self) -> bool:
+        """Whether usage is priced anew when more is used, so that it has to be known by whom it was used."""
+        return "volume" in (tiering(self.rate_card.price), tiering(self.list_price))
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,24 @@ def require_known_opening(slices: Sequence[ChargeSlice], start: dt.date, *, assu
         )
 
 
+def published_card(plan: Plan | None, own: RateCard, instant: dt.datetime) -> RateCard | None:
+    """The plan's card that ``own`` is compared with: in force under the same key, of the same feature, in like units.
+
+    Another feature's price is no list price, nor is a fee that of usage or the other way round, nor is one for units
+    that rows of ``own`` do not have.
+    """
+    cards = [
+        card
+        for card in (plan.rate_cards if plan else ())
+        if card.key == own.key
+        and card.feature == own.feature
+        and card.is_fee == own.is_fee
+        and (card.valid_from or BEGINNING) <= instant
+    ]
+    latest = max(cards, key=lambda card: card.valid_from or BEGINNING) if cards else None
+    return latest if latest is not None and is_comparable(own, latest) else None
+
+
 def _charges(catalog: Catalog, subscription: Subscription, today: Period) -> Iterator[Charge]:
     customer = catalog.customer.get(subscription.customer)
     if customer is None:
@@ -208,22 +232,6 @@ def _item_versions(
 
 def _first_own(subscription: Subscription, key: str) -> dt.datetime:
     return min(card.valid_from or BEGINNING for card in subscription.rate_cards if card.key == key)
-
-
-def published_card(plan: Plan | None, own: RateCard, instant: dt.datetime) -> RateCard | None:
-    """The plan's card of the same feature under the same key; another feature's price is no list price.
-
-    Nor is a fee the list price of usage, or the other way round.
-    """
-    cards = [
-        card
-        for card in (plan.rate_cards if plan else ())
-        if card.key == own.key
-        and card.feature == own.feature
-        and card.is_fee == own.is_fee
-        and (card.valid_from or BEGINNING) <= instant
-    ]
-    return max(cards, key=lambda card: card.valid_from or BEGINNING) if cards else None
 
 
 def _by_billing_period(catalog: Catalog, charge: Charge, part: Period) -> Iterator[tuple[Period, Period]]:

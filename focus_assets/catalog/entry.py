@@ -9,27 +9,26 @@ from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 
-def _decimal_text(value: Any) -> Any:
+def decimal_text(value: Any) -> Any:
+    """Refuse a binary float, which has lost digits already."""
     if isinstance(value, float):
         raise ValueError("is a binary float; write the number as text or leave it to the YAML reader")
     return value
 
 
-Amount = Annotated[Decimal, BeforeValidator(_decimal_text), Field(ge=0, max_digits=26, decimal_places=12)]
+Amount = Annotated[Decimal, BeforeValidator(decimal_text), Field(ge=0, max_digits=26, decimal_places=12)]
 """An amount of money or a multiplier; never negative."""
 
-Quantity = Annotated[Decimal, BeforeValidator(_decimal_text), Field(gt=0, max_digits=29, decimal_places=9)]
+Quantity = Annotated[Decimal, BeforeValidator(decimal_text), Field(gt=0, max_digits=29, decimal_places=9)]
 """A quantity above zero."""
 
-FreeQuantity = Annotated[
-    Decimal, BeforeValidator(_decimal_text), Field(ge=0, max_digits=25, decimal_places=9)
-]
+FreeQuantity = Annotated[Decimal, BeforeValidator(decimal_text), Field(ge=0, max_digits=25, decimal_places=9)]
 """A quantity that may be zero."""
 
-Factor = Annotated[Decimal, BeforeValidator(_decimal_text), Field(gt=0, max_digits=25, decimal_places=12)]
+Factor = Annotated[Decimal, BeforeValidator(decimal_text), Field(gt=0, max_digits=25, decimal_places=12)]
 """What a quantity is multiplied or divided by."""
 
-Percentage = Annotated[Decimal, BeforeValidator(_decimal_text), Field(ge=0, le=100, decimal_places=10)]
+Percentage = Annotated[Decimal, BeforeValidator(decimal_text), Field(ge=0, le=100, decimal_places=10)]
 """A share of 0 to 100 percent."""
 
 

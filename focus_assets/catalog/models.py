@@ -26,11 +26,12 @@ from pydantic import (
 from focus_assets.catalog.entry import Entry as Entry
 from focus_assets.catalog.periods import Cadence
 from focus_assets.catalog.prices import FlatPrice as FlatPrice
+from focus_assets.catalog.prices import FreePrice as FreePrice
 from focus_assets.catalog.prices import Price as Price
 from focus_assets.catalog.prices import Tier as Tier
 from focus_assets.catalog.prices import TieredPrice as TieredPrice
 from focus_assets.catalog.prices import UnitPrice as UnitPrice
-from focus_assets.catalog.rate_card_terms import Discounts, ProRatingConfig
+from focus_assets.catalog.rate_card_terms import Discounts, ProRatingConfig, UnitConfig
 
 SLUG = r"^[a-z0-9]+(?:[_-][a-z0-9]+)*$"
 DIMENSION_KEY = r"^[a-zA-Z_][0-9a-zA-Z_]*$"
@@ -249,7 +250,9 @@ class RateCard(Entry):
     one_time: bool = False
     """Whether a flat fee is due once, as billing_cadence null says."""
     price: Price
-    """A free, unit, tiered or dynamic price, or a flat fee."""
+    """A free, unit, tiered, package or dynamic price, or a flat fee."""
+    unit_config: UnitConfig | None = None
+    """How metered units become those that a unit or tiered price is for."""
     discounts: Discounts = Discounts()
     """Free units of each rating period, and a percentage off."""
     dimensions: Mapping[str, str | None] = {}
@@ -259,12 +262,13 @@ class RateCard(Entry):
     valid_to: Instant | None = None
     """Until when this version is in force, exclusive; until the next version where absent."""
 
-    @field_validator("price")
-    @classmethod
-    def _is_rated_by_day(cls, price: Price) -> Price:
-        if isinstance(price, TieredPrice) and price.mode == "volume":
-            raise ValueError("volume tiers are not supported yet; graduated ones are")
-        return price
+    @model_validator(mode="after")
+    def _converted_units_have_a_unit_price(self) -> Self:
+        if self.unit_config is not None and not isinstance(self.price, FreePrice | UnitPrice | TieredPrice):
+            raise ValueError(
+                f"unit_config converts the units of a unit or tiered price; the price is {self.price.type}"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -394,6 +398,10 @@ class Subscription(Entry):
             raise ValueError("needs a plan, rate_cards, or both")
         _versions_are_distinct(self.rate_cards)
         return self
+
+    def is_active_at(self, instant: dt.datetime) -> bool:
+        """Whether it is in force at ``instant``."""
+        return self.active_from <= instant and (self.active_to is None or instant < self.active_to)
 
     @property
     def anchor(self) -> dt.datetime:

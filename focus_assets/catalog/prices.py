@@ -128,5 +128,7 @@ AnyPrice = Annotated[
 ]
 """Every price that a line of an invoice can have."""
 
-Price = Annotated[FreePrice | FlatPrice | UnitPrice | TieredPrice | DynamicPrice, Field(discriminator="type")]
+Price = Annotated[
+    FreePrice | FlatPrice | UnitPrice | TieredPrice | PackagePrice | DynamicPrice, Field(discriminator="type")
+]
 """Every price that a rate card of ``focus.yaml`` can have."""

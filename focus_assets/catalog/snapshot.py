@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import Field
 
+from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.models import (
     Customer,
     DimensionSetting,
@@ -22,6 +23,7 @@ from focus_assets.catalog.models import (
     RateCard,
     Subscription,
 )
+from focus_assets.catalog.unit_costs import Currency, FeatureUnitCost, LlmPrice
 from focus_assets.datasets import CATALOG
 from focus_assets.errors import FocusAssetsError
 
@@ -57,7 +59,10 @@ class FocusDefaults(Entry):
 
 
 class Catalog(Entry):
-    """Meters, features, customers, plans and subscriptions with the defaults of their FOCUS rows."""
+    """Meters, features, customers, plans and subscriptions with the defaults of their FOCUS rows.
+
+    From OpenMeter also what usage costs the seller, and the currencies in which it sells.
+    """
 
     defaults: FocusDefaults
     meters: tuple[Meter, ...] = ()
@@ -65,6 +70,10 @@ class Catalog(Entry):
     customers: tuple[Customer, ...] = ()
     plans: tuple[Plan, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
+    unit_costs: tuple[FeatureUnitCost, ...] = ()
+    llm_prices: tuple[LlmPrice, ...] = ()
+    currencies: tuple[Currency, ...] = ()
+    credits: tuple[CreditGrant, ...] = ()
 
     @cached_property
     def meter(self) -> Mapping[str, Meter]:
@@ -123,6 +132,15 @@ class Catalog(Entry):
                 for s in self.subscriptions
                 if s.active_from < end and (s.active_to is None or s.active_to > midnight)
             ),
+            unit_costs=self.unit_costs,
+            llm_prices=tuple(
+                price
+                for price in self.llm_prices
+                if price.effective_from < end
+                and (price.effective_to is None or price.effective_to > midnight)
+            ),
+            currencies=self.currencies,
+            credits=tuple(grant for grant in self.credits if grant.is_usable_on(day)),
         )
 
     def check_references(self) -> None:
@@ -140,6 +158,7 @@ class Catalog(Entry):
             "features": [f.key for f in self.features],
             "plans": [p.key for p in self.plans],
             "subscriptions": [s.key for s in self.subscriptions],
+            "credits": [grant.key for grant in self.credits],
         }.items():
             for key, count in Counter(keys).items():
                 if count > 1:
@@ -182,6 +201,7 @@ class Catalog(Entry):
             yield from self._unknown_features(f"subscriptions[{i}]", sub.rate_cards)
             yield from self._foreign_currency(f"subscriptions[{i}].currency", sub)
         yield from self._sold_twice()
+        yield from self._unusable_credits()
 
     def _unknown_features(self, place: str, cards: tuple[RateCard, ...]) -> Iterator[tuple[str, str]]:
         for j, card in enumerate(cards):
@@ -237,6 +257,42 @@ class Catalog(Entry):
                         )
                 taken[sub.customer, feature].append((sub, card))
 
+    def _unusable_credits(self) -> Iterator[tuple[str, str]]:
+        """A grant is some customer's, for features that are sold, in a currency that the customer is invoiced in."""
+        for i, grant in enumerate(self.credits):
+            if grant.customer not in self.customer:
+                yield f"credits[{i}].customer", f"unknown customer {grant.customer!r}"
+                continue
+            for key in grant.filters.features:
+                if key not in self.feature:
+                    yield (
+                        f"credits[{i}].filters.features",
+                        f"unknown feature {key!r}; known features: {', '.join(sorted(self.feature)) or 'none'}",
+                    )
+            invoiced = {
+                s.key: s.currency or (s.plan and self.plan[s.plan].currency) or self.defaults.currency
+                for s in self.subscriptions
+                if s.customer == grant.customer and (s.plan is None or s.plan in self.plan)
+            }
+            currency = grant.currency or self.defaults.currency
+            if currency not in invoiced.values():
+                yield (
+                    f"credits[{i}].currency",
+                    f"customer {grant.customer!r} has no subscription in {currency}, so the credit pays for "
+                    f"nothing; invoiced in: {', '.join(sorted(set(invoiced.values()))) or 'nothing'}",
+                )
+            elif grant.is_bought and not any(
+                invoiced[s.key] == currency and s.is_active_at(grant.effective_at)
+                for s in self.subscriptions
+                if s.key in invoiced
+            ):
+                yield (
+                    f"credits[{i}].effective_at",
+                    f"customer {grant.customer!r} has no subscription in {currency} at "
+                    f"{grant.effective_at:%FT%TZ}, so no billing period holds what the credit cost; choose an "
+                    "instant within a subscription",
+                )
+
     def _shared_subjects(self) -> Iterator[tuple[str, str]]:
         """A subject may move from one customer to another on a day, but never belong to two at once."""
         told: set[str] = set()
@@ -262,6 +318,10 @@ class Catalog(Entry):
         entries += [("customer", c.key, c) for c in self.customers]
         entries += [("plan", p.key, p) for p in self.plans]
         entries += [("subscription", s.key, s) for s in self.subscriptions]
+        entries += [("unit_cost", c.feature, c) for c in self.unit_costs]
+        entries += [("llm_price", p.id, p) for p in self.llm_prices]
+        entries += [("currency", c.code, c) for c in self.currencies]
+        entries += [("credit", grant.key, grant) for grant in self.credits]
         rows = sorted((kind, key, _canonical(entry)) for kind, key, entry in entries)
         return pl.LazyFrame(rows, schema=CATALOG.schema, orient="row")
 
@@ -286,6 +346,10 @@ def _parsed(rows: tuple[tuple[str, str], ...]) -> Catalog:
             "customers": found.get("customer", []),
             "plans": found.get("plan", []),
             "subscriptions": found.get("subscription", []),
+            "unit_costs": found.get("unit_cost", []),
+            "llm_prices": found.get("llm_price", []),
+            "currencies": found.get("currency", []),
+            "credits": found.get("credit", []),
         }
     )
 

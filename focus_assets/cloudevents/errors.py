@@ -20,3 +20,7 @@ class InvalidMeterQuery(FocusAssetsError):
 
 class MeteredValueTooLarge(FocusAssetsError):
     """A metered value needs more than 19 digits before the decimal point."""
+
+
+class EarlierKeysMissing(FocusAssetsError):
+    """The lake lacks the keys of a day that the look-back reaches, so duplicates could not be told."""

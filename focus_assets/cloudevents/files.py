@@ -42,7 +42,8 @@ _COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTD}
 class EventFile:
     """A file of events; ``path`` is relative to the folder, with forward slashes.
 
-    ``size`` and ``modified`` say whether a file changed since an earlier listing. ``store`` is where it lies.
+    ``version`` says whether a file changed since an earlier listing: a bucket's etag, a folder's size and time.
+    ``store`` is where it lies.
     """
 
     path: str
@@ -50,6 +51,7 @@ class EventFile:
     compression: Compression
     size: int
     modified: dt.datetime
+    version: str
     store: ObjectStore
 
     @contextmanager
@@ -93,22 +95,23 @@ def list_event_files(store: ObjectStore) -> Listing:
     found: list[EventFile] = []
     ignored = 0
     root = store.local_root
-    for path, size, modified in _objects(store) if root is None else _folder_files(root):
+    for path, size, modified, version in _objects(store) if root is None else _folder_files(root):
         kind = form_of(path)
         if kind is None or any(part.startswith(".") for part in PurePosixPath(path).parts):
             ignored += 1
         else:
-            found.append(EventFile(path, *kind, size, modified, store))
+            found.append(EventFile(path, *kind, size, modified, version, store))
     return Listing(tuple(sorted(found, key=lambda file: os.fsencode(file.path))), ignored)
 
 
-def _objects(store: ObjectStore) -> Iterator[tuple[str, int, dt.datetime]]:
-    """Path, size and time of every object of a bucket prefix."""
+def _objects(store: ObjectStore) -> Iterator[tuple[str, int, dt.datetime, str]]:
+    """Path, size, time and version of every object of a bucket prefix."""
     for found in store.list():
-        yield found.path, found.size, found.last_modified
+        version = f"{found.size} {found.etag or found.last_modified.isoformat()}"
+        yield found.path, found.size, found.last_modified, version
 
 
-def _folder_files(folder: Path) -> Iterator[tuple[str, int, dt.datetime]]:
+def _folder_files(folder: Path) -> Iterator[tuple[str, int, dt.datetime, str]]:
     """Like :func:`_objects`, of a folder: also files whose names no object may have."""
     if not folder.is_dir():
         raise EventFilesUnreadable(
@@ -130,4 +133,5 @@ def _folder_files(folder: Path) -> Iterator[tuple[str, int, dt.datetime]]:
                 refuse(error)
                 raise
             modified = dt.datetime.fromtimestamp(stat.st_mtime, dt.UTC)
-            yield local.relative_to(folder).as_posix(), stat.st_size, modified
+            version = f"{stat.st_size} {stat.st_mtime_ns}"
+            yield local.relative_to(folder).as_posix(), stat.st_size, modified, version

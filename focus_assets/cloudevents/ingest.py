@@ -11,9 +11,10 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import pyarrow as pa
@@ -22,15 +23,13 @@ from duckdb import DuckDBPyConnection
 
 from focus_assets.cloudevents.dedupe import mark_duplicates
 from focus_assets.cloudevents.envelope import Properties, judged_events
+from focus_assets.cloudevents.file_days import DaysOfFile, EventsOfDay
 from focus_assets.cloudevents.files import EventFile
-from focus_assets.cloudevents.lines import UnreadableFile, read_lines
+from focus_assets.cloudevents.lines import LINES_PER_FILE, UnreadableFile, read_lines
 from focus_assets.cloudevents.sql_text import identifier
 
-LINES_PER_FILE: Final = 2**40
-"""``seq`` is file number × this + line: one number that orders events by (file path, line)."""
-
-_BATCH_ROWS: Final = 8_192
-_INSERT_ROWS: Final = 65_536
+_BATCH_ROWS: Final = 32_768
+_INSERT_ROWS: Final = 262_144
 _DATED_PATH: Final = re.compile(
     r"(?<!\d)((?:19|20)\d\d)[-/_]?(0[1-9]|1[0-2])[-/_]?(0[1-9]|[12]\d|3[01])(?!\d)"
 )
@@ -38,19 +37,44 @@ _names = itertools.count()
 
 
 @dataclass(frozen=True)
+class Span:
+    """Which days a run needs events of.
+
+    Of [``since``, ``until``] everything; of [``keys_since``, ``keys_until``], which may be empty and ends before
+    ``since``, only source and id: what was seen before.
+    """
+
+    since: dt.date
+    until: dt.date
+    keys_since: dt.date
+    keys_until: dt.date
+
+    def needs(self, day: dt.date) -> bool:
+        """Whether a day's events are read at all."""
+        return self.since <= day <= self.until or self.keys_since <= day <= self.keys_until
+
+
+@dataclass(frozen=True)
 class Events:
     """Judged events in a temporary table of the connection.
 
-    ``table`` has: seq BIGINT, day DATE, id, source, type, subject VARCHAR, occurred TIMESTAMP (UTC), metered
-    BOOLEAN, reason and excerpt VARCHAR (set where quarantined), duplicate BOOLEAN, and the columns of
-    ``properties``. Events before ``since`` have keys only.
+    ``table`` has: seq BIGINT, digest UBIGINT, day DATE, id, source, type, subject VARCHAR, occurred TIMESTAMP (UTC),
+    metered BOOLEAN, reason and excerpt VARCHAR (set where quarantined), duplicate BOOLEAN, and the columns of
+    ``properties``. Events before ``span.since`` have keys only. ``days_read`` are the days of each file that was
+    read, by path; files that were known to hold none of the days needed were not.
     """
 
     connection: DuckDBPyConnection
     table: str
     properties: Properties
     files: tuple[EventFile, ...]
-    since: dt.date
+    span: Span
+    days_read: dict[str, DaysOfFile]
+
+    @property
+    def since(self) -> dt.date:
+        """The first day whose events can be metered."""
+        return self.span.since
 
     def path_of(self, seq: int) -> str:
         """The file an event came from."""
@@ -67,39 +91,87 @@ def ingested(
     until: dt.date,
     lookback_days: int,
     undated_day: dt.date,
+    keys_before: dt.date | None = None,
+    known: Mapping[str, DaysOfFile] = MappingProxyType({}),
 ) -> Iterator[Events]:
     """Read ``files`` for the days [since, until]; the table lives as long as the context.
 
-    Every file is read whole, for nothing but its content says which days it holds. A file that cannot be read
-    to its end gives one quarantine row and no event: half a file would be half a day's usage without anyone
-    noticing. A quarantined event belongs to the UTC day of its own time, else to the earliest day of a valid
-    event in its file, else to the day written in its file's path, else to ``undated_day``.
+    Source and id are also read of the ``lookback_days`` before, as far as these lie before ``keys_before`` (by
+    default all of them): the keys of later days are kept elsewhere. ``known`` are the days of files that were read
+    before, by path; the others are read whole, for nothing but its content says which days a file holds.
+
+    A file that cannot be read to its end gives one quarantine row and no event: half a file would be half a day's
+    usage without anyone noticing. A quarantined event belongs to the UTC day of its own time, else to the earliest
+    day of a valid event in its file, else to the day written in its file's path, else to ``undated_day``.
     """
     number = next(_names)
-    events = Events(connection, f"events_{number}", properties, tuple(files), since)
+    span = _span(since, until, lookback_days, keys_before)
+    events = Events(connection, f"events_{number}", properties, tuple(files), span, {})
     connection.execute(_create(events))
     try:
-        _ingest(events, f"lines_{number}", until, lookback_days)
+        read = [
+            i
+            for i, file in enumerate(files)
+            if file.path not in known or any(map(span.needs, known[file.path]))
+        ]
+        _ingest(events, f"lines_{number}", read)
         _date_quarantined(events, undated_day)
+        events.days_read.update(_days_read(events, read))
         mark_duplicates(connection, events.table, lookback_days)
         yield events
     finally:
         connection.execute(f"DROP TABLE {identifier(events.table)}")
 
 
+def days_of_files(
+    connection: DuckDBPyConnection, files: Sequence[EventFile], undated_day: dt.date
+) -> dict[str, DaysOfFile]:
+    """The days of each of ``files``, by path, and nothing else of them.
+
+    Raises EventFilesUnreadable and, for buckets, StoreError.
+    """
+    with ingested(
+        connection,
+        files,
+        Properties.of(()),
+        since=undated_day,
+        until=undated_day,
+        lookback_days=0,
+        undated_day=undated_day,
+    ) as events:
+        return events.days_read
+
+
+def _span(since: dt.date, until: dt.date, lookback_days: int, keys_before: dt.date | None) -> Span:
+    first_key = since - dt.timedelta(days=min(lookback_days, (since - dt.date.min).days))
+    last_key = min(since, keys_before or since) - dt.timedelta(days=1) if since > dt.date.min else since
+    return Span(since, until, first_key, last_key)
+
+
+def _days_read(events: Events, read: Sequence[int]) -> dict[str, DaysOfFile]:
+    """The days of each file that was read: how many rows, and a digest that does not depend on their order."""
+    found: dict[str, dict[dt.date, EventsOfDay]] = {events.files[position].path: {} for position in read}
+    rows = events.connection.execute(
+        f"SELECT seq // {LINES_PER_FILE}, day, count(*), sum(digest) FROM {identifier(events.table)} GROUP BY 1, 2"
+    ).fetchall()
+    for position, day, count, digest in rows:
+        found[events.files[position].path][day] = EventsOfDay(count, f"{int(digest or 0):x}")
+    return dict(found)
+
+
 def _create(events: Events) -> str:
     columns = "".join(f", {name} {kind}" for name, kind in events.properties.columns.items())
     return (
-        f"CREATE TEMP TABLE {identifier(events.table)} (seq BIGINT, day DATE, id VARCHAR, source VARCHAR, "
-        "type VARCHAR, subject VARCHAR, occurred TIMESTAMP, metered BOOLEAN, reason VARCHAR, "
+        f"CREATE TEMP TABLE {identifier(events.table)} (seq BIGINT, digest UBIGINT, day DATE, id VARCHAR, "
+        "source VARCHAR, type VARCHAR, subject VARCHAR, occurred TIMESTAMP, metered BOOLEAN, reason VARCHAR, "
         "excerpt VARCHAR, duplicate BOOLEAN"
         f"{columns})"
     )
 
 
-def _ingest(events: Events, lines: str, until: dt.date, lookback_days: int) -> None:
-    """Insert the events of every file, several small files at a time."""
-    insert, parameters = _insert(events, lines, until, lookback_days)
+def _ingest(events: Events, lines: str, read: Sequence[int]) -> None:
+    """Insert the events of the files at the positions ``read``, several small files at a time."""
+    insert, parameters = _insert(events, lines)
     pending: list[pa.Table] = []
 
     def flush() -> None:
@@ -113,8 +185,8 @@ def _ingest(events: Events, lines: str, until: dt.date, lookback_days: int) -> N
             events.connection.unregister(lines)
             pending.clear()
 
-    for position, file in enumerate(events.files):
-        base = position * LINES_PER_FILE
+    for position in read:
+        file, base = events.files[position], position * LINES_PER_FILE
         try:
             for table in read_lines(file):
                 pending.append(table.set_column(0, "seq", pc.add(table["line"], base)))
@@ -126,20 +198,25 @@ def _ingest(events: Events, lines: str, until: dt.date, lookback_days: int) -> N
     flush()
 
 
-def _insert(events: Events, lines: str, until: dt.date, lookback_days: int) -> tuple[str, dict[str, object]]:
+def _insert(events: Events, lines: str) -> tuple[str, dict[str, object]]:
     """The statement that judges and inserts; of days not asked for it keeps no more than later steps need."""
-    first_key = events.since - dt.timedelta(days=min(lookback_days, (events.since - dt.date.min).days))
+    span = events.span
     needed = "occurred::DATE BETWEEN $since AND $until"
-    keyed = "occurred::DATE BETWEEN $first_key AND $until"
+    keyed = f"{needed} OR occurred::DATE BETWEEN $keys_since AND $keys_until"
     kept = "".join(f", CASE WHEN {needed} THEN {column} END" for column in events.properties.columns)
     statement = (
-        f"INSERT INTO {identifier(events.table)} SELECT seq, occurred::DATE, CASE WHEN {keyed} THEN id END, "
+        f"INSERT INTO {identifier(events.table)} SELECT seq, digest, occurred::DATE, CASE WHEN {keyed} THEN id END, "
         f"CASE WHEN {keyed} THEN source END, CASE WHEN {needed} THEN type END, "
         f"CASE WHEN {needed} THEN subject END, occurred, metered, reason, excerpt, false{kept} "
         f"FROM ({judged_events(events.properties, identifier(lines))})"
     )
-    types = sorted(events.properties.types)
-    return statement, {"since": events.since, "until": until, "first_key": first_key, "types": types}
+    return statement, {
+        "since": span.since,
+        "until": span.until,
+        "keys_since": span.keys_since,
+        "keys_until": span.keys_until,
+        "types": sorted(events.properties.types),
+    }
 
 
 def _refuse_file(events: Events, base: int, defect: UnreadableFile) -> None:
@@ -147,11 +224,12 @@ def _refuse_file(events: Events, base: int, defect: UnreadableFile) -> None:
     name, span = identifier(events.table), {"base": base, "next": base + LINES_PER_FILE}
     of_file = "seq >= $base AND seq < $next"
     events.connection.execute(
-        f"INSERT INTO {name} (seq, day, metered, reason, duplicate) SELECT $seq, "
+        f"INSERT INTO {name} (seq, digest, day, metered, reason, duplicate) SELECT $seq, hash($content), "
         f"(SELECT min(day) FROM {name} WHERE reason IS NULL AND {of_file}), false, $reason, NULL",
         span
         | {
             "seq": base + defect.line,
+            "content": f"{events.files[base // LINES_PER_FILE].size} {defect}",
             "reason": f"the whole file is refused, none of its events counts: {defect}",
         },
     )

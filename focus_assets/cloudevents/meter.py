@@ -31,6 +31,7 @@ from focus_assets.cloudevents.query import (
 from focus_assets.cloudevents.sql_text import identifier, literal
 from focus_assets.decimals import SOURCE_VALUE
 
+_UTC: Final = "UTC"
 _COUNTING: Final = (Aggregation.COUNT, Aggregation.UNIQUE_COUNT)
 _FIRST: Final = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 _LAST: Final = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
@@ -126,7 +127,7 @@ def _in_windows(
 ) -> pl.DataFrame:
     """One row per window and group; windows of a subject end and begin anew at its cuts."""
     meant, parameters = events_meant(events.properties, meter, query)
-    begins, ends = _window(size)
+    begins, ends = _window(size, query.time_zone)
     with _stretches(events, _between(cuts)) as stretches:
         joined = f" LEFT JOIN {stretches}" if cuts else ""
         if cuts:
@@ -137,7 +138,7 @@ def _in_windows(
             f"SELECT {_select(events, meter, query)} {begins} AS window_from, {ends} AS window_to, "
             f"{aggregate(events.properties, meter)} FROM {identifier(events.table)} AS e{joined} "
             f"WHERE {meant} GROUP BY ALL",
-            parameters | {"zone": query.time_zone},
+            parameters | ({} if query.time_zone == _UTC else {"zone": query.time_zone}),
         )
     return found.with_columns(_utc("window_from"), _utc("window_to"))
 
@@ -149,13 +150,17 @@ def _select(events: Events, meter: Meter, query: MeterQuery) -> str:
     return "".join(f"{column}, " for column in columns)
 
 
-def _window(size: WindowSize) -> tuple[str, str]:
+def _window(size: WindowSize, zone: str) -> tuple[str, str]:
     """SQL for a window's start and end in UTC.
 
     Days and months are the zone's calendar days and months, of 23 or 25 hours where the clocks change.
     Minutes and hours are counted from the local hour by its offset, so the hour that comes twice in autumn
     stays two windows.
     """
+    if zone == _UTC:
+        # Events are in UTC already; going by way of a zone costs more than all the rest.
+        start = f"date_trunc({literal(size.name.lower())}, e.occurred)"
+        return start, f"({start} + INTERVAL 1 {size.name})"
     local = "((e.occurred AT TIME ZONE 'UTC') AT TIME ZONE $zone)"
     truncated = f"date_trunc({literal(size.name.lower())}, {local})"
     if size in (WindowSize.DAY, WindowSize.MONTH):

@@ -1,4 +1,4 @@
-"""Event files as a usage source: what ``raw_usage`` and ``quarantined_events`` hold of a day.
+"""Event files as a usage source: what ``raw_usage``, ``quarantined_events`` and ``event_keys`` hold of a day.
 
 What belongs here: which questions a day asks. What does not: how events are read (``ingest``) and how one
 question is answered (``meter``).
@@ -9,12 +9,13 @@ question is answered (``meter``).
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 import polars as pl
 from duckdb import DuckDBPyConnection
@@ -23,32 +24,21 @@ from focus_assets.catalog.charges import ChargeSlice, cuts_on, midnight
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.cloudevents.envelope import Properties
+from focus_assets.cloudevents.file_days import DaysOfFile, FileDays
 from focus_assets.cloudevents.files import Listing, list_event_files
-from focus_assets.cloudevents.ingest import LINES_PER_FILE, Events, ingested
+from focus_assets.cloudevents.ingest import Events, ingested
+from focus_assets.cloudevents.inputs import EventFilesSettings, days_looked_back_on, source_input
+from focus_assets.cloudevents.kept_keys import KeptKeys
+from focus_assets.cloudevents.lines import LINES_PER_FILE
 from focus_assets.cloudevents.meter import ChargeUsage, SubjectCut, meter_events, to_date_values
 from focus_assets.cloudevents.query import SUBJECT, MeterQuery, WindowSize
+from focus_assets.cloudevents.seen_keys import keys_of_day, mark_seen_before
 from focus_assets.cloudevents.sql_text import identifier
 from focus_assets.datasets import QUARANTINED_EVENTS, RAW_USAGE
+from focus_assets.lake.copies import temporary_folder
 from focus_assets.lake.store import ObjectStore, open_store
 
-_DAY = dt.timedelta(days=1)
-
-
-class EventFilesSettings(Protocol):
-    """What of the settings this source reads.
-
-    ``url`` is a folder, ``window`` is minute, hour or day, ``lookback_days`` how long an event counts as
-    seen.
-    """
-
-    @property
-    def url(self) -> str: ...
-
-    @property
-    def window(self) -> str: ...
-
-    @property
-    def lookback_days(self) -> int: ...
+_DAY: Final = dt.timedelta(days=1)
 
 
 class CloudEventsSource:
@@ -77,49 +67,64 @@ class CloudEventsSource:
         *,
         since: dt.date | None = None,
         undated_day: dt.date | None = None,
+        seen: KeptKeys | None = None,
+        known: FileDays | None = None,
     ) -> Iterator[MeteredRange]:
-        """Read the event files once for a range of days.
+        """Read the event files for a range of days.
 
         ``meters`` are all that the days' catalogs hold. ``since`` is the first day whose events quantities to
         date need, by default the first of ``days``. ``undated_day`` is where quarantined events without any
         date go, by default the first of ``days``; give the same day on every run, or the same event stands on
-        several days. Raises EventFilesUnreadable, UnsupportedJsonPath and, for buckets, StoreError.
+        several days. ``seen`` has the keys of the days before; without it they are read from the files. ``known``
+        says of which files nothing is needed; without it every file is read. Raises EventFilesUnreadable,
+        UnsupportedJsonPath and, for buckets, StoreError.
         """
         first, last = min(days), max(days)
+        since = min(since or first, first)
         listing = list_event_files(self._store)
-        with ingested(
-            self._connection,
-            listing.files,
-            Properties.of(meters),
-            since=min(since or first, first),
-            until=last,
-            lookback_days=self._settings.lookback_days,
-            undated_day=undated_day or first,
-        ) as events:
-            yield MeteredRange(events, listing, WindowSize[self._settings.window.upper()])
-
-
-def source_fingerprint(settings: EventFilesSettings, store: ObjectStore | None = None) -> str:
-    """A digest of every event file's path and bytes and of how they are metered.
-
-    Equal fingerprints give equal ``raw_usage``. Reads every file; raises EventFilesUnreadable and, for
-    buckets, StoreError.
-    """
-    total = hashlib.sha256(f"{settings.window} {settings.lookback_days}\n".encode())
-    for file in list_event_files(open_store(settings.url) if store is None else store).files:
-        with file.on_disk() as local, local.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        total.update(f"{digest} {file.path}\n".encode("utf-8", "surrogateescape"))
-    return total.hexdigest()
+        before = known or FileDays(undated_day or first, {})
+        held = before.known(listing.files)
+        lookback = self._settings.lookback_days
+        kept = seen.files(days_looked_back_on(since, lookback, seen.first_day)) if seen else []
+        with (
+            TemporaryDirectory(prefix="keys-", dir=temporary_folder()) as folder,
+            ingested(
+                self._connection,
+                listing.files,
+                Properties.of(meters),
+                since=since,
+                until=last,
+                lookback_days=lookback,
+                undated_day=undated_day or first,
+                keys_before=seen.first_day if seen else None,
+                known=held,
+            ) as events,
+        ):
+            mark_seen_before(events, kept, lookback)
+            file_days = {**held, **events.days_read}
+            first_day = seen.first_day if seen else since
+            yield MeteredRange(events, listing, self._settings, file_days, first_day, Path(folder))
 
 
 class MeteredRange:
     """Event files, read for a range of days; valid within :meth:`CloudEventsSource.open`."""
 
-    def __init__(self, events: Events, listing: Listing, window: WindowSize) -> None:
+    def __init__(
+        self,
+        events: Events,
+        listing: Listing,
+        settings: EventFilesSettings,
+        file_days: Mapping[str, DaysOfFile],
+        first_day: dt.date,
+        folder: Path,
+    ) -> None:
         self._events = events
         self._listing = listing
-        self._window = window
+        self._settings = settings
+        self._window = WindowSize[settings.window.upper()]
+        self._file_days = file_days
+        self._first_day = first_day
+        self._folder = folder
 
     @property
     def listing(self) -> Listing:
@@ -130,6 +135,28 @@ class MeteredRange:
     def events(self) -> Events:
         """The events read, to be asked other questions than a day's."""
         return self._events
+
+    @property
+    def days_read(self) -> Mapping[str, DaysOfFile]:
+        """The days of each file that was read for this range, by path."""
+        return self._events.days_read
+
+    def inputs(self, day: dt.date, slices: Sequence[ChargeSlice]) -> dict[str, str]:
+        """What of the files the day's rows rest on, as an entry of its record.
+
+        Its events; those that its quantities to date begin with; and the keys from before the first day that
+        its look-back reaches.
+        """
+        to_date = [s.charge for s in slices if not s.charge.meter.aggregation.adds_up_over_time]
+        first = max(min([day, *(charge.period.start.date() for charge in to_date)]), self._first_day)
+        look_back = dt.timedelta(days=self._settings.lookback_days)
+        if day - self._first_day < look_back:
+            first = min(first, day - look_back)
+        return source_input(self._settings, self._file_days, first, day)
+
+    def keys(self, day: dt.date) -> pl.LazyFrame:
+        """The day's ``event_keys`` rows; collect them before the range is closed."""
+        return keys_of_day(self._events, day, self._folder)
 
     def raw_usage(self, day: dt.date, catalog: Catalog, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
         """The day's ``raw_usage`` rows (schema and order of :data:`focus_assets.datasets.RAW_USAGE`).
@@ -163,6 +190,10 @@ class MeteredRange:
             schema=QUARANTINED_EVENTS.schema,
             orient="row",
         ).sort(QUARANTINED_EVENTS.order)
+
+    def note(self, day: dt.date) -> Mapping[str, str]:
+        """Nothing: files tell no time of their own."""
+        return {}
 
     def counts(self, day: dt.date) -> Mapping[str, int]:
         """The day's events: ``read`` = ``metered`` + ``unmetered`` + ``duplicates`` + ``quarantined``.

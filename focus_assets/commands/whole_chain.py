@@ -50,12 +50,12 @@ def run_and_tell(
 
 def _run(chain: Chain, progress: Progress, task: object, only: tuple[dt.date, dt.date] | None) -> Outcome:
     from focus_assets.orchestration import orphans
-    from focus_assets.orchestration.in_process import CHAIN, Outcome
+    from focus_assets.orchestration.in_process import Outcome
 
     outcome = Outcome()
 
     def begin(days: int) -> None:
-        progress.update(task, total=days * len(CHAIN), completed=0, description="Materializing")  # type: ignore[arg-type]
+        progress.update(task, total=days * len(chain.datasets), completed=0, description="Materializing")  # type: ignore[arg-type]
 
     def written(dataset: str, day: dt.date) -> None:
         progress.update(task, advance=1, description=f"{dataset} {day:%F}")  # type: ignore[arg-type]

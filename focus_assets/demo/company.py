@@ -74,6 +74,7 @@ def _cut(text: str, last_day: dt.date, customers: int | None) -> str:
     kept = sorted({customer["key"] for customer in company["customers"]})[:customers]
     company["as_of"] = dt.datetime.combine(last_day, dt.time(), dt.UTC) + dt.timedelta(days=1, hours=6)
     company["customers"] = [c for c in company["customers"] if c["key"] in kept]
+    company["credits"] = [grant for grant in company["credits"] if grant["customer"] in kept]
     company["subscriptions"] = [s for s in company["subscriptions"] if s["customer"] in kept]
     cut: str = yaml.safe_dump(company, sort_keys=False)
     return cut

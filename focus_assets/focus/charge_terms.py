@@ -13,13 +13,14 @@ import polars as pl
 
 from focus_assets.catalog.charges import Charge, ChargeSlice
 from focus_assets.catalog.models import Customer, Price
-from focus_assets.catalog.rate_card_terms import Discounts
+from focus_assets.catalog.rate_card_terms import Discounts, UnitConfig
 from focus_assets.decimals import UTC_INSTANT
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.dimensions import Answer, Resolution
 from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.sku import price_details, price_stem, published_tier
 from focus_assets.focus.tags import vendor_tags
+from focus_assets.focus.units import pricing_unit
 from focus_assets.rating import price_table
 from focus_assets.rating.lines import MINIMUM_COMPONENT, TIER_FEE_COMPONENT, USAGE_COMPONENT
 
@@ -32,6 +33,7 @@ FACTS: Final = pl.Schema(
         "_terms": pl.Int32(),
         "_meter": pl.String(),
         "_unit": pl.String(),
+        "_pricing_unit": pl.String(),
         "_currency": pl.String(),
         "_billing_from": UTC_INSTANT,
         "_billing_to": UTC_INSTANT,
@@ -39,6 +41,7 @@ FACTS: Final = pl.Schema(
         "_sku_key": pl.String(),
         "_once": pl.Boolean(),
         "_title": pl.String(),
+        "_grant": pl.String(),
         "_plan_key": pl.String(),
         "_plan_title": pl.String(),
         "_subscription_key": pl.String(),
@@ -61,7 +64,7 @@ PRICES: Final = pl.Schema(
     }
 )
 
-_Terms = tuple[str, Price, Discounts, Price, Discounts]
+_Terms = tuple[str, Price, Discounts, Price, Discounts, UnitConfig | None]
 
 
 class DuplicateSliceError(FocusAssetsError):
@@ -108,7 +111,14 @@ def charge_terms(
 
 def _terms(charge: Charge) -> _Terms:
     card = charge.rate_card
-    return price_stem(charge), card.price, card.discounts, charge.list_price, charge.list_discounts
+    return (
+        price_stem(charge),
+        card.price,
+        card.discounts,
+        charge.list_price,
+        charge.list_discounts,
+        card.unit_config,
+    )
 
 
 def _of_slice(s: ChargeSlice) -> dict[str, Any]:
@@ -118,6 +128,7 @@ def _of_slice(s: ChargeSlice) -> dict[str, Any]:
         "slice_from": s.period.start,
         "_meter": charge.meter.slug,
         "_unit": charge.meter.unit,
+        "_pricing_unit": pricing_unit(charge),
         "_currency": charge.currency,
         "_billing_from": s.billing.start,
         "_billing_to": s.billing.end,
@@ -154,7 +165,7 @@ def of_columns(customer: Customer, answers: Mapping[str, Answer]) -> dict[str, A
 
 def _prices(first: Mapping[int, ChargeSlice]) -> pl.DataFrame:
     charges = {s.charge.charge_id: (number, s.charge) for number, s in first.items()}
-    segments = price_table(list(first.values())).select("charge_id", "component", "tier", "segment_from")
+    segments = price_table(list(first.values())).select("charge_id", "component", "tier", "published_at")
     rows = []
     for charge_id, component, tier, start in segments.collect().iter_rows():
         number, charge = charges[charge_id]

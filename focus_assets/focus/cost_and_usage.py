@@ -13,11 +13,13 @@ from typing import Final
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.decimals import multiply
 from focus_assets.focus.charge_terms import charge_terms
+from focus_assets.focus.credit_terms import credit_terms
 from focus_assets.focus.dimensions import Resolution, resolve
 from focus_assets.focus.event_values import METER, SUBJECT, event_values, field_of, tag_dimensions
 from focus_assets.focus.fee_terms import fee_terms
@@ -27,6 +29,8 @@ from focus_assets.focus.sku import require_one_sku_per_price
 from focus_assets.focus.tags import tags, vendor_prefix
 from focus_assets.focus.units import FEE_UNIT, MONEY_UNIT
 from focus_assets.rating.lines import (
+    CREDIT_EXPIRY_COMPONENT,
+    CREDIT_PURCHASE_COMPONENT,
     FLAT_FEE_COMPONENT,
     FREE_COMPONENT,
     LINE_KEY,
@@ -59,7 +63,10 @@ NOT_FILLED: Final = (
 
 _MINIMUM: Final = pl.col("component") == MINIMUM_COMPONENT
 _FLAT: Final = pl.col("component") == FLAT_FEE_COMPONENT
-_FEE: Final = pl.col("component").is_in([TIER_FEE_COMPONENT, MINIMUM_COMPONENT, FLAT_FEE_COMPONENT])
+_FEE: Final = pl.col("component").is_in(
+    [TIER_FEE_COMPONENT, MINIMUM_COMPONENT, FLAT_FEE_COMPONENT, CREDIT_PURCHASE_COMPONENT]
+)
+_MONEY: Final = pl.col("component").is_in([MINIMUM_COMPONENT, CREDIT_PURCHASE_COMPONENT])
 
 
 def build(
@@ -94,6 +101,25 @@ def build(
             charge_terms(slices, resolution, prefix), fee_terms(fees, resolution, prefix), strict=True
         )
     )
+    return _built(lines, facts, prices, meters, resolution, prefix)
+
+
+def build_credit(lines: pl.LazyFrame, grants: Sequence[CreditGrant], catalog: Catalog) -> pl.LazyFrame:
+    """The FOCUS rows of buying credit and of letting it expire, as :func:`build` gives those of usage and fees."""
+    resolution = resolve(catalog)
+    prefix = vendor_prefix(catalog.defaults.vendor_tag_prefix)
+    facts, prices = credit_terms(lines, grants, catalog, resolution, prefix)
+    return _built(lines, facts, prices, [], resolution, prefix)
+
+
+def _built(
+    lines: pl.LazyFrame,
+    facts: pl.DataFrame,
+    prices: pl.DataFrame,
+    meters: Sequence[Meter],
+    resolution: Resolution,
+    prefix: str | None,
+) -> pl.LazyFrame:
     wide = (
         # Narrow lines are sorted before they are widened to FOCUS rows; the joins keep their order.
         lines.sort(*LINE_KEY)
@@ -202,11 +228,11 @@ def _dimensions(meters: Sequence[Meter], resolution: Resolution) -> Mapping[str,
 def _columns() -> Mapping[str, pl.Expr]:
     """Every column of the stored shape as an expression over the widened lines."""
     unit = (
-        pl.when(_MINIMUM)
+        pl.when(_MONEY)
         .then(pl.lit(MONEY_UNIT))
         .when(_FEE)
         .then(pl.lit(FEE_UNIT))
-        .otherwise(pl.col("_unit"))
+        .otherwise(pl.col("_pricing_unit"))
     )
     component = pl.concat_str(
         pl.col("component"), pl.lit(":") + pl.col("tier").cast(pl.String), ignore_nulls=True
@@ -262,6 +288,7 @@ def _columns() -> Mapping[str, pl.Expr]:
             pl.col("_event").struct.field("after"),
         ),
         "x_ChargeId": pl.col("charge_id"),
+        "x_CreditGrantId": pl.col("_grant"),
         "x_CustomerKey": pl.col("_customer_key"),
         "x_FeatureKey": pl.col("_feature_key"),
         "x_IsEstimated": pl.lit(True),
@@ -273,7 +300,7 @@ def _columns() -> Mapping[str, pl.Expr]:
 
 
 def _component_title() -> pl.Expr:
-    """``usage``, ``usage in tier 2``, ``free units``, ``fee of tier 2`` or ``flat fee``."""
+    """``usage``, ``usage in tier 2``, ``free units``, ``fee of tier 2``, ``flat fee`` or ``credit``."""
     tier = pl.lit("tier ") + pl.col("tier").cast(pl.String)
     usage = pl.concat_str(pl.lit("usage"), pl.lit(" in ") + tier, ignore_nulls=True)
     free = pl.concat_str(pl.lit("free units"), pl.lit(" in ") + tier, ignore_nulls=True)
@@ -282,6 +309,10 @@ def _component_title() -> pl.Expr:
         .then(pl.lit("minimum spend"))
         .when(_FLAT)
         .then(pl.lit("flat fee"))
+        .when(pl.col("component") == CREDIT_PURCHASE_COMPONENT)
+        .then(pl.lit("credit"))
+        .when(pl.col("component") == CREDIT_EXPIRY_COMPONENT)
+        .then(pl.lit("credit that was not used"))
         .when(_FEE)
         .then(pl.lit("fee of ") + tier)
         .when(pl.col("component") == FREE_COMPONENT)

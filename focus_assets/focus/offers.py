@@ -1,4 +1,4 @@
-"""What is sold and has FOCUS columns of its own: the usage of a meter, or a flat fee.
+"""What is sold and has FOCUS columns of its own: the usage of a meter, a flat fee, or credit.
 
 What belongs here: which settings decide the columns of each, nearest first, before the defaults. What does not:
 deciding them (``dimensions``).
@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
+from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.fees import fee_title
 from focus_assets.catalog.models import DimensionSetting, Feature, Meter, RateCard
 from focus_assets.catalog.snapshot import Catalog
+
+CREDITS: Final = "Credits"
+"""What credit that is bought is called: its SkuMeter."""
 
 FeeKey = tuple[str, str | None, tuple[tuple[str, str | None], ...]]
 """What decides the columns of a fee: its title, its feature's meter and its own settings."""
@@ -54,7 +59,7 @@ def meter_offers(catalog: Catalog) -> Iterator[Offer]:
 
 
 def fee_offers(catalog: Catalog) -> dict[FeeKey, Offer]:
-    """The flat fees of all plans and subscriptions; those that are decided alike are one."""
+    """The flat fees of all plans and subscriptions, and credit that is bought; those that are decided alike are one."""
     found: dict[FeeKey, Offer] = {}
     for kind, sellers in (("plans", catalog.plans), ("subscriptions", catalog.subscriptions)):
         for seller in sellers:
@@ -66,7 +71,18 @@ def fee_offers(catalog: Catalog) -> dict[FeeKey, Offer]:
                 key = fee_key(card, feature, meter)
                 if key not in found:
                     found[key] = _fee(card, key, meter, f"{kind}[{seller.key}].rate_cards[{card.key}]")
+    for grant in catalog.credits:
+        if grant.is_bought:
+            place = f"credits[{grant.key}]"
+            settings = ((f"{place}.dimensions", grant.dimensions),)
+            called = f"credit {grant.key!r} ({place})"
+            found.setdefault(credit_key(grant), Offer("credit", called, CREDITS, settings, is_fee=True))
     return found
+
+
+def credit_key(grant: CreditGrant) -> FeeKey:
+    """What the offer of credit that is bought is found by; all credit is one SKU and keeps one SkuMeter."""
+    return CREDITS, None, tuple(sorted(grant.dimensions.items()))
 
 
 def fee_key(card: RateCard, feature: Feature | None, meter: Meter | None) -> FeeKey:

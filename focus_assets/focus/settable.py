@@ -92,6 +92,8 @@ def check_settings(catalog: Catalog) -> Iterator[tuple[str, str]]:
         for seller in sellers:
             for card in seller.rate_cards:
                 yield from _check(f"{kind}[{seller.key}].rate_cards[{card.key}].dimensions", card.dimensions)
+    for grant in catalog.credits:
+        yield from _check(f"credits[{grant.key}].dimensions", grant.dimensions)
     for customer in catalog.customers:
         yield from _check(f"customers[{customer.key}].dimensions", customer.dimensions, of_customer=True)
 

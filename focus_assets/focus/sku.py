@@ -20,6 +20,7 @@ import polars as pl
 from focus_assets.catalog.charges import Charge, published_card
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.models import Price, TieredPrice
+from focus_assets.catalog.prices import PackagePrice
 from focus_assets.catalog.rate_card_terms import Discounts
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
@@ -93,6 +94,8 @@ def published_tier(
 def price_details(price: Price, tier: tuple[str, Decimal] | None) -> str:
     """SkuPriceDetails: a flat JSON object with ``x_`` keys (FOCUS attribute Key-Value Format)."""
     details: dict[str, str] = {"x_PriceModel": price.mode if isinstance(price, TieredPrice) else price.type}
+    if isinstance(price, PackagePrice):
+        details["x_PackageSize"] = f"{price.quantity_per_package.normalize():f}"
     if tier is not None:
         number, start = tier
         details |= {"x_Tier": number, "x_TierFrom": f"{start.normalize():f}"}

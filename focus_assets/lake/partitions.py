@@ -107,6 +107,15 @@ class Lake:
                 finished.unlink(missing_ok=True)
         return record
 
+    def put_note(self, dataset: str, day: dt.date, note: Mapping[str, str]) -> None:
+        """Put what differs between equal runs beside the partition; nothing is computed from it."""
+        self.store.put(paths.note_path(dataset, day), canonical_json(note))
+
+    def note(self, dataset: str, day: dt.date) -> dict[str, str]:
+        """What :meth:`put_note` put there last; empty where there is none."""
+        data = self.store.get_or_none(paths.note_path(dataset, day))
+        return {} if data is None else {str(key): str(text) for key, text in json.loads(data).items()}
+
     def record(self, dataset: str, day: dt.date) -> PartitionRecord | None:
         """What the partition is said to be, or None where the lake has no record of it.
 

@@ -32,6 +32,11 @@ def record_path(dataset: str, day: dt.date) -> str:
     return f"{partition_path(dataset, day)}/_record.json"
 
 
+def note_path(dataset: str, day: dt.date) -> str:
+    """Path of what is noted beside a partition and differs between equal runs; not every dataset has it."""
+    return f"{partition_path(dataset, day)}/_note.json"
+
+
 def partition_path(dataset: str, day: dt.date) -> str:
     """Folder of a partition, readable as a Hive partition by other engines.
 

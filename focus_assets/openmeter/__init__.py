@@ -12,7 +12,7 @@ from focus_assets.openmeter.source import (
     OpenMeterSource,
     ServerSettings,
     asked_once,
-    server_fingerprint,
+    server_input,
 )
 from focus_assets.openmeter.transport import Transport
 
@@ -27,5 +27,5 @@ __all__ = [
     "asked_once",
     "catalog_now",
     "described",
-    "server_fingerprint",
+    "server_input",
 ]

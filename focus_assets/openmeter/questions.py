@@ -10,9 +10,9 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import ROUND_HALF_UP, Decimal, localcontext
+from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from focus_assets.catalog.models import Meter
 from focus_assets.openmeter.errors import InconsistentRows, MalformedResponse, ValueTooLarge
@@ -25,6 +25,7 @@ SUBJECTS_PER_QUESTION: Final = 100
 
 _STEP = Decimal("1e-19")
 _LIMIT = Decimal(10) ** 19
+_EXACT: Final = Context(prec=60)
 
 
 class Window(StrEnum):
@@ -95,14 +96,13 @@ class Question:
         return canonical({key: value for key, value in asked.items() if value})
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One value: its window within what was asked, its subject where asked for, and its dimensions' texts."""
 
     start: dt.datetime
     end: dt.datetime
     subject: str | None
-    dimensions: Mapping[str, str]
+    dimensions: Mapping[str, str | None]
     value: Decimal
 
 
@@ -112,46 +112,54 @@ def checked_rows(question: Question, request: str, rows: Iterable[Row]) -> list[
     Refuses rows outside the range or off the windows, of subjects not asked about, and rows that stand twice:
     each would be usage that is not there. Raises InconsistentRows, MalformedResponse and ValueTooLarge.
     """
-    wanted = set(question.subjects)
+    wanted, names, of_subjects = set(question.subjects), question.dimensions, question.groups_subjects
+    windows: dict[tuple[dt.datetime, dt.datetime], tuple[dt.datetime, dt.datetime]] = {}
     seen: set[tuple[Any, ...]] = set()
     found = []
     for row in rows:
-        row = _clipped(question, request, row)
-        if question.groups_subjects and row.subject is None:
+        span = (row.start, row.end)
+        if span not in windows:
+            windows[span] = _clipped(question, request, *span)
+        start, end = windows[span]
+        subject = row.subject if of_subjects else None
+        if of_subjects and subject is None:
             raise MalformedResponse(f"{request}: a row names no subject, although they were asked for")
-        if wanted and row.subject not in wanted:
-            raise InconsistentRows(
-                f"{request}: a row is of subject {row.subject!r}, which was not asked about"
-            )
-        key = (row.start, row.subject, *(row.dimensions.get(name) for name in question.dimensions))
+        if wanted and subject not in wanted:
+            raise InconsistentRows(f"{request}: a row is of subject {subject!r}, which was not asked about")
+        texts = [row.dimensions.get(name) or "" for name in names]
+        key = (start, subject, *texts)
         if key in seen:
             raise InconsistentRows(
-                f"{request}: two rows of {row.start:%FT%TZ}, subject {row.subject!r}, "
-                f"{canonical(dict(row.dimensions))}. Nothing was written."
+                f"{request}: two rows of {start:%FT%TZ}, subject {subject!r}, "
+                f"{canonical(dict(zip(names, texts, strict=True)))}. Nothing was written."
             )
         seen.add(key)
-        found.append(row)
+        found.append(
+            Row(
+                start,
+                end,
+                subject,
+                dict(zip(names, texts, strict=True)),
+                _stored(question, request, row.value),
+            )
+        )
     return found
 
 
-def _clipped(question: Question, request: str, row: Row) -> Row:
+def _clipped(
+    question: Question, request: str, start: dt.datetime, end: dt.datetime
+) -> tuple[dt.datetime, dt.datetime]:
     """Windows at the ends of the range hold a part only, although they are labelled with the whole window."""
-    start, end = row.start.astimezone(dt.UTC), row.end.astimezone(dt.UTC)
+    start, end = start.astimezone(dt.UTC), end.astimezone(dt.UTC)
     if question.window is None:
-        start, end = question.start, question.end
-    elif start != question.window.floor(start) or end - start != question.window.length:
+        return question.start, question.end
+    if start != question.window.floor(start) or end - start != question.window.length:
         raise InconsistentRows(
             f"{request}: a row of {start:%FT%TZ} to {end:%FT%TZ} is no window of {question.window}"
         )
-    elif start >= question.end or end <= question.start:
+    if start >= question.end or end <= question.start:
         raise InconsistentRows(f"{request}: a row of {start:%FT%TZ} lies outside what was asked for")
-    return Row(
-        max(start, question.start),
-        min(end, question.end),
-        row.subject if question.groups_subjects else None,
-        {name: row.dimensions.get(name) or "" for name in question.dimensions},
-        _stored(question, request, row.value),
-    )
+    return max(start, question.start), min(end, question.end)
 
 
 def _stored(question: Question, request: str, value: Decimal) -> Decimal:
@@ -160,8 +168,7 @@ def _stored(question: Question, request: str, value: Decimal) -> Decimal:
         raise ValueTooLarge(
             f"{request}: meter {question.meter.slug!r} has the value {value}; values are below 10^19"
         )
-    with localcontext(prec=60):
-        return value.quantize(_STEP, ROUND_HALF_UP) if value.as_tuple().exponent < -19 else value  # type: ignore[operator]
+    return value.quantize(_STEP, ROUND_HALF_UP, _EXACT)
 
 
 def instant_text(instant: dt.datetime) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.models import (
     Aggregation,
     Customer,
@@ -31,6 +32,7 @@ from focus_assets.openmeter import wire_v1, wire_v3
 from focus_assets.openmeter.errors import UnsupportedCatalogEntry
 from focus_assets.openmeter.extraction import together
 from focus_assets.openmeter.server import Server
+from focus_assets.openmeter.unit_costs import currencies, llm_prices, unit_costs
 from focus_assets.openmeter.v1 import V1
 
 _DRAFT: Final = "draft"
@@ -52,12 +54,14 @@ async def catalog_now(
     details: Mapping[str, MeterDetails],
     *,
     fees: Mapping[str, FeeColumns] | None = None,
+    credits: Sequence[CreditGrant] = (),
     customer_id_is_subject: bool = False,
 ) -> Catalog:
     """Everything the server sells and meters, checked. Raises OpenMeterError and CatalogProblem.
 
     ``details`` are by meter slug, ``fees`` by the key of a flat fee's rate card. ``customer_id_is_subject``
-    attributes usage of a customer's id to it too, which OpenMeter itself does not.
+    attributes usage of a customer's id to it too, which OpenMeter itself does not. ``credits`` are the settings':
+    OpenMeter's own are of an API that is not stable yet.
     """
     if server.v1 is None:
         raise UnsupportedCatalogEntry(
@@ -84,6 +88,7 @@ async def catalog_now(
     sellers: list[Plan | Subscription] = [*plans, *subscriptions]
     sold = {card.feature for entry in sellers for card in entry.rate_cards if card.feature is not None}
     _require_known_fees(fees, sellers, server.transport.url)
+    costs = await unit_costs(server)
     catalog = Catalog(
         defaults=defaults,
         meters=tuple(meters[slug] for slug in sorted(meters)),
@@ -96,6 +101,12 @@ async def catalog_now(
         ),
         plans=tuple(sorted(plans, key=lambda plan: plan.key)),
         subscriptions=tuple(subscriptions),
+        unit_costs=costs,
+        llm_prices=await llm_prices(server, costs),
+        currencies=await currencies(
+            server.v1, [defaults.currency, *(each.currency for each in sellers if each.currency is not None)]
+        ),
+        credits=tuple(credits),
     )
     catalog.check_references()
     return catalog
@@ -312,6 +323,8 @@ def _rate_card(
         described["feature"] = item.feature_key
     if discounts := _without_nothing(item.discounts or {}):
         described["discounts"] = discounts
+    if unit_config := _without_nothing(item.unit_config or {}):
+        described["unit_config"] = unit_config
     return _entry(RateCard, described, place)
 
 

@@ -11,19 +11,22 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import QUARANTINED_EVENTS, RAW_USAGE
+from focus_assets.decimals import UTC_INSTANT
 from focus_assets.openmeter.errors import ControlTotalDiffers
 from focus_assets.openmeter.extraction import Answer, Extraction, ToDate
 from focus_assets.openmeter.questions import Window, canonical
 from focus_assets.openmeter.server import Server, probe
 from focus_assets.openmeter.transport import Transport
 
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
 T = TypeVar("T")
 
 
@@ -62,7 +65,7 @@ class OpenMeterSource:
             transport, server = runner.run(_connected(self._connect, self._settings))
             try:
                 extraction = Extraction(server, Window[self._settings.window.upper()])
-                yield OpenMeterRange(runner, server, extraction, first_day)
+                yield OpenMeterRange(runner, server, extraction, first_day, server_input(self._settings))
             finally:
                 runner.run(transport.close())
 
@@ -72,9 +75,13 @@ def connection(settings: ServerSettings) -> Transport:
     return Transport(settings.url, concurrency=settings.concurrency, timeout_seconds=settings.timeout_seconds)
 
 
-def server_fingerprint(settings: ServerSettings) -> str:
-    """A digest of how usage is asked for; a server cannot say whether usage has changed since."""
-    return hashlib.sha256(f"{settings.url} {settings.window}\n".encode()).hexdigest()
+def server_input(settings: ServerSettings) -> dict[str, str]:
+    """How usage is asked for, as an entry of a record's inputs.
+
+    A server cannot say whether its usage has changed since; the late usage sensor finds that out.
+    """
+    digest = hashlib.sha256(f"{settings.url} {settings.window}\n".encode()).hexdigest()
+    return {"source/openmeter": digest}
 
 
 def asked_once(
@@ -107,13 +114,20 @@ class OpenMeterRange:
     """A server, open for some days; valid within :meth:`OpenMeterSource.open`."""
 
     def __init__(
-        self, runner: asyncio.Runner, server: Server, extraction: Extraction, first_day: dt.date
+        self,
+        runner: asyncio.Runner,
+        server: Server,
+        extraction: Extraction,
+        first_day: dt.date,
+        inputs: Mapping[str, str],
     ) -> None:
         self._runner = runner
         self._server = server
         self._extraction = extraction
         self._first_day = first_day
+        self._inputs = inputs
         self._counts: dict[dt.date, Mapping[str, int]] = {}
+        self._notes: dict[dt.date, Mapping[str, str]] = {}
 
     def raw_usage(self, day: dt.date, catalog: Catalog, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
         """The day's ``raw_usage`` rows (schema and order of :data:`focus_assets.datasets.RAW_USAGE`).
@@ -122,7 +136,9 @@ class OpenMeterRange:
         meters that do not add up over time a row to date for each slice with a value; on the first day an
         opening row for each charge that began earlier and has one. Raises OpenMeterError.
         """
+        began = dt.datetime.now(dt.UTC)
         windows, to_date, opening = self._runner.run(self._asked(day, catalog, slices))
+        self._notes[day] = self._note(began)
         rows = [
             *_window_rows(day, windows),
             *_charge_rows(day, "to_date", to_date),
@@ -131,12 +147,30 @@ class OpenMeterRange:
         _require_distinct(day, rows)
         # Not the requests: their number varies with the network, and records of equal days have to be equal.
         self._counts[day] = {"rows": len(rows)}
-        frame = pl.DataFrame(rows, schema=RAW_USAGE.schema, orient="row", infer_schema_length=None)
+        frame = _frame(rows)
         return frame.sort(RAW_USAGE.order, nulls_last=False).lazy()
 
     def quarantined(self, day: dt.date) -> pl.LazyFrame:
         """No rows: OpenMeter keeps faulty events to itself and shows them in its own list of events."""
         return QUARANTINED_EVENTS.empty()
+
+    def inputs(self, day: dt.date, slices: Sequence[ChargeSlice]) -> Mapping[str, str]:
+        """How the server is asked, as an entry of the day's record."""
+        return self._inputs
+
+    def note(self, day: dt.date) -> Mapping[str, str]:
+        """When the day was asked for, by this machine's clock and by the server's; differs from run to run."""
+        return self._notes.get(day, {})
+
+    def _note(self, began: dt.datetime) -> dict[str, str]:
+        # The clock is no input here: these times go beside the data and nothing is computed from them.
+        transport = self._server.transport
+        return {
+            "server": transport.url,
+            "asked_from": began.isoformat(timespec="seconds"),
+            "asked_until": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "server_date": transport.server_date.isoformat() if transport.server_date else "",
+        }
 
     def counts(self, day: dt.date) -> Mapping[str, int]:
         """How many rows came."""
@@ -152,7 +186,7 @@ class OpenMeterRange:
 
 
 def _window_rows(day: dt.date, answers: Iterable[Answer]) -> Iterator[tuple[Any, ...]]:
-    spelled: dict[tuple[tuple[str, str], ...], str] = {}
+    spelled: dict[tuple[tuple[str, str | None], ...], str] = {}
     for answer in answers:
         request, slug = answer.question.text(), answer.question.meter.slug
         for row in answer.rows:
@@ -177,6 +211,20 @@ def _charge_rows(day: dt.date, kind: str, found: Iterable[ToDate]) -> Iterator[t
                 "{}",
                 each.value,
             )
+
+
+def _frame(rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
+    """Rows of ``raw_usage`` column by column, which is several times as fast as row by row."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(RAW_USAGE.columns)
+    series = []
+    for (name, dtype), values in zip(RAW_USAGE.schema.items(), columns, strict=True):
+        if dtype == UTC_INSTANT:
+            counted = {instant: (instant - _EPOCH) // _MICROSECOND for instant in set(values)}
+            ticks = pl.Series(name, [counted[instant] for instant in values], pl.Int64)
+            series.append(ticks.cast(UTC_INSTANT))
+        else:
+            series.append(pl.Series(name, values, dtype))
+    return pl.DataFrame(series)
 
 
 def _require_distinct(day: dt.date, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -91,8 +91,7 @@ def _joined(question: Question, rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         groups.setdefault((row.subject, *sorted(row.dimensions.items())), []).append(row)
     return [
-        replace(
-            found[0],
+        found[0]._replace(
             start=question.start,
             end=question.end,
             value=combined(question.meter.aggregation, [row.value for row in found]),

@@ -92,6 +92,7 @@ class Transport:
             ) from error
         self.requests = 0
         self.server = ""
+        self.server_date: dt.datetime | None = None
 
     async def __aenter__(self) -> Transport:
         return self
@@ -153,6 +154,7 @@ class Transport:
                 why = str(error) or type(error).__name__
                 raise ServerUnreachable(self._redacted(f"{request}: {why}")) from None
         self.server = response.headers.get("server", self.server)
+        self.server_date = _date(response.headers.get("date")) or self.server_date
         return self._document(request, response)
 
     def _document(self, request: str, response: httpx.Response) -> Any:
@@ -231,11 +233,17 @@ def _retry_after(value: str | None) -> float | None:
         return None
     if value.strip().isdecimal():
         return int(value)
-    try:
-        instant = parsedate_to_datetime(value)
-    except ValueError:
+    instant = _date(value)
+    if instant is None:
         return None
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=dt.UTC)
     # The one clock that is not an input: it decides how long to wait, never what is written.
     return max(0.0, (instant - dt.datetime.now(dt.UTC)).total_seconds())
+
+
+def _date(value: str | None) -> dt.datetime | None:
+    """An HTTP date in UTC; None where there is none."""
+    try:
+        instant = parsedate_to_datetime(value or "")
+    except ValueError:
+        return None
+    return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)

@@ -6,13 +6,19 @@ v1's CSV is never used: it prints six decimals.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, Final
 from urllib.parse import quote
 
 from focus_assets.openmeter import pages, wire_v1
+from focus_assets.openmeter.errors import MalformedResponse
 from focus_assets.openmeter.questions import SUBJECT, Question, Row, checked_rows, instant_text
 from focus_assets.openmeter.transport import Parameters, Transport
 from focus_assets.openmeter.wire import read
+
+_EVENTS: Final = 100
+_EVENT_REQUESTS: Final = 200
+"""How often events are asked for at most, before there are too many."""
 
 _ROOT: Final = "/api/v1"
 
@@ -61,6 +67,48 @@ class V1:
     async def plans(self) -> list[wire_v1.Plan]:
         """Every version of every plan, with native price types."""
         return await self._list("plans", wire_v1.Plan)
+
+    async def currencies(self) -> list[wire_v1.Currency]:
+        """Every currency the server knows, with its subunits; a list without pages."""
+        path = f"{_ROOT}/info/currencies"
+        document = await self._transport.get(path)
+        if not isinstance(document, list):
+            raise MalformedResponse(f"GET {path}: the answer is no list. Nothing was written.")
+        return [read(wire_v1.Currency, entry, f"GET {path} [{i}]") for i, entry in enumerate(document)]
+
+    async def events_ingested(
+        self, start: dt.datetime, end: dt.datetime, *, since: dt.datetime
+    ) -> list[wire_v1.StoredEvent] | None:
+        """Events that came in [start, end) and whose own time is not before ``since``; None where they are too many.
+
+        v1 gives the newest hundred of a range and no way to go on, so a full answer is asked for again in halves,
+        down to a second. It refuses a ``since`` of more than 32 days ago. Raises OpenMeterError.
+        """
+        waiting, found = [(start, end)], list[wire_v1.StoredEvent]()
+        for _ in range(_EVENT_REQUESTS):
+            if not waiting:
+                return found
+            begin, until = waiting.pop()
+            page = await self._events(begin, until, since)
+            if len(page) < _EVENTS:
+                found += page
+                continue
+            middle = (begin + (until - begin) / 2).replace(microsecond=0)
+            if not begin < middle < until:
+                return None
+            waiting += [(begin, middle), (middle, until)]
+        return None if waiting else found
+
+    async def _events(
+        self, start: dt.datetime, end: dt.datetime, since: dt.datetime
+    ) -> list[wire_v1.StoredEvent]:
+        path = f"{_ROOT}/events"
+        asked = [("ingestedAtFrom", start), ("ingestedAtTo", end), ("from", since)]
+        parameters = [*((name, instant_text(instant)) for name, instant in asked), ("limit", str(_EVENTS))]
+        document = await self._transport.get(path, parameters)
+        if not isinstance(document, list):
+            raise MalformedResponse(f"GET {path}: the answer is no list. Nothing was written.")
+        return [read(wire_v1.StoredEvent, entry, f"GET {path} [{i}]") for i, entry in enumerate(document)]
 
     async def query(self, meter_id: str, question: Question) -> list[Row]:
         """The answer to one question. Raises OpenMeterError."""

@@ -9,9 +9,18 @@ from __future__ import annotations
 import datetime as dt
 import re
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from functools import lru_cache
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+)
 
 from focus_assets.openmeter.errors import MalformedResponse
 
@@ -43,6 +52,20 @@ def _instant_text(value: Any) -> Any:
     if not isinstance(value, str) or len(value) < len("2026-01-01T00:00:00Z"):
         raise ValueError("is no instant such as 2026-01-01T00:00:00Z")
     return value
+
+
+_INSTANT: Final = TypeAdapter(AwareDatetime)
+
+
+@lru_cache(maxsize=4_096)
+def instant(text: str) -> dt.datetime:
+    """An instant in UTC; an answer names the same few windows thousands of times. Raises ValueError."""
+    return _INSTANT.validate_python(_instant_text(text)).astimezone(dt.UTC)
+
+
+def number_text(text: str) -> Decimal | None:
+    """The number that v3 wrote as text; None where it is none."""
+    return Decimal(text) if _NUMERIC.fullmatch(text) else None
 
 
 Numeric = Annotated[Decimal, BeforeValidator(_numeric)]

@@ -59,6 +59,13 @@ class QueryResult(V1):
     data: list[QueryRow]
 
 
+class Currency(V1):
+    code: str
+    name: str
+    symbol: str
+    subunits: int
+
+
 class UsageAttribution(V1):
     subject_keys: list[str] = []
 
@@ -79,6 +86,7 @@ class Feature(V1):
     meter_slug: str | None = None
     meter_group_by_filters: Mapping[str, str] | None = None
     advanced_meter_group_by_filters: Mapping[str, Mapping[str, Any]] | None = None
+    unit_cost: Mapping[str, Any] | None = None
     deleted_at: Instant | None = None
     archived_at: Instant | None = None
 
@@ -94,6 +102,7 @@ class Item(V1):
     billing_cadence: str | None
     price: Mapping[str, Any] | None
     discounts: Mapping[str, Any] | None = None
+    unit_config: Mapping[str, Any] | None = None
 
 
 class Phase(V1):
@@ -138,6 +147,7 @@ class RateCard(V1):
     billing_cadence: str | None
     price: Mapping[str, Any] | None
     discounts: Mapping[str, Any] | None = None
+    unit_config: Mapping[str, Any] | None = None
 
 
 class PlanPhase(V1):

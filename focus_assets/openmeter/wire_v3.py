@@ -99,7 +99,25 @@ class Feature(Wire):
     key: str
     name: str = ""
     meter: FeatureMeter | None = None
+    unit_cost: Mapping[str, Any] | None = None
     deleted_at: Instant | None = None
+
+
+class Named(Wire):
+    id: str
+
+
+class LlmPrice(Wire):
+    """What a model's tokens cost; ``pricing`` stays as it came."""
+
+    id: str
+    provider: Named
+    model: Named
+    pricing: Mapping[str, Any]
+    currency: str
+    source: str
+    effective_from: Instant
+    effective_to: Instant | None = None
 
 
 class ListedSubscription(Wire):

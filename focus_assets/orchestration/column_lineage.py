@@ -32,6 +32,7 @@ _QUANTITY: Final = Source("normalized_usage", "quantity")
 _DIMENSIONS: Final = Source("normalized_usage", "dimensions")
 _DAY_TOTAL: Final = Source("usage_totals", "quantity")
 _TO_DATE: Final = Source("usage_totals", "quantity_to_date")
+_BY_BUYER: Final = Source("usage_totals", "usage_by_buyer")
 _OPENING: Final = Source("usage_totals", "opening_quantity")
 
 _WINDOW: Final = ("charge_date", "meter", "window_from", "window_to", "subject", "dimensions")
@@ -50,6 +51,11 @@ _USAGE: Final[Mapping[str, Mapping[str, tuple[Source, ...]]]] = {
         "quantity": (_QUANTITY,),
         "quantity_to_date": (_QUANTITY,),
         "opening_quantity": (_QUANTITY,),
+        "usage_by_buyer": (
+            Source("normalized_usage", "subject"),
+            Source("normalized_usage", "dimensions"),
+            _QUANTITY,
+        ),
     },
     "unbilled_usage": {
         **{name: (Source("normalized_usage", name),) for name in (*_WINDOW, "customer", "quantity", "unit")},
@@ -77,7 +83,7 @@ _USAGE: Final[Mapping[str, Mapping[str, tuple[Source, ...]]]] = {
 }
 
 # Rating to the end of the day minus rating to its start: the day's usage, what was used before, and the price.
-_RATED: Final = (_QUANTITY, _DAY_TOTAL, _TO_DATE, _OPENING, CATALOG)
+_RATED: Final = (_QUANTITY, _DAY_TOTAL, _TO_DATE, _OPENING, _BY_BUYER, CATALOG)
 _AMOUNTS: Final = {
     "BilledCost",
     "ContractedCost",

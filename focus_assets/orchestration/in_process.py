@@ -7,7 +7,7 @@ terminal (``commands``). The same jobs, checks and export sensor run that the da
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,10 +25,11 @@ from focus_assets.orchestration.io_manager import day_written
 from focus_assets.orchestration.jobs import CHAIN_JOB, EXPORT_JOB
 from focus_assets.orchestration.partitions import day, usage_days
 from focus_assets.settings import Settings
-from focus_assets.usage_source import source_input
+from focus_assets.source_changes import source_now
 
 CHAIN = (
     "catalog",
+    "event_keys",
     "raw_usage",
     "quarantined_events",
     "normalized_usage",
@@ -68,6 +69,11 @@ class Outcome:
         return not (self.changed or self.withheld or any(d["result"] != "unchanged" for d in self.deliveries))
 
 
+def chain_datasets(settings: Settings) -> tuple[str, ...]:
+    """What a run of the chain writes for each day; a server tells duplicates itself and has no keys."""
+    return tuple(name for name in CHAIN if name != "event_keys" or settings.source.openmeter is None)
+
+
 class Chain:
     """The jobs of one configuration on one instance."""
 
@@ -76,6 +82,7 @@ class Chain:
     ) -> None:
         self.definitions = definitions
         self.settings = settings
+        self.datasets = chain_datasets(settings)
         self.instance = instance
         self.lake = lake
 
@@ -91,8 +98,8 @@ class Chain:
         made from the files there are, and the run of its newest materialization succeeded.
         """
         passed = self._passed_days()
-        source = source_input(self.settings)
-        records = {each: [self._record(dataset, each) for dataset in CHAIN] for each in days}
+        records = {each: [self._record(dataset, each) for dataset in self.datasets] for each in days}
+        elsewhere = self._read_from_something_else(days)
         stale = self._stale([each for each, found in records.items() if None not in found])
         # A server's catalog is a snapshot that a day keeps; there is nothing to compare it with.
         configured = [] if self.settings.source.has_catalog else catalog_days(self.settings.catalog, days)
@@ -103,7 +110,7 @@ class Chain:
             if each not in passed
             or None in records[each]
             or each in stale
-            or not self._was_read_from(each, source)
+            or each in elsewhere
             or not self._is_whole(each, catalogs.get(each))
         ]
 
@@ -202,15 +209,17 @@ class Chain:
 
     def _stale(self, days: Sequence[dt.date]) -> set[dt.date]:
         try:
-            found = [self.lake.stale_inputs_of(dataset, days) for dataset in CHAIN]
+            found = [self.lake.stale_inputs_of(dataset, days) for dataset in self.datasets]
         except CorruptPartition:
             # The day it names runs in this pass; the next pass can tell what that made stale.
             return set()
         return {each for stale in found for each, inputs in stale.items() if inputs}
 
-    def _was_read_from(self, each: dt.date, source: Mapping[str, str]) -> bool:
-        raw = self._record("raw_usage", each)
-        return raw is not None and source.items() <= raw.inputs.items()
+    def _read_from_something_else(self, days: Sequence[dt.date]) -> set[dt.date]:
+        found = {each: record for each in days if (record := self._record("raw_usage", each)) is not None}
+        # Where nothing was read yet, the run of these days reads every file; here they are only looked for.
+        now = source_now(self.settings, self.lake, worth_reading=list if found else lambda files: [])
+        return set(now.changed(found))
 
     def _is_whole(self, each: dt.date, catalog: DayOutput | None) -> bool:
         """Whether the lake has this catalog, and in a folder every file of its day as recorded.
@@ -218,7 +227,7 @@ class Chain:
         A kill between a file and its record leaves a pair that differs. Files of a bucket are proven when they
         are read: to fetch them all would take longer than to make them again.
         """
-        proven = CHAIN if self.lake.store.local_root is not None else ("catalog",)
+        proven = self.datasets if self.lake.store.local_root is not None else ("catalog",)
         try:
             for dataset in proven:
                 self.lake.files(dataset, [each])
@@ -235,7 +244,7 @@ class Chain:
     def _digests(self, days: Sequence[dt.date]) -> dict[tuple[str, dt.date], str | None]:
         return {
             (dataset, each): record.sha256 if record else None
-            for dataset in CHAIN
+            for dataset in self.datasets
             for each in days
             for record in [self._record(dataset, each)]
         }

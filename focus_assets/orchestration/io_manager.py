@@ -62,7 +62,9 @@ class LakeIOManager(dg.ConfigurableIOManager):
         for output in obj:
             record = lake.write(dataset, output.day, output.frame, inputs=output.inputs, facts=output.facts)
             written.append(output.day)
-            metadata = partition_metadata(lake, record)
+            metadata = partition_metadata(lake, record) | dict(output.note)
+            if output.note:
+                lake.put_note(dataset, output.day, output.note)
             if output.day == expected[-1]:
                 metadata |= run_metadata(lake, dataset, output.day)
             context.step_context.add_asset_metadata(

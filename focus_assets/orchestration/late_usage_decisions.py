@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import BaseModel
 
@@ -19,18 +20,29 @@ FIRST_LOOK = dt.timedelta(days=35)
 """How far back the first look goes at most."""
 
 
+OVERLAP: Final = dt.timedelta(hours=1)
+"""Where events are listed by when they came, not by when they were stored, this much is listed again."""
+
+TRAILING_DAYS: Final = 7
+"""How many days are read again where events cannot be listed at all."""
+
+TRAILING_EVERY: Final = dt.timedelta(days=1)
+
+
 class Position(BaseModel):
     """What the sensor has read and what it waits for.
 
     ``after`` is the storage id of the last materialization read; ``read_since`` when the run began that last read
     a day from the server; ``stored_until`` the watermark of the events; ``late`` when the last event of a day
-    came that the day's last run cannot have seen.
+    came that the day's last run cannot have seen; ``trailing_at`` when days were last taken for late because events
+    could not be listed.
     """
 
     after: int = 0
     read_since: dict[dt.date, dt.datetime] = {}
     stored_until: dt.datetime | None = None
     late: dict[dt.date, dt.datetime] = {}
+    trailing_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,20 @@ def with_events(position: Position, events: Iterable[Stored], until: dt.datetime
         if day in position.read_since and _unseen(event.stored_at, position.read_since[day]):
             late[day] = max(event.stored_at, late.get(day, event.stored_at))
     return position.model_copy(update={"late": late, "stored_until": until})
+
+
+def with_trailing_window(position: Position, now: dt.datetime, until: dt.datetime) -> Position:
+    """The position where nobody knows which events came: once a day, the last days read are taken for late.
+
+    They are read again and compared; days that come out the same keep their bytes. The watermark moves on, for
+    these events will not be listed later either.
+    """
+    moved = position.model_copy(update={"stored_until": until})
+    if position.trailing_at is not None and now - position.trailing_at < TRAILING_EVERY:
+        return moved
+    last = sorted(position.read_since)[-TRAILING_DAYS:]
+    late = {**position.late, **{day: max(now - LAG, position.late.get(day, now - LAG)) for day in last}}
+    return moved.model_copy(update={"late": late, "trailing_at": now})
 
 
 def range_to_request(

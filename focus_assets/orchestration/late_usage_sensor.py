@@ -17,9 +17,10 @@ from focus_assets.catalog.charges import slices_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import CATALOG, RAW_USAGE
 from focus_assets.lake import Lake
-from focus_assets.openmeter import Server, asked_once
+from focus_assets.openmeter import Server, asked_once, wire_v1, wire_v3
 from focus_assets.orchestration.export_decisions import Attempt, RunState, may_try
 from focus_assets.orchestration.late_usage_decisions import (
+    OVERLAP,
     DayRead,
     Position,
     Stored,
@@ -28,17 +29,21 @@ from focus_assets.orchestration.late_usage_decisions import (
     request_name,
     with_days_read,
     with_events,
+    with_trailing_window,
 )
 from focus_assets.orchestration.partitions import day
 from focus_assets.orchestration.resources import LakeResource
 from focus_assets.settings import OpenMeterSettings, Settings
+
+V1_REACH = dt.timedelta(days=31)
+"""v1 refuses to list events of more than 32 days ago."""
 
 LATE_TAG = "focus_assets/late_usage"
 _PAGE = 500
 
 
 def late_usage_sensor(settings: Settings, chain_job: Any) -> dg.SensorDefinition:
-    """Asks for one range of days whenever events came that its days cannot have seen. Needs a server with v3."""
+    """Asks for one range of days whenever events came that its days cannot have seen."""
     openmeter = settings.source.openmeter
     assert openmeter is not None, "event files have no late usage sensor"
 
@@ -57,27 +62,36 @@ def late_usage_sensor(settings: Settings, chain_job: Any) -> dg.SensorDefinition
         position = with_days_read(position, days_read(context.instance, position.after))
         span = events_to_read(position, settings.now())
         if span is not None:
-            position = with_events(position, _events(openmeter, *span), span[1])
+            events = _events(openmeter, *span, now=settings.now())
+            if events is None:
+                position = with_trailing_window(position, settings.now(), span[1])
+            else:
+                position = with_events(position, events, span[1])
         opened = lake.open()
         asked = range_to_request(position, lambda each: last_day_touched(opened, each))
-        requests = list(_requests(context.instance, position, asked)) if asked else []
+        found = list(requests(context.instance, request_name(position, asked), asked)) if asked else []
         days = ", ".join(f"{each:%F}" for each in sorted(position.late)[:5])
         waiting = f"Late usage of {days} is being read, or waits for its next try." if days else ""
         return dg.SensorResult(
-            run_requests=requests,
-            skip_reason=None if requests else waiting or "No usage came late.",
+            run_requests=found,
+            skip_reason=None if found else waiting or "No usage came late.",
             cursor=position.model_dump_json(),
         )
 
     return sensor
 
 
-def _requests(
-    instance: DagsterInstance, position: Position, asked: tuple[dt.date, dt.date]
+def requests(
+    instance: DagsterInstance, name: str, asked: tuple[dt.date, dt.date], *, once: bool = False
 ) -> Iterator[dg.RunRequest]:
-    name = request_name(position, asked)
+    """The request for a range, unless a run of that name is under way or failed a moment ago.
+
+    ``once``: nor after one that succeeded, where the name says all there is to be read.
+    """
     runs = instance.get_run_records(RunsFilter(tags={LATE_TAG: name}))
     attempts = [Attempt(_state(each.dagster_run), _instant(each.end_time)) for each in runs]
+    if once and any(attempt.state is RunState.SUCCEEDED for attempt in attempts):
+        return
     if may_try(attempts, dt.datetime.now(dt.UTC)):
         yield dg.RunRequest(
             run_key=f"{name}:{len(attempts)}",
@@ -132,16 +146,20 @@ def last_day_touched(lake: Lake, of: dt.date) -> dt.date:
     return max(ends, default=of)
 
 
-def _events(settings: OpenMeterSettings, start: dt.datetime, end: dt.datetime) -> list[Stored]:
-    async def read(server: Server) -> list[Stored]:
-        if server.v3 is None:
-            raise dg.Failure(
-                f"{server.transport.url} has no v3 interface, which alone lists events by when they were stored. "
-                "Turn this sensor off, and materialize the last days again from time to time."
-            )
-        return [
-            Stored(each.event.time or each.ingested_at, each.stored_at)
-            async for each in server.v3.events_stored(start, end)
-        ]
+def _events(
+    settings: OpenMeterSettings, start: dt.datetime, end: dt.datetime, *, now: dt.datetime
+) -> list[Stored] | None:
+    """Events that were stored in [start, end), or more; None where the server cannot list them."""
+
+    async def read(server: Server) -> list[Stored] | None:
+        if server.v3 is not None:
+            return [_stored(each) async for each in server.v3.events_stored(start, end)]
+        assert server.v1 is not None, "a server has one interface at least"
+        found = await server.v1.events_ingested(start - OVERLAP, end, since=now - V1_REACH)
+        return None if found is None else [_stored(each) for each in found]
 
     return asked_once(settings, read)
+
+
+def _stored(event: wire_v3.StoredEvent | wire_v1.StoredEvent) -> Stored:
+    return Stored(event.event.time or event.ingested_at, event.stored_at)

@@ -84,6 +84,8 @@ def type_name(dtype: pl.DataType) -> str:
     """A column type as people say it: ``Decimal(38, 9)``, ``Datetime (UTC)``."""
     if isinstance(dtype, pl.Decimal):
         return f"Decimal({dtype.precision}, {dtype.scale})"
+    if isinstance(dtype, pl.List):
+        return "List"
     return "Datetime (UTC)" if isinstance(dtype, pl.Datetime) else str(dtype)
 
 

@@ -5,14 +5,16 @@ that any engine that partitions by charge can run them. What does not: where usa
 """
 
 from focus_assets.rating.charge_limits import LIMITS, limit_table
+from focus_assets.rating.conversions import conversion_table
 from focus_assets.rating.fees import fee_lines
 from focus_assets.rating.kernel import rate
-from focus_assets.rating.lines import OPENINGS, RATED_LINES, SEGMENTS, SLICES, USAGE
+from focus_assets.rating.lines import CONVERSIONS, OPENINGS, RATED_LINES, SEGMENTS, SLICES, USAGE
 from focus_assets.rating.segments import price_table
 from focus_assets.rating.slices import slice_table
 from focus_assets.rating.spans import ChargeNotRated
 
 __all__ = [
+    "CONVERSIONS",
     "LIMITS",
     "OPENINGS",
     "RATED_LINES",
@@ -20,6 +22,7 @@ __all__ = [
     "SLICES",
     "USAGE",
     "ChargeNotRated",
+    "conversion_table",
     "fee_lines",
     "limit_table",
     "price_table",

@@ -6,7 +6,8 @@ import polars as pl
 
 from focus_assets.decimals import METERED_QUANTITY, QUANTITY_LIMIT, may_exceed_cost
 from focus_assets.errors import FocusAssetsError
-from focus_assets.rating.lines import TIER_FEE_COMPONENT
+from focus_assets.rating.conversions import with_priced
+from focus_assets.rating.lines import MARGINAL, TIER_FEE_COMPONENT
 
 SLICE_KEY = ("charge_id", "slice_from")
 _ZERO = pl.lit(0, METERED_QUANTITY)
@@ -17,24 +18,38 @@ class ChargeNotRated(FocusAssetsError):
 
 
 def spans(
-    usage: pl.LazyFrame, opening: pl.LazyFrame, slices: pl.LazyFrame, segments: pl.LazyFrame
+    usage: pl.LazyFrame,
+    opening: pl.LazyFrame,
+    slices: pl.LazyFrame,
+    segments: pl.LazyFrame,
+    conversions: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
     """One row per slice with the quantity to date around it; raises :class:`ChargeNotRated` when collected.
 
-    Adds to SLICES ``before`` and ``after`` (quantity to date at the slice's start and end) and ``lowest`` and
-    ``highest``, which no order of its usage leaves. ``usage`` needs the slice key, ``quantity`` and
-    ``increase`` (the part of the quantity that is positive).
+    Adds to SLICES ``before`` and ``after`` (quantity to date at the slice's start and end), ``lowest`` and
+    ``highest``, which no order of its usage leaves, the first two also in priced units (``priced_before``,
+    ``priced_after``), and the ``method`` of the charge's prices. ``usage`` needs the slice key and ``quantity``.
     """
-    moved = usage.group_by(SLICE_KEY).agg(pl.col("quantity").sum(), pl.col("increase").sum())
+    increase = pl.col("quantity").clip(lower_bound=_ZERO).sum().alias("increase")
+    moved = usage.group_by(SLICE_KEY).agg(pl.col("quantity").sum(), increase)
     prices = segments.group_by("charge_id").agg(
         pl.col("refuses_negative").any(),
+        pl.col("method").first(),
         pl.max_horizontal("contracted_unit_price", "list_unit_price")
         .filter(pl.col("component") != TIER_FEE_COMPONENT)
         .max()
         .alias("highest_price"),
     )
+    limit = pl.lit(QUANTITY_LIMIT, METERED_QUANTITY)
+    if conversions is None:
+        prices = prices.with_columns(limit.alias("quantity_limit"))
+    else:
+        limits = conversions.select("charge_id", "quantity_limit")
+        prices = prices.join(limits, on="charge_id", how="left").with_columns(
+            pl.col("quantity_limit").fill_null(limit)
+        )
     after = pl.col("_opening") + pl.col("quantity").cum_sum().over("charge_id", order_by="slice_from")
-    return (
+    known = (
         slices.join(moved, on=SLICE_KEY, how="full", coalesce=True)
         .join(opening.select("charge_id", _opening="quantity"), on="charge_id", how="left")
         .join(prices, on="charge_id", how="left")
@@ -45,12 +60,28 @@ def spans(
             (pl.col("before") + pl.col("increase")).alias("highest"),
             (pl.col("after") - pl.col("increase")).alias("lowest"),
         )
-        .map_batches(_checked, predicate_pushdown=False, projection_pushdown=False)
-        .select(*SLICE_KEY, "slice_to", "begins", "before", "after", "lowest", "highest")
+        .map_batches(_in_range, predicate_pushdown=False, projection_pushdown=False)
+    )
+    priced = {"before": "priced_before", "after": "priced_after", "lowest": "_lowest", "highest": "_highest"}
+    return (
+        with_priced(known, conversions, priced)
+        .map_batches(_affordable, predicate_pushdown=False, projection_pushdown=False)
+        .select(
+            *SLICE_KEY,
+            "slice_to",
+            "begins",
+            "method",
+            "before",
+            "after",
+            "lowest",
+            "highest",
+            "priced_before",
+            "priced_after",
+        )
     )
 
 
-def _checked(found: pl.DataFrame) -> pl.DataFrame:
+def _in_range(found: pl.DataFrame) -> pl.DataFrame:
     """``found`` unchanged; a small table, so that an error can be a sentence that names the charge."""
     _refuse(found, pl.col("slice_to").is_null(), "has usage in a slice that is not among the day's slices")
     _refuse(found, pl.col("refuses_negative").is_null(), "has no price")
@@ -59,15 +90,24 @@ def _checked(found: pl.DataFrame) -> pl.DataFrame:
         pl.col("refuses_negative") & (pl.min_horizontal("before", "after") < 0),
         "has a negative quantity to date, which graduated tiers do not price",
     )
-    limit = pl.lit(QUANTITY_LIMIT, METERED_QUANTITY)
     _refuse(
         found,
-        pl.max_horizontal(pl.col("before", "lowest", "highest").abs()) >= limit,
-        "has a quantity to date outside the supported range, which ends below 10^16 units",
+        pl.max_horizontal(pl.col("before", "lowest", "highest").abs()) >= pl.col("quantity_limit"),
+        "has a quantity to date outside the supported range, which ends below 10^16 units, also of those that its "
+        "price is for",
+    )
+    return found
+
+
+def _affordable(found: pl.DataFrame) -> pl.DataFrame:
+    """``found`` unchanged. Conversions and totals are priced as a whole, which costs more than a slice does."""
+    reach = pl.max_horizontal(pl.col("_lowest", "_highest").abs())
+    moved = (
+        pl.when(pl.col("method") == MARGINAL).then(pl.col("_highest") - pl.col("_lowest")).otherwise(reach)
     )
     _refuse(
         found,
-        may_exceed_cost(pl.col("highest") - pl.col("lowest"), pl.col("highest_price")),
+        may_exceed_cost(moved, pl.col("highest_price")),
         "would cost more than the supported range, which ends below 10^19",
     )
     return found

@@ -11,6 +11,7 @@ import polars as pl
 
 from focus_assets.decimals import COST, METERED_QUANTITY, PRICING_QUANTITY, UNIT_PRICE, multiply, share_of
 from focus_assets.rating.costs import with_costs
+from focus_assets.rating.held import fee_owed_at, held_at
 from focus_assets.rating.lines import (
     LINE_KEY,
     MINIMUM_COMPONENT,
@@ -18,6 +19,7 @@ from focus_assets.rating.lines import (
     RATED_LINES,
     TIER_FEE_COMPONENT,
 )
+from focus_assets.rating.small import computed
 from focus_assets.rating.spans import SLICE_KEY
 
 _ZERO = pl.lit(0, COST)
@@ -33,7 +35,7 @@ def limited(
     ``moved``: :func:`~focus_assets.rating.spans.spans`; ``prices``: SEGMENTS without null prices.
     """
     untouched = lines.join(limits, on="charge_id", how="anti")
-    before = _paid_before(moved.join(limits, on="charge_id"), prices)
+    before = computed(_paid_before(moved.join(limits, on="charge_id"), prices))
     terms = before.select(*SLICE_KEY, "paid_share", "maximum_amount", "_before")
     touched = lines.join(terms, on=SLICE_KEY).with_columns(
         share_of(_PAID, pl.col("paid_share")).alias("billed_cost")
@@ -46,20 +48,12 @@ def limited(
 
 def _paid_before(slices: pl.LazyFrame, prices: pl.LazyFrame) -> pl.LazyFrame:
     """Adds ``_before``: what the charge came to before the slice, after the percentage and without limits."""
-    quantity, lower, upper = pl.col("before"), pl.col("segment_from"), pl.col("segment_to")
-    part = pl.min_horizontal(quantity, upper) - lower
+    position = pl.col("priced_before")
     is_fee = pl.col("component") == TIER_FEE_COMPONENT
-    passed = quantity > lower
-    fee = pl.when(pl.when(lower == 0).then(~pl.col("begins")).otherwise(passed)).then(1).otherwise(0)
-    units = (
-        pl.when(is_fee)
-        .then(fee.cast(METERED_QUANTITY))
-        .when(passed)
-        .then(part)
-        .otherwise(pl.lit(0, METERED_QUANTITY))
-    )
+    owed = ~pl.col("begins") & fee_owed_at(position)
+    units = pl.when(is_fee).then(owed.cast(pl.Int8).cast(PRICING_QUANTITY)).otherwise(held_at(position))
     costs = (
-        slices.select(*SLICE_KEY, "begins", "before")
+        slices.select(*SLICE_KEY, "begins", "priced_before")
         .join(prices, on="charge_id")
         .with_columns(units.alias("_units"))
         .group_by(SLICE_KEY)

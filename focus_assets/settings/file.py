@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.models import Customer, Day, Entry, Feature, Instant, Meter, Plan, Subscription
 from focus_assets.catalog.snapshot import Catalog, CatalogProblem, FocusDefaults
 from focus_assets.settings.destinations import Destination
@@ -55,6 +56,8 @@ class FocusFile(Entry):
     """Published prices."""
     subscriptions: tuple[Subscription, ...] = ()
     """Who is subscribed to which prices from when."""
+    credits: tuple[CreditGrant, ...] = ()
+    """What customers were given or have bought in advance, and draw down."""
     source: SourceSettings = SourceSettings()
     """Where usage comes from."""
     lake: LakeSettings = LakeSettings()
@@ -78,18 +81,28 @@ class FocusFile(Entry):
             customers=self.customers,
             plans=self.plans,
             subscriptions=self.subscriptions,
+            credits=self.credits,
         )
 
     def problems(self, folder: Path) -> Iterator[tuple[str, str]]:
         """Everything that contradicts itself, as (key path, sentence)."""
         try:
-            self.catalog.check_references()
+            # Whose credits those are is known when OpenMeter's catalog is read.
+            known = {"credits": ()} if self.source.has_catalog else {}
+            self.catalog.model_copy(update=known).check_references()
         except CatalogProblem as problem:
             yield from problem.problems
         if self.source.has_catalog:
             for name in ("meters", "features", "customers", "plans", "subscriptions"):
                 if getattr(self, name):
                     yield name, "is OpenMeter's; leave it out, or set source.openmeter.catalog to file"
+        for i, grant in enumerate(self.credits):
+            if grant.effective_at.date() < self.start_date:
+                yield (
+                    f"credits[{i}].effective_at",
+                    f"{grant.effective_at:%FT%TZ} lies before start_date {self.start_date}, and what was used of "
+                    "the credit by then is not known; write what was left on start_date, with effective_at on it",
+                )
         yield from self._destination_problems(folder)
 
     def _destination_problems(self, folder: Path) -> Iterator[tuple[str, str]]:

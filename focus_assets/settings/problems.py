@@ -26,7 +26,6 @@ _PATTERNS: Final = {
     DIMENSION_KEY: "letters, digits and _, not beginning with a digit",
     r"^[A-Z]{3}$": "an ISO 4217 code of three capitals, such as USD",
 }
-_NOT_YET: Final = {"package", "flat_fee", "volume"}
 _KINDS: Final = {
     "string_type": "a text (put it in quotes)",
     "string_too_short": "a text that is not empty",
@@ -109,13 +108,11 @@ def _sentence(details: ErrorDetails, path: KeyPath, around: Any) -> str:
             reason = details["msg"].removeprefix("Value error, ")
             return reason if isinstance(details["input"], Mapping | list) else f"{found}: {reason}"
         case "literal_error" | "enum":
-            return (
-                f"found {_shown(details['input'])}{_later(details['input'])}; allowed: {context['expected']}"
-            )
+            return f"found {_shown(details['input'])}; allowed: {context['expected']}"
         case "union_tag_invalid":
             tag = context["tag"]
             key = context["discriminator"].strip("'")
-            return f"found {key} {tag!r}{_later(tag)}; allowed: {context['expected_tags']}"
+            return f"found {key} {tag!r}; allowed: {context['expected_tags']}"
         case "union_tag_not_found":
             key = context["discriminator"].strip("'")
             return f"is missing {key}; it says which kind this is" + _kinds_allowed(around, path)
@@ -146,10 +143,6 @@ def _kinds_allowed(around: Any, path: KeyPath) -> str:
     kind = _unwrapped(_inner(around, path[-1])) if path else None
     kinds = [get_args(member.model_fields["type"].annotation)[0] for member in _members(kind) or []]
     return f"; allowed: {', '.join(kinds)}" if kinds else ""
-
-
-def _later(value: Any) -> str:
-    return ", which is not supported yet" if isinstance(value, str) and value in _NOT_YET else ""
 
 
 def _shown(value: Any) -> str:

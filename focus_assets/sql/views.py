@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from focus_assets.datasets import USAGE_DATASETS
 from focus_assets.focus.columns import COST_AND_USAGE, VERSIONS
@@ -92,8 +93,13 @@ def literal_glob(path: str) -> str:
     return re.sub(r"[*?\[]", lambda found: f"[{found.group()}]", path)
 
 
-def sql_type(dtype: pl.DataType) -> str:
+def sql_type(dtype: pl.DataType | DataTypeClass) -> str:
     """DuckDB's name of a Polars type, as ``read_parquet`` gives it; TypeError for a type no dataset has."""
+    if isinstance(dtype, pl.List):
+        return f"{sql_type(dtype.inner)}[]"
+    if isinstance(dtype, pl.Struct):
+        fields = ", ".join(f"{identifier(field.name)} {sql_type(field.dtype)}" for field in dtype.fields)
+        return f"STRUCT({fields})"
     if isinstance(dtype, pl.Decimal):
         return f"DECIMAL({dtype.precision}, {dtype.scale})"
     if isinstance(dtype, pl.Datetime):

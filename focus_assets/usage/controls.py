@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.fees import Fee
 from focus_assets.decimals import METERED_QUANTITY, round_half_away
 from focus_assets.usage.totals import windows_of_charges
@@ -108,20 +109,27 @@ def totals_against_focus(totals: pl.LazyFrame, opening: pl.LazyFrame, focus: pl.
 def fees_against_focus(fees: Sequence[Fee], focus: pl.LazyFrame) -> pl.DataFrame:
     """Flat fees of a day that are not one FOCUS row, and such rows that are no fee of the day.
 
+    Parts of a fee that credit paid for count with the part that is left, or as one where none is.
     Columns: charge_id, due (1 where the fee is due that day), rows.
     """
     due = pl.LazyFrame([(fee.charge_id, 1) for fee in fees], schema=_DUE, orient="row")
     rows = focus.filter(pl.col("x_PriceComponent") == FLAT_FEE).group_by(charge_id=pl.col("x_ChargeId"))
-    return _differing(due, rows.agg(rows=pl.len()), ["charge_id"], [("due", "rows")])
+    unpaid = pl.col("x_CreditGrantId").is_null().sum()
+    counted = rows.agg(rows=pl.when(unpaid > 0).then(unpaid).otherwise(1))
+    return _differing(due, counted, ["charge_id"], [("due", "rows")])
 
 
-def focus_against_customers(totals: pl.LazyFrame, fees: Sequence[Fee], focus: pl.LazyFrame) -> pl.DataFrame:
+def focus_against_customers(
+    totals: pl.LazyFrame, fees: Sequence[Fee], grants: Sequence[CreditGrant], focus: pl.LazyFrame
+) -> pl.DataFrame:
     """Charges with FOCUS rows of another customer than theirs: such rows would reach another's bucket.
 
     Columns: charge_id, customer, row_customer, rows.
     """
-    of_fees = pl.LazyFrame([(fee.charge_id, fee.customer.key) for fee in fees], schema=_OWNERS, orient="row")
-    owners = pl.concat([totals.select("charge_id", "customer"), of_fees]).unique()
+    others = [(fee.charge_id, fee.customer.key) for fee in fees]
+    others += [(grant.grant_id, grant.customer) for grant in grants]
+    of_others = pl.LazyFrame(others, schema=_OWNERS, orient="row")
+    owners = pl.concat([totals.select("charge_id", "customer"), of_others]).unique()
     return (
         focus.group_by(charge_id=pl.col("x_ChargeId"), row_customer=pl.col("x_CustomerKey"))
         .agg(rows=pl.len())

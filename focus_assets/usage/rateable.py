@@ -58,6 +58,19 @@ def opening_quantities(
     )
 
 
+def earlier_usage(earlier_totals: pl.LazyFrame) -> pl.LazyFrame:
+    """Whose the usage of the days before was, of charges with volume tiers.
+
+    Columns: charge_id, slice_from, subject, dimensions, quantity.
+    """
+    return (
+        earlier_totals.filter(pl.col("usage_by_buyer").list.len() > 0)
+        .select("charge_id", "usage_by_buyer")
+        .explode("usage_by_buyer")
+        .unnest("usage_by_buyer")
+    )
+
+
 def rateable_usage(
     normalized: pl.LazyFrame, slices: Sequence[ChargeSlice], opening: pl.LazyFrame
 ) -> pl.LazyFrame:

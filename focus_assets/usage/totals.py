@@ -13,7 +13,7 @@ import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.datasets import UNBILLED_USAGE, USAGE_TOTALS
+from focus_assets.datasets import BUYERS, UNBILLED_USAGE, USAGE_TOTALS
 from focus_assets.decimals import METERED_QUANTITY, UTC_INSTANT
 
 _SLICE_SCHEMA: Final[Mapping[str, pl.DataType | type[pl.DataType]]] = {
@@ -29,6 +29,7 @@ _SLICE_SCHEMA: Final[Mapping[str, pl.DataType | type[pl.DataType]]] = {
     "charge_from": UTC_INSTANT,
     "charge_to": UTC_INSTANT,
     "filters": pl.String,
+    "by_total": pl.Boolean,
 }
 
 
@@ -36,7 +37,7 @@ def slice_frame(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
     """One row per slice.
 
     Columns: charge_id, slice_from, slice_to, customer, subscription, feature, meter, unit, adds_up, charge_from,
-    charge_to (instants UTC) and filters (the feature's, as JSON).
+    charge_to (instants UTC), filters (the feature's, as JSON) and by_total (whether volume tiers price it).
     """
     rows = [
         (
@@ -52,6 +53,7 @@ def slice_frame(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
             s.charge.period.start,
             s.charge.period.end,
             json.dumps({k: list(v) for k, v in s.charge.feature.filters.items()}, sort_keys=True),
+            s.charge.is_priced_by_total,
         )
         for s in slices
     ]
@@ -92,10 +94,11 @@ def usage_totals(normalized: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> pl.
 
     Meters that add up over time get ``quantity``, the others ``quantity_to_date``; charges that had usage before
     the first day get it there as ``opening_quantity``. Neither needs another day,
-    so days can be totalled in any order and side by side.
+    so days can be totalled in any order and side by side. Charges with volume tiers also get whose the quantity was.
     """
     charges = slice_frame(slices).unique("charge_id", keep="first", maintain_order=True)
-    metered = windows_of_charges(normalized, slices).group_by("charge_id").agg(pl.col("quantity").sum())
+    windows = windows_of_charges(normalized, slices)
+    metered = windows.group_by("charge_id").agg(pl.col("quantity").sum())
     to_date = (
         normalized.filter(pl.col("kind") == "to_date")
         .sort("window_to")
@@ -113,6 +116,7 @@ def usage_totals(normalized: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> pl.
         charges.join(metered, on="charge_id", how="left")
         .join(to_date, on="charge_id", how="left")
         .join(opening, on="charge_id", how="left")
+        .join(_by_buyer(windows, slices), on="charge_id", how="left")
         .with_columns(
             charge_date=pl.lit(day, pl.Date),
             quantity=pl.when("adds_up").then(pl.col("quantity").fill_null(zero)),
@@ -120,6 +124,21 @@ def usage_totals(normalized: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> pl.
         )
         .select(USAGE_TOTALS.schema.names())
         .sort(USAGE_TOTALS.order)
+    )
+
+
+def _by_buyer(windows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
+    """``usage_by_buyer`` of the charges that volume tiers price; quantities to date have no buyers."""
+    if not any(s.charge.is_priced_by_total for s in slices):
+        return pl.LazyFrame(schema={"charge_id": pl.String(), "usage_by_buyer": BUYERS})
+    key = ["slice_from", "subject", "dimensions"]
+    return (
+        windows.filter("by_total", "adds_up")
+        .group_by("charge_id", *key)
+        .agg(pl.col("quantity").sum())
+        .sort("charge_id", *key)
+        .group_by("charge_id", maintain_order=True)
+        .agg(pl.struct(*key, "quantity").alias("usage_by_buyer"))
     )
 
 

@@ -24,7 +24,7 @@ from focus_assets.settings import Settings
 from focus_assets_tests.demo.reading import Entry, entries, first_of_each
 
 DAYS = [FIRST_DAY + dt.timedelta(days=n) for n in range((LAST_DAY - FIRST_DAY).days + 1)]
-KINDS = ("defaults", "meters", "features", "customers", "plans", "subscriptions")
+KINDS = ("defaults", "meters", "features", "customers", "plans", "subscriptions", "credits")
 
 
 def catalog_of(text: str) -> Catalog:
@@ -79,6 +79,11 @@ def test_it_charges_fees_of_every_kind_some_of_them_cut_short(fees: list[Fee]) -
     assert any(fee.service.end < fee.full.end for fee in cut)
     assert any(fee.rate_card.discounts.percentage for fee in fees)
     assert len({fee.charge_id for fee in fees}) == len(fees) > 60
+
+
+def test_it_has_credit_that_was_given_and_that_was_bought_some_of_which_expires(catalog: Catalog) -> None:
+    assert {grant.is_bought for grant in catalog.credits} == {True, False}
+    assert any(grant.expires_at for grant in catalog.credits)
 
 
 def test_it_covers_two_whole_months_and_does_not_depend_on_the_calendar(company: SampleCompany) -> None:

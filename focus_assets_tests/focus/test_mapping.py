@@ -15,11 +15,22 @@ from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.cost_and_usage import NOT_FILLED, build
+from focus_assets.focus.credits import Spent, with_credits
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
-from focus_assets.rating import OPENINGS, USAGE, fee_lines, limit_table, price_table, rate, slice_table
+from focus_assets.rating import (
+    OPENINGS,
+    USAGE,
+    conversion_table,
+    fee_lines,
+    limit_table,
+    price_table,
+    rate,
+    slice_table,
+)
+from focus_assets.rating.lines import EARLIER_USAGE
 from focus_assets_tests.focus.vendor import CATALOG, GRADUATED, UNIT, catalog, slices
 
 DOCS = Path(__file__).parents[2] / "docs" / "mapping.md"
@@ -109,6 +120,91 @@ def limits_example() -> pl.LazyFrame:
     return build(lines, of_day, vendor)
 
 
+CHAT_OF_INITECH = "initech/default/chat/20260801T000000Z"
+LARGE = '{"model":"large","region":"us-east","team":null}'
+
+
+def rated_days(vendor: Catalog, days: list[list[tuple[str, str, str]]]) -> pl.LazyFrame:
+    """Rows of the last days of August; each day's usage as (charge, quantity, dimensions)."""
+    earlier: list[dict[str, Any]] = []
+    found = []
+    for number, of_day in enumerate(days):
+        day = slices(vendor, dt.date(2026, 9, 1) - dt.timedelta(days=len(days) - number))
+        by_charge = {s.charge.charge_id: s for s in day}
+        usage = [
+            used(by_charge[charge], quantity, "globex-prod", dimensions)
+            for charge, quantity, dimensions in of_day
+        ]
+        before = pl.LazyFrame(earlier, schema=EARLIER_USAGE)
+        lines = rate(
+            pl.LazyFrame(usage, schema=USAGE),
+            before.group_by("charge_id").agg(pl.col("quantity").sum()),
+            slice_table(day),
+            price_table(day),
+            limit_table(day),
+            conversion_table(day),
+            before,
+        )
+        found.append(build(lines, day, vendor))
+        earlier += [{name: row[name] for name in EARLIER_USAGE} for row in usage]
+    return pl.concat(found)
+
+
+def volume_example() -> pl.LazyFrame:
+    """Fifteen tokens at 10, and a sixteenth that makes all of them cost 5."""
+    price = {
+        "type": "tiered",
+        "mode": "volume",
+        "tiers": [{"up_to_amount": "15", "unit_price": "10"}, {"unit_price": "5"}],
+    }
+    vendor = catalog(
+        plans=[{"key": "pro", "name": "Pro", "rate_cards": [{"feature": "chat", "price": price}]}],
+    )
+    east, west = LARGE, LARGE.replace("us-east", "eu-west")
+    return rated_days(vendor, [[(GRADUATED, "10", east), (GRADUATED, "5", west)], [(GRADUATED, "1", west)]])
+
+
+def packages_example() -> pl.LazyFrame:
+    """Globex uses 300 and 500 tokens of a package of 1,000; initech one and a half blocks of a million."""
+    packages = {"type": "package", "amount": "2", "quantity_per_package": "1000"}
+    millions = {
+        "feature": "chat",
+        "price": {"type": "unit", "amount": "2.5"},
+        "unit_config": {"operation": "divide", "conversion_factor": "1000000"},
+    }
+    globex, initech = CATALOG["subscriptions"]
+    vendor = catalog(
+        plans=[{"key": "pro", "name": "Pro", "rate_cards": [{"feature": "chat", "price": packages}]}],
+        subscriptions=[globex, {**initech, "rate_cards": [millions]}],
+    )
+    return rated_days(
+        vendor,
+        [[(GRADUATED, "300", LARGE)], [(GRADUATED, "500", LARGE), (CHAT_OF_INITECH, "1500000", LARGE)]],
+    )
+
+
+SECTIONS = {"packages": packages_example, "volume tiers": volume_example}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_example_of_a_section_stands_in_the_documentation_as_computed(section: str) -> None:
+    assert _table(SECTIONS[section]()) in DOCS.read_text(encoding="utf-8"), _table(SECTIONS[section]())
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_example_of_a_section_breaks_no_rule_of_any_version(section: str, version: str) -> None:
+    report = check(project(SECTIONS[section](), version), rules_for(version))
+    assert [result.sentence for result in report.violated] == []
+
+
+def _table(rows: pl.LazyFrame) -> str:
+    found = rows.select(SHOWN).collect()
+    text = [f"| {' | '.join(SHOWN)} |", "|" + "---|" * len(SHOWN)]
+    text += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in found.iter_rows()]
+    return "\n".join(text)
+
+
 def fees_example() -> pl.LazyFrame:
     """Globex subscribes on 21 August with an anchor on the 1st, initech on the 1st with a support fee in arrears."""
     globex, initech = CATALOG["subscriptions"]
@@ -149,6 +245,52 @@ def test_the_example_of_fees_stands_in_the_documentation_as_computed() -> None:
 def test_the_example_of_fees_breaks_no_rule_of_any_version(version: str) -> None:
     report = check(project(fees_example(), version), rules_for(version))
     assert report.rows == 3
+    assert [result.sentence for result in report.violated] == []
+
+
+def credits_example() -> pl.LazyFrame:
+    """The first example, with 8 given to globex and 30 bought, the latter only until the day's end."""
+    of_globex = {"customer": "globex", "currency": "EUR", "effective_at": "2026-08-15T14:00:00Z"}
+    vendor = catalog(
+        credits=[
+            {**of_globex, "key": "welcome", "name": "Welcome", "amount": "8", "priority": 1},
+            {
+                **of_globex,
+                "key": "prepaid",
+                "name": "Prepaid",
+                "amount": "30",
+                "funding_method": "invoice",
+                "expires_at": "2026-08-16",
+                "filters": {"features": ["chat"]},
+            },
+        ]
+    )
+    vendor.check_references()
+    return with_credits(example(vendor), vendor.credits, Spent({}, {}), vendor, FIRST_DAY)
+
+
+SHOWN_OF_CREDITS = (
+    "ChargeCategory",
+    "SkuPriceId",
+    "PricingQuantity",
+    "ListUnitPrice",
+    "ContractedCost",
+    "BilledCost",
+    "EffectiveCost",
+    "x_CreditGrantId",
+)
+
+
+def test_the_example_of_credits_stands_in_the_documentation_as_computed() -> None:
+    rows = credits_example().select(SHOWN_OF_CREDITS).collect()
+    text = [f"| {' | '.join(SHOWN_OF_CREDITS)} |", "|" + "---|" * len(SHOWN_OF_CREDITS)]
+    text += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows.iter_rows()]
+    assert "\n".join(text) in DOCS.read_text(encoding="utf-8"), "\n".join(text)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_example_of_credits_breaks_no_rule_of_any_version(version: str) -> None:
+    report = check(project(credits_example(), version), rules_for(version))
     assert [result.sentence for result in report.violated] == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -177,3 +178,67 @@ def test_columns_of_fees_that_openmeter_does_not_know_come_from_the_settings() -
         UnsupportedCatalogEntry, match=r"source\.openmeter\.fees names bsae.*its flat fees: base, set"
     ):
         read(with_fees(), fees={"bsae": columns})
+
+
+PRICING = {
+    "input_per_token": "0.00000025",
+    "output_per_token": "0.00000125",
+    "cache_read_per_token": "0.000000025",
+}
+LLM = {
+    "type": "llm",
+    "provider": "acme",
+    "model_property": "model",
+    "token_type_property": "kind",
+}
+
+
+def price(id: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": ulid("llm", id),
+        "provider": "acme",
+        "model": id,
+        "currency": "USD",
+        "source": "system",
+        "pricing": PRICING,
+        "effective_from": "2026-01-01T00:00:00Z",
+        **changes,
+    }
+
+
+def with_costs(amount: str = "0.002", **changes: Any) -> Catalog:
+    costs = [
+        {"feature": "large_tokens", "cost": LLM},
+        {"feature": "requests", "cost": {"type": "manual", "amount": amount}},
+    ]
+    prices = [price("large"), price("small", effective_to="2026-08-03T00:00:00Z")]
+    return catalog(unit_costs=costs, llm_prices=prices, **changes)
+
+
+@pytest.mark.parametrize("has_v3", [True, False])
+def test_unit_costs_llm_prices_and_currencies_are_part_of_the_snapshot(has_v3: bool) -> None:
+    found, known = read(with_costs(), has_v3=has_v3), with_costs()
+    assert found.unit_costs == known.unit_costs
+    assert found.unit_costs[1].cost.amount == Decimal("0.002")  # type: ignore[union-attr]
+    assert {each.id for each in found.llm_prices} == (
+        {each.id for each in known.llm_prices} if has_v3 else set()
+    )
+    assert [(each.code, each.subunits) for each in found.currencies] == [("USD", 2)]
+    assert Catalog.from_frame(found.to_frame()) == found
+
+
+def test_a_snapshot_holds_the_llm_prices_of_its_day_only() -> None:
+    found = read(with_costs())
+    held = {day: {each.model for each in found.on(day).llm_prices} for day in DAYS}
+    assert held == {day: {"large", "small"} if day < dt.date(2026, 8, 3) else {"large"} for day in DAYS}
+
+
+def test_llm_prices_are_not_asked_for_where_no_cost_is_looked_up_there() -> None:
+    assert read(catalog(llm_prices=[price("large")])).llm_prices == ()
+
+
+def test_a_unit_cost_that_is_not_known_here_names_the_feature(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "unit_cost_v3", lambda catalog, feature: {"unit_cost": {"type": "guess"}})
+    monkeypatch.setattr("focus_assets_tests.openmeter_server.validation.available", lambda: False)
+    with pytest.raises(UnsupportedCatalogEntry, match=r"feature '.*', unit cost cannot be represented"):
+        read(catalog())

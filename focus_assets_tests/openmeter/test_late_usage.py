@@ -12,12 +12,16 @@ import duckdb
 import pytest
 
 from focus_assets.cloudevents import CloudEventsSource
+from focus_assets.openmeter import Server as Client
+from focus_assets.openmeter import asked_once, wire_v1
 from focus_assets.orchestration.jobs import CHAIN_JOB
+from focus_assets_tests.openmeter.company import catalog, validated
 from focus_assets_tests.openmeter.test_both_routes import on_a_server
+from focus_assets_tests.openmeter.test_catalog import NoMetering
 from focus_assets_tests.openmeter_server.app import Came, application
 from focus_assets_tests.openmeter_server.app import Company as Server
 from focus_assets_tests.openmeter_server.metering import MeteredEvents
-from focus_assets_tests.openmeter_server.running import served
+from focus_assets_tests.openmeter_server.running import SourceSettings, connected_to, served
 from focus_assets_tests.orchestration.company import START, Company
 
 
@@ -66,6 +70,69 @@ def test_usage_that_comes_late_is_asked_for_once_and_then_rated(by_files: Compan
             assert result.success
             # 100 tokens and a request more; ann is above 100 tokens on the fourth day either way.
             assert company.cost("ann", "2026-08-01", "2026-08-04") > before
+
+
+def came_at(instants: list[dt.datetime], time: str = "2026-08-20T00:00:00Z") -> list[Came]:
+    event = {"specversion": "1.0", "source": "test", "type": "prompt", "subject": "ann", "time": time}
+    return [Came({**event, "id": str(n)}, instant, instant) for n, instant in enumerate(instants)]
+
+
+def listed(events: list[Came], start: dt.datetime, end: dt.datetime) -> list[wire_v1.StoredEvent] | None:
+    """What v1 lists of events that came in a range."""
+    known = Server(catalog(), NoMetering(), events=events, has_v3=False)
+
+    async def ask(server: Client) -> list[wire_v1.StoredEvent] | None:
+        assert server.v1 is not None
+        return await server.v1.events_ingested(start, end, since=start - dt.timedelta(days=20))
+
+    return asked_once(SourceSettings(), ask, connected_to(validated(known)))
+
+
+def test_v1_lists_every_event_of_a_range_a_hundred_at_a_time() -> None:
+    start = dt.datetime(2026, 8, 21, tzinfo=dt.UTC)
+    instants = [start + dt.timedelta(seconds=n * n % 3_000) for n in range(730)]
+    found = listed(came_at(instants), start, start + dt.timedelta(hours=1))
+    assert found is not None
+    assert {each.event.id for each in found} == {str(n) for n in range(730)}
+
+
+def test_v1_says_so_where_more_came_in_a_second_than_it_lists() -> None:
+    start = dt.datetime(2026, 8, 21, tzinfo=dt.UTC)
+    assert listed(came_at([start] * 101), start, start + dt.timedelta(hours=1)) is None
+
+
+def test_a_server_that_cannot_list_its_events_has_its_last_days_read_again_once_a_day(
+    by_files: Company, tmp_path: Path
+) -> None:
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    known = by_files.settings
+    with (
+        duckdb.connect(config={"threads": 1}) as connection,
+        CloudEventsSource(known.source.cloudevents, connection).open(
+            [START + dt.timedelta(days=n) for n in range(3)], known.catalog.meters
+        ) as opened,
+    ):
+        server = Server(known.catalog, MeteredEvents(opened.events), has_v3=False)
+        with served(application(server)) as url:
+            company = on_a_server(by_files, tmp_path / "server", url)
+            company.configuration["as_of"] = now + dt.timedelta(hours=1)
+            company.run("2026-08-01", "2026-08-03")
+            server.events += came_at([now + dt.timedelta(minutes=30)] * 101, f"{now:%FT%TZ}")
+            (asked,), _ = tick(company, None)
+            assert [asked.tags[f"{RANGE}_{end}"] for end in ("start", "end")] == ["2026-08-01", "2026-08-03"]
+            before = company.lake.records("raw_usage", [START])
+            noted = company.lake.note("raw_usage", START)
+            assert noted["server"] == url
+            asked_from, server_date = (
+                dt.datetime.fromisoformat(noted[k]) for k in ("asked_from", "server_date")
+            )
+            assert abs(asked_from - server_date) < dt.timedelta(minutes=5)
+            definitions = company.chain.definitions
+            result = definitions.resolve_job_def(CHAIN_JOB).execute_in_process(
+                instance=company.instance, tags=asked.tags, raise_on_error=False
+            )
+            assert result.success
+            assert company.lake.records("raw_usage", [START]) == before, "the same answer, the same bytes"
 
 
 RANGE = "dagster/asset_partition_range"

@@ -24,7 +24,11 @@ from focus_assets_tests.openmeter_server.metering import CUSTOMER, Asked, Meteri
 
 V3 = "/api/v3/openmeter"
 V1 = "/api/v1"
-_CURRENCIES = [{"code": "USD", "name": "US Dollar", "symbol": "$", "subunits": 2}]
+_CURRENCIES = [
+    {"code": "JPY", "name": "Yen", "symbol": "¥", "subunits": 0},
+    {"code": "KWD", "name": "Kuwaiti Dinar", "symbol": "KD", "subunits": 3},
+    {"code": "USD", "name": "US Dollar", "symbol": "$", "subunits": 2},
+]
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,19 @@ def application(company: Company) -> Starlette:
             route(
                 f"{V3}/customers", _v3_list(lambda c: map(documents.customer_v3, c.catalog.customer.values()))
             ),
-            route(f"{V3}/features", _v3_list(lambda c: map(documents.feature_v3, c.catalog.features))),
+            route(
+                f"{V3}/features",
+                _v3_list(
+                    lambda c: (
+                        documents.feature_v3(f) | documents.unit_cost_v3(c.catalog, f)
+                        for f in c.catalog.features
+                    )
+                ),
+            ),
+            route(
+                f"{V3}/llm-cost/prices",
+                _v3_list(lambda c: map(documents.llm_price_v3, c.catalog.llm_prices)),
+            ),
             route(
                 f"{V3}/subscriptions",
                 _v3_list(
@@ -96,6 +112,7 @@ def application(company: Company) -> Starlette:
                 ),
             ),
             route(f"{V3}/events", _events_v3),
+            route(f"{V1}/events", _events_v1),
             route(f"{V1}/meters", _meters_v1),
             route(f"{V1}/meters/{{meter}}/query", _query_v1, "POST"),
             route(f"{V1}/meters/{{meter}}/query", _query_v1_get),
@@ -103,7 +120,15 @@ def application(company: Company) -> Starlette:
                 f"{V1}/customers", _v1_list(lambda c: map(documents.customer_v1, c.catalog.customer.values()))
             ),
             route(f"{V1}/customers/{{customer}}/subscriptions", _subscriptions_of_customer),
-            route(f"{V1}/features", _v1_list(lambda c: map(documents.feature_v1, c.catalog.features))),
+            route(
+                f"{V1}/features",
+                _v1_list(
+                    lambda c: (
+                        documents.feature_v1(f) | documents.unit_cost_v1(c.catalog, f)
+                        for f in c.catalog.features
+                    )
+                ),
+            ),
             route(
                 f"{V1}/plans", _v1_list(lambda c: (documents.plan_v1(c.catalog, p) for p in c.catalog.plans))
             ),
@@ -309,6 +334,29 @@ async def _events_v3(request: Request, company: Company) -> Document:
         for came in page
     ]
     return {"data": data, "meta": {"page": {"size": size, "next": following, "previous": None}}}
+
+
+async def _events_v1(request: Request, company: Company) -> list[Document]:
+    """The newest events of a range of ``ingestedAt`` and ``time``, 100 at most and no way to go on."""
+    given = request.query_params
+    found = list(company.events)
+    for name, clock, operator in (
+        ("ingestedAtFrom", "ingested_at", "gte"),
+        ("ingestedAtTo", "ingested_at", "lte"),
+        ("from", "time", "gte"),
+        ("to", "time", "lte"),
+    ):
+        if name in given:
+            found = [came for came in found if _passes(_clock(came, clock), operator, _instant(given[name]))]
+    found.sort(key=lambda came: _clock(came, "time"), reverse=True)
+    return [
+        {
+            "event": dict(came.event),
+            "ingestedAt": documents.instant(came.ingested_at),
+            "storedAt": documents.instant(came.stored_at),
+        }
+        for came in found[: int(given.get("limit", 100))]
+    ]
 
 
 def _clock(came: Came, name: str) -> dt.datetime:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
+
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 
 from focus_assets.catalog.models import (
     Customer,
@@ -17,6 +21,7 @@ from focus_assets.catalog.models import (
     Subscription,
 )
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.catalog.unit_costs import LlmPrice
 
 MADE = "2020-01-01T00:00:00Z"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -124,6 +129,45 @@ def feature_v1(feature: Feature) -> Document:
             "name": feature.title,
             "meterSlug": feature.meter,
             "advancedMeterGroupByFilters": filters or None,
+        }
+    )
+
+
+def _plain(entry: BaseModel) -> Document:
+    """What is set, numbers as texts without exponents."""
+
+    def spelled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: spelled(each) for key, each in value.items()}
+        return f"{value:f}" if isinstance(value, Decimal) else value
+
+    found: Document = spelled(entry.model_dump(exclude_none=True))
+    return found
+
+
+def unit_cost_v3(catalog: Catalog, feature: Feature) -> Document:
+    """What v3 adds to a feature that has a unit cost; v1 adds the same in camelCase."""
+    found = [each.cost for each in catalog.unit_costs if each.feature == feature.key]
+    return {"unit_cost": _plain(found[0])} if found else {}
+
+
+def unit_cost_v1(catalog: Catalog, feature: Feature) -> Document:
+    found = unit_cost_v3(catalog, feature)
+    return {"unitCost": {to_camel(key): value for key, value in found["unit_cost"].items()}} if found else {}
+
+
+def llm_price_v3(price: LlmPrice) -> Document:
+    return _without_nothing(
+        {
+            **_made_v3("llm_price", price.id),
+            "id": price.id,
+            "provider": {"id": price.provider, "name": price.provider.title()},
+            "model": {"id": price.model, "name": price.model.upper()},
+            "pricing": _plain(price.pricing),
+            "currency": price.currency,
+            "source": price.source,
+            "effective_from": instant(price.effective_from),
+            "effective_to": instant(price.effective_to) if price.effective_to else None,
         }
     )
 

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from focus_assets.cli import main
+from focus_assets.cloudevents.file_days import MEMORY
 from focus_assets.lake import Lake
 from focus_assets.orchestration.in_process import CHAIN
 from focus_assets_tests.orchestration.company import Company
@@ -81,7 +82,7 @@ def require_whole(company: Company) -> None:
     if not root.is_dir():
         return
     lake = Lake.open(str(root))
-    expected = {root / ".writer.lock"}
+    expected = {root / ".writer.lock", *root.glob(MEMORY)}
     for dataset in CHAIN:
         for day in lake.days(dataset):
             (file,) = lake.files(dataset, [day])
@@ -166,8 +167,7 @@ def test_events_that_are_none_are_kept_with_file_line_and_reason_and_the_rest_is
     (small.root / "events" / "more" / "2026-08-01-cut.ndjson.gz").write_bytes(whole[: len(whole) // 2])
     done = run(*DEMO)
     assert done.code == 0
-    assert "Events quarantined" in done.out
-    assert "4 (each with its reason)" in done.out
+    assert "4 quarantined with the reason" in " ".join(done.out.split())
     assert "no_event_quarantined" in done.out
 
     asked = run(

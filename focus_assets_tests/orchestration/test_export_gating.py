@@ -14,7 +14,6 @@ import pytest
 import focus_assets.chain
 import focus_assets.orchestration.checks
 from focus_assets.catalog.charges import ChargeSlice
-from focus_assets.catalog.snapshot import Catalog
 from focus_assets.orchestration.export_decisions import Position
 from focus_assets.orchestration.in_process import CHAIN, RunFailed
 from focus_assets_tests.orchestration.company import START, Company, why
@@ -28,8 +27,8 @@ def break_rating(monkeypatch: pytest.MonkeyPatch, *days: str) -> None:
     """From now on the FOCUS rows of ``days`` cost what price times quantity is not."""
     build: Callable[..., pl.LazyFrame] = vars(focus_assets.chain)["build"]
 
-    def broken(lines: pl.LazyFrame, slices: Sequence[ChargeSlice], catalog: Catalog) -> pl.LazyFrame:
-        rows = build(lines, slices, catalog)
+    def broken(lines: pl.LazyFrame, slices: Sequence[ChargeSlice], *others: Any) -> pl.LazyFrame:
+        rows = build(lines, slices, *others)
         on = {f"{s.period.start:%F}" for s in slices}
         return rows.with_columns(pl.col("ListCost") + 1) if on & set(days) else rows
 
@@ -210,8 +209,9 @@ def test_a_stale_month_is_refused_with_the_day_what_changed_and_the_command(comp
     with pytest.raises(RunFailed) as refused:
         company.deliver()
     said = str(refused.value)
-    assert "2026-08, 2026-08-02: focus_cost_and_usage is stale: usage_totals/2026-08-01 changed" in said
-    assert "2026-08, 2026-08-03: focus_cost_and_usage is stale: usage_totals/2026-08-01 changed" in said
+    changed = "event_keys/2026-08-01, usage_totals/2026-08-01 changed"
+    assert f"2026-08, 2026-08-02: focus_cost_and_usage is stale: {changed}" in said
+    assert f"2026-08, 2026-08-03: focus_cost_and_usage is stale: {changed}" in said
     assert "Run: focus-assets materialize --from 2026-08-02 --to 2026-08-03" in said
     assert company.rows_delivered("everyone").equals(delivered)
     assert company.delivered() == {"everyone": ["delivered"], "only-bob": ["delivered"]}

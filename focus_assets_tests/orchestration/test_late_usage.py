@@ -18,6 +18,7 @@ from focus_assets.orchestration.late_usage_decisions import (
     request_name,
     with_days_read,
     with_events,
+    with_trailing_window,
 )
 
 NOON = dt.datetime(2026, 8, 10, 12, tzinfo=dt.UTC)
@@ -114,6 +115,17 @@ def test_every_event_that_no_run_can_have_seen_lies_in_the_range(events: list[tu
         if unseen:
             assert asked is not None
             assert asked[0] <= of <= asked[1]
+
+
+def test_where_events_cannot_be_listed_the_last_days_are_read_again_once_a_day() -> None:
+    read = read_each_morning(*range(1, 10))
+    late = with_trailing_window(read, NOON, NOON - LAG)
+    assert range_to_request(late, lambda of: of) == (day(3), day(9))
+    assert late.stored_until == NOON - LAG
+    again = with_days_read(late, [DayRead(99, day(n), NOON) for n in range(3, 10)])
+    assert again.late == {}, "a run that began at once has read them"
+    assert with_trailing_window(again, NOON + 23 * HOUR, NOON).late == {}
+    assert with_trailing_window(again, NOON + 24 * HOUR, NOON).late
 
 
 def test_a_position_survives_the_cursor() -> None:

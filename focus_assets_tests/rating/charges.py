@@ -19,7 +19,7 @@ from focus_assets.catalog.models import (
     Subscription,
 )
 from focus_assets.catalog.periods import Period
-from focus_assets.rating import OPENINGS, USAGE, limit_table, price_table, rate, slice_table
+from focus_assets.rating import OPENINGS, USAGE, conversion_table, limit_table, price_table, rate, slice_table
 
 START = dt.datetime(2026, 8, 15, 13, 22, 7, tzinfo=dt.UTC)
 END = dt.datetime(2026, 9, 15, 13, 22, 7, tzinfo=dt.UTC)
@@ -39,6 +39,15 @@ def graduated(*tiers: tuple[str | None, str | None, str | None]) -> dict[str, An
     }
 
 
+def package(amount: str, size: str) -> dict[str, Any]:
+    return {"type": "package", "amount": amount, "quantity_per_package": size}
+
+
+def volume(*tiers: tuple[str | None, str | None, str | None]) -> dict[str, Any]:
+    """Tiers as (up to, unit price, flat price)."""
+    return {**graduated(*tiers), "mode": "volume"}
+
+
 def charge(
     price: dict[str, Any],
     published: dict[str, Any] | None = None,
@@ -47,10 +56,16 @@ def charge(
     free: str | None = None,
     percentage: str | None = None,
     published_free: str | None = None,
+    unit_config: dict[str, Any] | None = None,
 ) -> Charge:
     """``free``: units without charge; of the published price the same unless it is another."""
     card = RateCard.model_validate(
-        {"feature": "tokens", "price": price, "discounts": {"usage": free, "percentage": percentage}}
+        {
+            "feature": "tokens",
+            "price": price,
+            "discounts": {"usage": free, "percentage": percentage},
+            "unit_config": unit_config,
+        }
     )
     listed_free = free if published is None else published_free
     listed = RateCard.model_validate(
@@ -99,10 +114,19 @@ def opening(quantities: dict[str, str] | None = None) -> pl.LazyFrame:
 
 
 def rated(
-    of: Sequence[ChargeSlice], windows: pl.LazyFrame, before: pl.LazyFrame | None = None
+    of: Sequence[ChargeSlice],
+    windows: pl.LazyFrame,
+    before: pl.LazyFrame | None = None,
+    earlier: pl.LazyFrame | None = None,
 ) -> pl.DataFrame:
     return rate(
-        windows, opening() if before is None else before, slice_table(of), price_table(of), limit_table(of)
+        windows,
+        opening() if before is None else before,
+        slice_table(of),
+        price_table(of),
+        limit_table(of),
+        conversion_table(of),
+        earlier,
     ).collect()
 
 

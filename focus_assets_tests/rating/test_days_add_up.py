@@ -1,15 +1,12 @@
-"""Days add up to the period: random prices, random usage, cut into random days.
+"""Days add up to the period: random prices of every type, random usage, cut into random days.
 
-The whole period rated at once is the reference. It is itself compared with the definition of graduated
-prices, computed apart with Python decimals.
+The whole period rated at once is the reference. It is itself compared with OpenMeter's line of the period, and with
+the definition of graduated prices, computed apart with Python decimals.
 """
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -18,167 +15,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from focus_assets.catalog.charges import Charge, ChargeSlice
 from focus_assets.decimals import METERED_QUANTITY
 from focus_assets.rating import RATED_LINES
-from focus_assets_tests.rating.charges import (
-    END,
-    HOUR,
-    START,
-    Window,
-    charge,
-    graduated,
-    opening,
-    rated,
-    slices,
-    unit,
-    usage,
+from focus_assets_tests.rating.charges import HOUR, START, charge, rated, slices, unit, usage
+from focus_assets_tests.rating.months import (
+    BATCHES,
+    EXAMPLES,
+    HOURS,
+    KINDS,
+    MEASURES,
+    Month,
+    day_by_day,
+    graduated_prices,
+    month,
+    months,
+    whole,
 )
+from focus_assets_tests.rating.whole_line import FINE, invoiced
 
-EXAMPLES = int(os.environ.get("FOCUS_ASSETS_EXAMPLES", "60"))
-"""Examples of each property; more of them in a longer run."""
-
-HOURS = int((END - START) / HOUR)
 QUANTITY = "0.000000001"
-
-
-def decimal_text(largest: int, places: int) -> st.SearchStrategy[str]:
-    return st.integers(0, largest).map(lambda n: f"{Decimal(n).scaleb(-places):f}")
-
-
-amounts = st.one_of(decimal_text(10**13, 12), decimal_text(500, 2), st.just("0"))
-
-
-@st.composite
-def graduated_prices(draw: st.DrawFn, places: int = 9) -> dict[str, Any]:
-    bounds = sorted(draw(st.sets(st.integers(1, 40 * 10**places), max_size=4)))
-    tiers = []
-    for bound in [*bounds, None]:
-        rate, fee = draw(st.tuples(st.none() | amounts, st.none() | amounts))
-        upto = None if bound is None else f"{Decimal(bound).scaleb(-places):f}"
-        tiers.append((upto, "0" if rate is None and fee is None else rate, fee))
-    return graduated(*tiers)
-
-
-def prices(places: int) -> st.SearchStrategy[dict[str, Any]]:
-    multiplied = amounts.map(lambda amount: {"type": "dynamic", "multiplier": amount})
-    return st.one_of(amounts.map(unit), graduated_prices(places), multiplied, st.just({"type": "free"}))
-
-
-def windows(places: int, *, falling: bool) -> st.SearchStrategy[list[Window]]:
-    """At most 12 windows; where ``falling``, some take back usage, never more than there was before."""
-    window = st.tuples(
-        st.integers(0, HOURS - 1),
-        st.sampled_from(["a", "b"]),
-        st.sampled_from(['{"m":"x"}', '{"m":"y"}']),
-        st.integers(-5 * 10**places if falling else 0, 10 ** (places + 1)),
-    )
-
-    def never_below_zero(found: list[tuple[int, str, str, int]]) -> list[Window]:
-        kept: list[Window] = []
-        to_date = 0
-        for hour, subject, dimensions, units in sorted(found):
-            units = max(units, -to_date)
-            to_date += units
-            quantity = f"{Decimal(units).scaleb(-places):f}"
-            kept.append((START + hour * HOUR, subject, dimensions, quantity))
-        return kept
-
-    return st.lists(window, max_size=12).map(never_below_zero)
-
-
-@dataclass(frozen=True)
-class Month:
-    """A charge, its usage, and the hours at which its period is cut into days.
-
-    ``exact``: quantities have six places at most, so that no cost needs rounding to its eighteenth.
-    """
-
-    charge: Charge
-    windows: list[Window]
-    cuts: list[int]
-    exact: bool = False
-
-    @property
-    def days(self) -> list[ChargeSlice]:
-        return slices(self.charge, [START, *(START + hour * HOUR for hour in self.cuts), END])
-
-    def usage_of(self, day: ChargeSlice) -> pl.LazyFrame:
-        return usage(day, [w for w in self.windows if day.period.start <= w[0] < day.period.end])
-
-    def opening_of(self, day: ChargeSlice) -> pl.LazyFrame:
-        before = sum((Decimal(w[3]) for w in self.windows if w[0] < day.period.start), Decimal(0))
-        return opening({day.charge.charge_id: f"{before:f}"} if before else {})
-
-    def rated_day_by_day(self, chosen: Sequence[int] | None = None) -> pl.DataFrame:
-        """Each day as if nothing were known of the others, in one call: every day is a charge of its own."""
-        days = self.days
-        alone = [
-            replace(day, charge=replace(day.charge, charge_id=f"{day.charge.charge_id}/{n}"))
-            for n, day in enumerate(days)
-            if chosen is None or n in chosen
-        ]
-        lines = rated(
-            alone,
-            pl.concat([self.usage_of(day) for day in alone]),
-            pl.concat([self.opening_of(day) for day in alone]),
-        )
-        return lines.with_columns(pl.lit(self.charge.charge_id).alias("charge_id"))
-
-    def rated_in_runs(self, order: Sequence[int]) -> pl.DataFrame:
-        """Each day in a call of its own."""
-        days = self.days
-        return pl.concat([rated([days[n]], self.usage_of(days[n]), self.opening_of(days[n])) for n in order])
-
-    def rated_whole(self) -> pl.DataFrame:
-        [whole] = slices(self.charge)
-        return rated([whole], self.usage_of(whole))
-
-
-@st.composite
-def months(draw: st.DrawFn, *, falling: bool = False) -> Month:
-    places = draw(st.sampled_from([6, 9]))
-    cuts = sorted(draw(st.sets(st.integers(1, HOURS - 1), max_size=6)))
-    free = st.none() | decimal_text(30 * 10**places, places)
-    of = charge(
-        draw(prices(places)),
-        draw(st.none() | prices(places)),
-        free=draw(free),
-        published_free=draw(free),
-    )
-    return Month(of, draw(windows(places, falling=falling)), cuts, exact=places == 6)
-
-
-MEASURES = (
-    "consumed_quantity",
-    "pricing_quantity",
-    "list_cost",
-    "contracted_cost",
-    "billed_cost",
-    "effective_cost",
-)
+COMPONENT = ["charge_id", "component", "tier", "list_unit_price", "contracted_unit_price"]
 
 
 def by_component(lines: pl.DataFrame) -> pl.DataFrame:
     """What each price component comes to; components that come to nothing are left out."""
     return (
-        lines.group_by("charge_id", "component", "tier", "list_unit_price", "contracted_unit_price")
-        .agg(pl.col(*MEASURES).sum())
+        lines.group_by(COMPONENT)
+        .agg(pl.col(*MEASURES).sum(), pl.len().alias("lines"))
         .filter(pl.any_horizontal(pl.col(*MEASURES) != 0))
-        .sort("component", "tier")
+        .sort("charge_id", "component", "tier")
     )
-
-
-@given(months())
-@settings(max_examples=EXAMPLES, deadline=None)
-def test_days_add_up_to_the_whole_period_per_component(month: Month) -> None:
-    assert_adds_up(month)
-
-
-@given(months(falling=True))
-@settings(max_examples=EXAMPLES, deadline=None)
-def test_days_add_up_where_quantities_fall_and_fees_are_reversed(month: Month) -> None:
-    assert_adds_up(month)
 
 
 def total(lines: pl.DataFrame, measure: str) -> Decimal:
@@ -186,56 +52,85 @@ def total(lines: pl.DataFrame, measure: str) -> Decimal:
     return value
 
 
-def assert_adds_up(month: Month) -> None:
-    days, whole = month.rated_day_by_day(), month.rated_whole()
-    each_rounded_once = Decimal(0) if month.exact else Decimal("5e-19") * (days.height + whole.height)
-    component = ["component", "tier", "list_unit_price", "contracted_unit_price"]
-    both = by_component(days).join(
-        by_component(whole), on=component, how="full", coalesce=True, nulls_equal=True, suffix="_whole"
-    )
+def assert_adds_up(of: list[Month]) -> None:
+    days, at_once = by_component(day_by_day(of)), by_component(whole(of))
+    exact = {each.charge.charge_id for each in of if each.exact}
+    both = days.join(at_once, on=COMPONENT, how="full", coalesce=True, nulls_equal=True, suffix="_whole")
     for row in both.iter_rows(named=True):
+        # Each line's cost was rounded once.
+        rounded = 0 if row["charge_id"] in exact else (row["lines"] or 0) + (row["lines_whole"] or 0)
         for measure in MEASURES:
             difference = abs((row[measure] or Decimal(0)) - (row[f"{measure}_whole"] or Decimal(0)))
-            assert difference <= (each_rounded_once if measure.endswith("cost") else 0), (measure, row)
-    for measure in MEASURES:
-        assert abs(total(days, measure) - total(whole, measure)) <= each_rounded_once
+            assert difference <= (Decimal("5e-19") * rounded if measure.endswith("cost") else 0), (
+                measure,
+                row,
+            )
 
 
 @given(months())
-@settings(max_examples=EXAMPLES, deadline=None)
-def test_what_is_consumed_is_what_was_metered_on_every_day(month: Month) -> None:
-    lines = month.rated_day_by_day()
-    for day in month.days:
-        metered = month.usage_of(day).select(pl.col("quantity").sum()).collect().item()
-        of_day = lines.filter(pl.col("slice_from") == day.period.start)
-        assert of_day["consumed_quantity"].sum() == metered
+@settings(max_examples=BATCHES, deadline=None)
+def test_days_add_up_to_the_whole_period_per_component(of: list[Month]) -> None:
+    assert_adds_up(of)
 
 
-@given(months(), st.randoms(use_true_random=False))
-@settings(max_examples=EXAMPLES // 4, deadline=None)
-def test_days_computed_in_any_order_are_the_same(month: Month, chance: random.Random) -> None:
-    order = list(range(len(month.days)))
+@given(months(falling=True))
+@settings(max_examples=BATCHES, deadline=None)
+def test_days_add_up_where_quantities_fall_and_fees_are_reversed(of: list[Month]) -> None:
+    assert_adds_up(of)
+
+
+@given(months(falling=True))
+@settings(max_examples=BATCHES, deadline=None)
+def test_what_is_consumed_is_what_was_metered_on_every_day(of: list[Month]) -> None:
+    lines = day_by_day(of).group_by("charge_id", "slice_from").agg(pl.col("consumed_quantity").sum())
+    consumed = {(charge_id, start): quantity for charge_id, start, quantity in lines.iter_rows()}
+    for each in of:
+        for day in each.days:
+            metered = each.usage_of(day).select(pl.col("quantity").sum()).collect().item()
+            assert consumed.get((each.charge.charge_id, day.period.start), 0) == metered
+
+
+@given(months(falling=True))
+@settings(max_examples=BATCHES, deadline=None)
+def test_a_whole_period_costs_what_openmeters_line_does(of: list[Month]) -> None:
+    """Before rounding, and so after it: what rounding each detailed line adds is booked apart."""
+    costs = whole(of).group_by("charge_id").agg(pl.col("billed_cost").sum())
+    billed = dict(costs.iter_rows())
+    expected = invoiced([(each.charge, each.quantity) for each in of])
+    for each, amount in zip(of, expected, strict=True):
+        # Each of at most ten components was rounded to twelve places.
+        assert abs(billed.get(each.charge.charge_id, Decimal(0)) - amount) <= FINE * 10, each
+
+
+@given(month(), st.randoms(use_true_random=False))
+@settings(max_examples=BATCHES, deadline=None)
+def test_days_computed_in_any_order_are_the_same(of: Month, chance: random.Random) -> None:
+    order = list(range(len(of.days)))
     chance.shuffle(order)
-    again = month.rated_in_runs(order)
+    again = of.rated_in_runs(order)
     key = ["slice_from", "component", "tier", "subject", "dimensions"]
-    assert_frame_equal(again.sort(key), month.rated_day_by_day().sort(key))
+    assert_frame_equal(again.sort(key), of.rated_day_by_day().sort(key))
 
 
 @given(months(falling=True), st.randoms(use_true_random=False))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=BATCHES, deadline=None)
 def test_shuffled_input_rows_give_the_same_lines_in_the_same_order(
-    month: Month, chance: random.Random
+    of: list[Month], chance: random.Random
 ) -> None:
-    [whole] = slices(month.charge)
-    mixed = list(month.windows)
-    chance.shuffle(mixed)
-    assert_frame_equal(rated([whole], usage(whole, mixed)), month.rated_whole())
+    pieces = [(each, *slices(each.charge)) for each in of]
+    frames = []
+    for each, piece in pieces:
+        mixed = list(each.windows)
+        chance.shuffle(mixed)
+        frames.append(usage(piece, mixed))
+    chance.shuffle(frames)
+    assert_frame_equal(rated([piece for _, piece in pieces], pl.concat(frames)), whole(of))
 
 
-@given(months())
-@settings(max_examples=EXAMPLES, deadline=None)
-def test_every_line_costs_its_quantity_times_its_price(month: Month) -> None:
-    lines = month.rated_day_by_day()
+@given(months(falling=True))
+@settings(max_examples=BATCHES, deadline=None)
+def test_every_line_costs_its_quantity_times_its_price_to_eighteen_places(of: list[Month]) -> None:
+    lines = day_by_day(of)
     assert lines.schema == RATED_LINES
     for line in lines.iter_rows(named=True):
         for kind in ("list", "contracted"):
@@ -245,20 +140,38 @@ def test_every_line_costs_its_quantity_times_its_price(month: Month) -> None:
         assert line["contracted_unit_price"] >= 0
 
 
-@given(months())
-@settings(max_examples=EXAMPLES, deadline=None)
-def test_rising_usage_never_costs_less_than_nothing(month: Month) -> None:
-    lines = month.rated_day_by_day()
+@given(months(kinds=[kind for kind in KINDS if "volume" not in kind]))
+@settings(max_examples=BATCHES, deadline=None)
+def test_rising_usage_never_costs_less_than_nothing(of: list[Month]) -> None:
+    lines = day_by_day(of)
     assert lines.filter(pl.any_horizontal(pl.col(*MEASURES[2:]) < 0)).is_empty()
 
 
+@given(months(kinds=["volume", "converted_volume"]))
+@settings(max_examples=BATCHES, deadline=None)
+def test_usage_priced_anew_costs_to_date_what_openmeter_would_book(of: list[Month]) -> None:
+    """The only lines below zero take back what was charged, so that no charge is ever below zero to date."""
+    days = day_by_day(of).group_by("charge_id", "slice_from").agg(pl.col("billed_cost").sum())
+    found = {(charge_id, start): cost for charge_id, start, cost in days.iter_rows()}
+    asked = [(each.charge, each.before(day)) for each in of for day in each.days]
+    before = iter(invoiced(asked))
+    for each in of:
+        to_date = Decimal(0)
+        for number, day in enumerate(each.days):
+            expected = next(before)
+            # Nothing is owed before the first day, not even a fee.
+            assert number == 0 or abs(to_date - expected) <= FINE * 10
+            to_date += found.get((each.charge.charge_id, day.period.start), Decimal(0))
+            assert to_date >= -FINE
+
+
 @given(graduated_prices(), st.integers(0, 6 * 10**10))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES // 4, deadline=None)
 def test_the_whole_period_is_priced_by_the_definition_of_graduated_tiers(
     price: dict[str, Any], units: int
 ) -> None:
     quantity = Decimal(units).scaleb(-9)
-    month = Month(charge(price), [(START, "a", "{}", f"{quantity:f}")], cuts=[])
+    of = Month(charge(price), [(START, "a", "{}", f"{quantity:f}")], cuts=[])
     expected, start = Decimal(0), Decimal(0)
     for number, tier in enumerate(price["tiers"]):
         end = quantity if tier["up_to_amount"] is None else Decimal(tier["up_to_amount"])
@@ -269,25 +182,31 @@ def test_the_whole_period_is_priced_by_the_definition_of_graduated_tiers(
             expected += part
         start = end
     tolerance = Decimal("5e-19") * len(price["tiers"])
-    assert abs(total(month.rated_whole(), "contracted_cost") - expected) <= tolerance
+    assert abs(total(of.rated_whole(), "contracted_cost") - expected) <= tolerance
 
 
 @given(months(), st.integers(0, HOURS - 1), st.integers(1, 10**10))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=BATCHES, deadline=None)
 def test_late_usage_and_its_later_days_rated_again_add_up_as_if_it_had_been_there(
-    month: Month, hour: int, units: int
+    of: list[Month], hour: int, units: int
 ) -> None:
     late = (START + hour * HOUR, "a", '{"m":"x"}', f"{Decimal(units).scaleb(-9):f}")
-    restated = Month(month.charge, [*month.windows, late], month.cuts)
-    touched = [n for n, day in enumerate(month.days) if day.period.end > late[0]]
-    kept = [n for n in range(len(month.days)) if n not in touched]
-    before = [month.rated_day_by_day(kept)] if kept else []
-    mixed = pl.concat([*before, restated.rated_day_by_day(touched)])
-    assert_frame_equal(by_component(mixed), by_component(restated.rated_day_by_day()))
+    restated = [Month(each.charge, [*each.windows, late], each.cuts) for each in of]
+    touched = {
+        each.charge.charge_id: [n for n, day in enumerate(each.days) if day.period.end > late[0]]
+        for each in of
+    }
+    kept = {
+        each.charge.charge_id: [n for n in range(len(each.days)) if n not in touched[each.charge.charge_id]]
+        for each in of
+    }
+    before = [day_by_day(of, kept)] if any(kept.values()) else []
+    mixed = pl.concat([*before, day_by_day(restated, touched)])
+    assert_frame_equal(by_component(mixed), by_component(day_by_day(restated)))
 
 
 def test_quantities_keep_nine_places_when_they_are_added_up() -> None:
-    month = Month(charge(unit("1")), [(START + n * HOUR, "a", "{}", QUANTITY) for n in range(10)], [5])
-    lines = month.rated_day_by_day()
+    of = Month(charge(unit("1")), [(START + n * HOUR, "a", "{}", QUANTITY) for n in range(10)], [5])
+    lines = of.rated_day_by_day()
     assert lines["consumed_quantity"].dtype == METERED_QUANTITY
     assert lines["contracted_cost"].to_list() == [Decimal("5e-9"), Decimal("5e-9")]

@@ -23,14 +23,8 @@ from focus_assets_tests.rating.charges import (
     unit,
     usage,
 )
-from focus_assets_tests.rating.test_days_add_up import (
-    EXAMPLES,
-    Month,
-    decimal_text,
-    graduated_prices,
-    total,
-    windows,
-)
+from focus_assets_tests.rating.months import EXAMPLES, Month, decimal_text, graduated_prices, windows
+from focus_assets_tests.rating.test_days_add_up import total
 
 
 def month(price: dict[str, Any], quantities: list[str], **of: Any) -> Month:

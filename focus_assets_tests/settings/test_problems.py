@@ -63,14 +63,14 @@ def test_a_refusal_names_the_file() -> None:
         ),
         (
             "mode: graduated",
-            "mode: volume",
-            "line 17, plans[pro].rate_cards[tokens].price: volume tiers are not supported yet; ",
+            "mode: staircase",
+            "line 19, plans[pro].rate_cards[tokens].price.mode: found 'staircase'; allowed: 'graduated' or 'volume'",
         ),
         (
             "type: tiered",
-            "type: package",
-            "line 17, plans[pro].rate_cards[tokens].price: found type 'package', which is not supported yet; "
-            "allowed: 'free', 'flat', 'unit', 'tiered', 'dynamic'",
+            "type: packages",
+            "line 17, plans[pro].rate_cards[tokens].price: found type 'packages'; "
+            "allowed: 'free', 'flat', 'unit', 'tiered', 'package', 'dynamic'",
         ),
         (
             "      - feature: tokens\n        price:",
@@ -94,6 +94,28 @@ def test_a_refusal_names_the_file() -> None:
             "      - {key: base, price: {type: flat, amount: 29, maximum_amount: 5}}\n"
             "      - feature: tokens\n        price:",
             "line 16, plans[pro].rate_cards[base].price.maximum_amount: unknown key 'maximum_amount'",
+        ),
+        (
+            "destinations:",
+            "credits:\n  - {key: gift, customer: acme, amount: 5, effective_at: 2026-07-31}\ndestinations:",
+            "line 26, credits[gift].effective_at: 2026-07-31T00:00:00Z lies before start_date 2026-08-01, and what",
+        ),
+        (
+            "destinations:",
+            "credits:\n  - {key: gift, customer: acme, amount: 0, effective_at: 2026-08-01}\ndestinations:",
+            "line 26, credits[gift].amount: found the number 0; it should be greater than 0",
+        ),
+        (
+            "destinations:",
+            "credits:\n  - {key: gift, customer: acme, amount: 5, effective_at: 2026-08-01, priority: 0}\n"
+            "destinations:",
+            "line 26, credits[gift].priority: found the number 0; it should be greater than or equal to 1",
+        ),
+        (
+            "destinations:",
+            "credits:\n  - {key: gift, customer: acme, amount: 5, effective_at: 2026-08-02, expires_at: 2026-08-01}\n"
+            "destinations:",
+            "line 26, credits[gift]: expires_at 2026-08-01T00:00:00Z is not after effective_at 2026-08-02T00:00:00Z",
         ),
         ("type: tiered", "kind: tiered", "line 17, plans[pro].rate_cards[tokens].price: is missing type;"),
         (

@@ -254,24 +254,30 @@ def totals(*charges: tuple[str, str | None, str | None], day: int = 10) -> pl.La
 PLATFORM = "acme/pro/platform/20260801T000000Z"
 
 
-def fees_control(*components: tuple[str, str]) -> list[tuple[str, int | None, int | None]]:
-    """What the control says of FOCUS rows (charge, component) on the day the platform fee is due."""
+def fees_control(*rows: tuple[str, str, str | None]) -> list[tuple[str, int | None, int | None]]:
+    """What the control says of FOCUS rows (charge, component, grant) on the day the platform fee is due."""
     platform = {"key": "platform", "price": {"type": "flat", "amount": "29"}}
     sold = catalog(
         plans=[{"key": "pro", "rate_cards": [platform]}],
         subscriptions=[subscription(active_from="2026-08-01")],
     )
-    rows = pl.LazyFrame(
-        list(components), schema={"x_ChargeId": pl.String, "x_PriceComponent": pl.String}, orient="row"
-    )
-    return fees_against_focus(fees_on(sold, dt.date(2026, 8, 1)), rows).rows()
+    schema = {"x_ChargeId": pl.String, "x_PriceComponent": pl.String, "x_CreditGrantId": pl.String}
+    frame = pl.LazyFrame(list(rows), schema=schema, orient="row")
+    return fees_against_focus(fees_on(sold, dt.date(2026, 8, 1)), frame).rows()
 
 
 def test_a_fee_that_is_due_is_one_row() -> None:
-    assert fees_control((PLATFORM, "flat_fee"), (TOKENS, "usage")) == []
-    assert fees_control((TOKENS, "usage")) == [(PLATFORM, 1, None)]
-    assert fees_control((PLATFORM, "flat_fee"), (PLATFORM, "flat_fee")) == [(PLATFORM, 1, 2)]
-    assert fees_control((PLATFORM, "flat_fee"), ("another", "flat_fee")) == [("another", None, 1)]
+    fee, usage, other = (PLATFORM, "flat_fee", None), (TOKENS, "usage", None), ("another", "flat_fee", None)
+    assert fees_control(fee, usage) == []
+    assert fees_control(usage) == [(PLATFORM, 1, None)]
+    assert fees_control(fee, fee) == [(PLATFORM, 1, 2)]
+    assert fees_control(fee, other) == [("another", None, 1)]
+
+
+def test_a_fee_that_credit_paid_for_is_one_fee_in_parts() -> None:
+    part, rest = (PLATFORM, "flat_fee", "prepaid"), (PLATFORM, "flat_fee", None)
+    assert fees_control(part) == fees_control(part, rest) == []
+    assert fees_control(part, rest, rest) == [(PLATFORM, 1, 2)]
 
 
 def focus(*rows: tuple[str, str | None, str]) -> pl.LazyFrame:

@@ -45,7 +45,7 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
         with explained():
             opened = lake.open()
             check_destinations(opened.url, settings.destinations)
-            with opened.writer(f"run {context.run_id}", wait=lake.lease_wait()):
+            with opened.writer(f"run {context.run.run_id}", wait=lake.lease_wait()):
                 results = deliver_all(
                     opened,
                     chosen,

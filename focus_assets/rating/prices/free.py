@@ -33,4 +33,4 @@ def after_free_units(schedule: Schedule, units: Decimal | None) -> Schedule:
         Band(units, first.unit_price),
         *(replace(band, start=band.start + units) for band in others),
     )
-    return Schedule(bands=bands, tiered=schedule.tiered, refuses_negative=False)
+    return replace(schedule, bands=bands, refuses_negative=False, prices_negative=False)

@@ -25,11 +25,15 @@ class Schedule:
 
     ``tiered``: the bands are tiers and have numbers.
     ``refuses_negative``: a quantity to date below zero is an error and not merely free.
+    ``prices_negative``: a quantity to date below zero has the first band's price and is not merely free.
+    ``by_total``: the band that holds the quantity to date prices all of it; the others then price nothing.
     """
 
     bands: tuple[Band, ...]
     tiered: bool
     refuses_negative: bool
+    prices_negative: bool = False
+    by_total: bool = False
 
     def times(self, factor: Decimal) -> Schedule:
         """The same bands at ``factor`` times their prices."""

@@ -1,0 +1,156 @@
+"""Pulling days of usage from an OpenMeter server, four requests at a time against one.
+
+The server is a process of its own on loopback that gives answers made beforehand, 20 ms late: what is measured is
+the client, not how fast a test server meters. A day is a question and a control question for each of 50 meters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import json
+import multiprocessing
+import socket
+import time
+import urllib.error
+import urllib.request
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Benchmark
+
+FIRST = dt.date(2026, 8, 1)
+METERS = 50
+ROWS = 2_000
+LATENCY = 0.02
+_ROOT = "/api/v3/openmeter/meters"
+
+
+def prepare(folder: Path, days: int) -> int:
+    """Start the server; it ends with this process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(port,), daemon=True)
+    server.start()
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(f"{url}{_ROOT}").close()
+            break
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    (folder / "server.json").write_text(json.dumps({"url": url, "days": days}))
+    return days * METERS * ROWS
+
+
+def serve(port: int) -> None:
+    """The server: its meters, and for each question of a day the same rows under that day's windows."""
+    import uvicorn
+
+    meters = json.dumps(
+        {
+            "data": [_meter(n) for n in range(METERS)],
+            "meta": {"page": {"number": 1, "size": 100, "total": METERS}},
+        }
+    ).encode()
+    bodies: dict[tuple[str, bool], bytes] = {}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked = b""
+        while True:
+            message = await receive()
+            asked += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        path, status, body = scope["path"], 200, meters
+        if path.endswith("/query"):
+            question = json.loads(asked)
+            key = (question["from"], "granularity" in question)
+            body = bodies.get(key) or bodies.setdefault(key, _answer(*key))
+            await asyncio.sleep(LATENCY)
+        elif path != _ROOT:
+            status, body = 404, b"{}"
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="critical", lifespan="off")
+
+
+def _meter(number: int) -> dict[str, Any]:
+    return {
+        "id": f"01J{number:023}",
+        "key": f"meter_{number}",
+        "name": f"Meter {number}",
+        "aggregation": "sum",
+        "event_type": "prompt",
+        "value_property": "$.tokens",
+        "dimensions": {"model": "$.model", "region": "$.region"},
+    }
+
+
+def _answer(start: str, in_windows: bool) -> bytes:
+    begin = dt.datetime.fromisoformat(start)
+    end = begin + dt.timedelta(days=1)
+    values = [(n * 37 % 1_000, n) for n in range(ROWS)]
+    if not in_windows:
+        total = sum(value for value, _ in values)
+        rows = [{"value": str(total), "from": start, "to": f"{end:%FT%TZ}", "dimensions": {}}]
+    else:
+        rows = [
+            {
+                "value": str(value),
+                "from": f"{begin + dt.timedelta(hours=n % 24):%FT%TZ}",
+                "to": f"{begin + dt.timedelta(hours=n % 24 + 1):%FT%TZ}",
+                "dimensions": {"subject": f"customer-{n // 24}", "model": f"model-{n % 5}", "region": "eu"},
+            }
+            for value, n in values
+        ]
+    return json.dumps({"from": start, "to": f"{end:%FT%TZ}", "data": rows}).encode()
+
+
+def pulled(given: Path, own: Path, *, concurrency: int) -> str:
+    """Every day's ``raw_usage``, checked, sorted and hashed."""
+    from focus_assets.catalog.snapshot import Catalog
+    from focus_assets.openmeter import OpenMeterSource
+    from focus_assets.settings import OpenMeterSettings
+
+    known = json.loads((given / "server.json").read_text())
+    meters = [
+        {
+            "slug": meter["key"],
+            "event_type": meter["event_type"],
+            "aggregation": "SUM",
+            "value_property": "$.tokens",
+            "group_by": meter["dimensions"],
+        }
+        for meter in map(_meter, range(METERS))
+    ]
+    catalog = Catalog.model_validate({"defaults": {"provider_name": "Test"}, "meters": meters})
+    settings = OpenMeterSettings(url=known["url"], concurrency=concurrency)
+    total = hashlib.sha256()
+    with OpenMeterSource(settings).open(first_day=FIRST - dt.timedelta(days=1)) as opened:
+        for n in range(known["days"]):
+            frame = opened.raw_usage(FIRST + dt.timedelta(days=n), catalog, []).collect()
+            total.update(frame.write_csv().encode())
+    return total.hexdigest()
+
+
+one_at_a_time = partial(pulled, concurrency=1)
+four_at_a_time = partial(pulled, concurrency=4)
+
+BENCHMARK = Benchmark(
+    name="pull",
+    question=(
+        f"What do requests side by side bring? Days of {METERS} meters with {ROWS:,} rows each from a server that "
+        f"answers {LATENCY * 1000:.0f} ms late, each proven against its control total."
+    ),
+    unit="days",
+    size=10,
+    prepare=prepare,
+    sides={"one request at a time": one_at_a_time, "four at a time": four_at_a_time},
+    packages=("httpx", "pydantic", "polars"),
+)

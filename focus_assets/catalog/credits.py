@@ -1,0 +1,110 @@
+"""Credits: what a customer was given or has bought in advance, and draws down.
+
+What belongs here: a grant, whether it can be used on a day, and the order in which grants are used. What does not:
+drawing them down (``rating.credits``). Names and order are OpenMeter's (``customers/credits/grant.tsp``,
+``ledger/collector``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from focus_assets.catalog.entry import Amount, Entry
+from focus_assets.catalog.models import Instant, Slug
+
+_DAY = dt.timedelta(days=1)
+
+
+class CreditFilters(Entry):
+    """What a grant may be used for."""
+
+    features: tuple[Slug, ...] = ()
+    """Keys of the features it pays for; all where there are none."""
+
+
+class CreditGrant(Entry):
+    """Credit of a customer in money: given (``none``) or bought (``invoice``, ``external``) in advance."""
+
+    key: Annotated[str, Field(min_length=1, max_length=256)]
+    """Unique name."""
+    id: str | None = None
+    """What identifies the grant for ever, such as OpenMeter's id; the key where absent."""
+    name: str = ""
+    """Display name."""
+    customer: str
+    """Key of the customer."""
+    funding_method: Literal["none", "invoice", "external"] = "none"
+    """none: promotional; invoice and external: bought, here or elsewhere."""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    """ISO 4217 code; the default's where absent."""
+    amount: Annotated[Amount, Field(gt=0)]
+    """How much it is worth, and where it is bought, costs."""
+    priority: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Lower numbers are used first; then what expires first."""
+    effective_at: Instant
+    """From when it can be used."""
+    expires_at: Instant | None = None
+    """Until when it can be used, exclusive; for ever where absent."""
+    voided_at: Instant | None = None
+    """When what was left of it was forfeited."""
+    filters: CreditFilters = CreditFilters()
+    """What it may be used for."""
+    dimensions: dict[str, str | None] = {}
+    """FOCUS columns of the rows that buy it and let it expire; the defaults where absent."""
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        for name in ("expires_at", "voided_at"):
+            instant = getattr(self, name)
+            if instant is not None and instant <= self.effective_at:
+                raise ValueError(
+                    f"{name} {instant:%FT%TZ} is not after effective_at {self.effective_at:%FT%TZ}"
+                )
+        if self.dimensions and not self.is_bought:
+            raise ValueError(
+                "dimensions are of credit that is bought; what is given has those of what it pays"
+            )
+        return self
+
+    @property
+    def grant_id(self) -> str:
+        """What identifies the grant for ever: its id, else its key."""
+        return self.id or self.key
+
+    @property
+    def title(self) -> str:
+        """The display name; the key where none was given."""
+        return self.name or self.key
+
+    @property
+    def is_bought(self) -> bool:
+        """Whether it was paid for: what it then pays for was billed with it."""
+        return self.funding_method != "none"
+
+    @property
+    def end(self) -> dt.datetime | None:
+        """When it can no longer be used: it expires or is voided."""
+        return min((each for each in (self.expires_at, self.voided_at) if each is not None), default=None)
+
+    def is_usable_on(self, day: dt.date) -> bool:
+        """Whether it shares an instant with ``day`` (UTC): it pays for all of such a day's charges."""
+        midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
+        return self.effective_at < midnight + _DAY and (self.end is None or self.end > midnight)
+
+    def takes_effect_on(self, day: dt.date) -> bool:
+        """Whether ``day`` is the first on which it can be used."""
+        return self.effective_at.date() == day
+
+    def ends_on(self, day: dt.date) -> bool:
+        """Whether ``day`` is the last on which it can be used; one that ends at midnight ends the day before."""
+        return self.end is not None and (self.end - dt.timedelta(seconds=1)).date() == day
+
+
+def in_order_of_use(grants: Iterable[CreditGrant]) -> list[CreditGrant]:
+    """By priority, then what expires first, then what took effect first."""
+    never = dt.datetime.max.replace(tzinfo=dt.UTC)
+    return sorted(grants, key=lambda g: (g.priority, g.end or never, g.effective_at, g.key))

@@ -1,0 +1,116 @@
+"""What the credits of a day need of the days before: read from the records of ``focus_cost_and_usage``.
+
+What belongs here: which days are asked, what each says, and refusing days that were computed without a grant. What
+does not: drawing down (``rating.credits``) and rows (``focus.credits``).
+
+A day's record says what each grant paid of each charge that day, and what was billed of the charges of customers who
+have credit. So a grant's balance is its amount less what the records of its earlier days say, whatever the order in
+which they were computed; and as their digests are inputs of the day, a day that is computed again makes the later
+ones stale.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import polars as pl
+
+from focus_assets.catalog.credits import CreditGrant
+from focus_assets.errors import FocusAssetsError
+from focus_assets.focus.credits import Spent
+from focus_assets.lake import Lake, MissingPartitions, day_ranges
+from focus_assets.rating.lines import CREDIT_EXPIRY_COMPONENT, CREDIT_PURCHASE_COMPONENT
+
+DATASET: Final = "focus_cost_and_usage"
+_FACT: Final = "credits"
+_OWN: Final = (CREDIT_PURCHASE_COMPONENT, CREDIT_EXPIRY_COMPONENT)
+_DAY: Final = dt.timedelta(days=1)
+
+
+class EarlierCreditsMissing(FocusAssetsError):
+    """A day on which a grant could be used is not in the lake, or was computed without the grant."""
+
+
+def days_of_credit(grants: Sequence[CreditGrant], day: dt.date) -> list[dt.date]:
+    """The days before ``day`` on which one of ``grants`` could already be used."""
+    first = min((grant.effective_at.date() for grant in grants), default=day)
+    return [first + n * _DAY for n in range((day - first).days)]
+
+
+def spent_before(lake: Lake, grants: Sequence[CreditGrant], day: dt.date) -> Spent:
+    """What earlier days say of ``grants``, those that can be used on ``day``.
+
+    Raises :class:`EarlierCreditsMissing`, with the command that fills the days.
+    """
+    days = days_of_credit(grants, day)
+    try:
+        records = lake.records(DATASET, days)
+    except MissingPartitions as missing:
+        raise EarlierCreditsMissing(
+            f"{DATASET} of {day:%F} draws on credit that could already be used on {day_ranges(missing.days)}, which "
+            f"the lake does not hold. Fill these days first:\n{_command(missing.days[0], day - _DAY)}"
+        ) from missing
+    used: dict[str, dict[str, Decimal]] = {}
+    billed: dict[str, Decimal] = {}
+    for each, record in records.items():
+        said: Mapping[str, Any] = record.facts.get(_FACT, {})
+        for grant in grants:
+            if grant.effective_at.date() > each:
+                continue
+            if grant.grant_id not in said.get("used", {}):
+                raise EarlierCreditsMissing(
+                    f"credit {grant.key!r} can be used from {grant.effective_at.date():%F}, but {DATASET} of "
+                    f"{each:%F} was computed without it. Compute these days again:\n{_command(each, day - _DAY)}"
+                )
+            of_grant = used.setdefault(grant.grant_id, {})
+            for charge, amount in said["used"][grant.grant_id].items():
+                of_grant[charge] = of_grant.get(charge, Decimal(0)) + Decimal(amount)
+        for charge, amount in said.get("billed", {}).items():
+            billed[charge] = billed.get(charge, Decimal(0)) + Decimal(amount)
+    return Spent(used, billed)
+
+
+def _command(first: dt.date, last: dt.date) -> str:
+    return f"  focus-assets materialize --from {first:%F} --to {last:%F}\nNothing was written."
+
+
+@dataclass(frozen=True)
+class CreditFacts:
+    """The facts of a day with those of its credits; see the module."""
+
+    grants: Sequence[CreditGrant]
+    others: Callable[[pl.LazyFrame], Mapping[str, Any]]
+
+    def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
+        customers = sorted({grant.customer for grant in self.grants})
+        rows = frame.filter(
+            pl.col("x_CustomerKey").is_in(customers), ~pl.col("x_PriceComponent").is_in(_OWN)
+        ).select("x_ChargeId", "x_CreditGrantId", "ChargeCategory", "BilledCost", "EffectiveCost")
+        by_grant = (
+            rows.filter(pl.col("x_CreditGrantId").is_not_null())
+            .with_columns(
+                pl.when(pl.col("ChargeCategory") == "Credit")
+                .then(-pl.col("BilledCost"))
+                .otherwise(pl.col("EffectiveCost"))
+                .alias("used")
+            )
+            .group_by("x_CreditGrantId", "x_ChargeId")
+            .agg(pl.col("used").sum())
+            .sort("x_CreditGrantId", "x_ChargeId")
+        )
+        by_charge = rows.group_by("x_ChargeId").agg(pl.col("BilledCost").sum()).sort("x_ChargeId")
+        paid, billed = pl.collect_all([by_grant, by_charge])
+        used: dict[str, dict[str, str]] = {grant.grant_id: {} for grant in self.grants}
+        for grant, charge, amount in paid.iter_rows():
+            used[grant][charge] = f"{amount.normalize():f}"
+        return {
+            **self.others(frame),
+            _FACT: {
+                "used": used,
+                "billed": {charge: f"{amount.normalize():f}" for charge, amount in billed.iter_rows()},
+            },
+        }
