@@ -72,6 +72,8 @@ class Destination(Entry):
     """Deliver after each change, once a day, or when all billing periods of a month are closed."""
     hour: Annotated[int, Field(ge=0, le=23)] = 6
     """UTC hour from which a daily delivery is due."""
+    history: Literal["all", "open"] = "all"
+    """Months from before the first delivery: all that the lake holds, or those that are still open."""
     dimensions: Mapping[str, str | None] = {}
     """FOCUS columns of the rows delivered here, before all other settings: a text or null."""
     s3: S3Settings = S3Settings()
