@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "demo": "Run the whole chain, on the sample company or on your own events.",
     "ui": "Start the Dagster UI on the lake.",
     "materialize": "Run the chain for days you name.",
+    "deliver": "Deliver billing months to destinations, now.",
     "check": "Check FOCUS files, anybody's, against the rules of their version.",
     "sql": "Ask the lake a question in SQL.",
     "verify": "Check a delivery's files against its manifests.",
