@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from focus_assets.catalog.currencies import CurrencyCode
 from focus_assets.catalog.entry import Amount, Entry
 from focus_assets.catalog.models import Instant, Slug
 
@@ -39,7 +40,7 @@ class CreditGrant(Entry):
     """Key of the customer."""
     funding_method: Literal["none", "invoice", "external"] = "none"
     """none: promotional; invoice and external: bought, here or elsewhere."""
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    currency: CurrencyCode | None = None
     """ISO 4217 code; the default's where absent."""
     amount: Annotated[Amount, Field(gt=0)]
     """How much it is worth, and where it is bought, costs."""

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from focus_assets.catalog.currencies import CurrencyCode
 from focus_assets.catalog.entry import Entry as Entry
 from focus_assets.catalog.periods import Cadence
 from focus_assets.catalog.prices import FlatPrice as FlatPrice
@@ -332,7 +333,7 @@ class Plan(Entry):
     """What subscriptions refer to."""
     name: str = ""
     """Display name."""
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    currency: CurrencyCode | None = None
     """ISO 4217 code; the default's where absent."""
     billing_cadence: Cadence = Cadence.parse("P1M")
     """How often is invoiced, such as P1M or P3M."""
@@ -364,7 +365,7 @@ class Subscription(Entry):
     """Key of the customer."""
     plan: Slug | None = None
     """Key of the plan."""
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    currency: CurrencyCode | None = None
     """ISO 4217 code; the plan's where absent."""
     active_from: Instant
     """When it begins, to the second."""

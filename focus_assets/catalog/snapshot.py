@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import Field
 
 from focus_assets.catalog.credits import CreditGrant
+from focus_assets.catalog.currencies import CurrencyCode
 from focus_assets.catalog.models import (
     Customer,
     DimensionSetting,
@@ -50,7 +51,7 @@ class FocusDefaults(Entry):
     """InvoiceIssuerName; the provider where absent."""
     host_provider_name: str | None = None
     """HostProviderName; the provider where absent."""
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    currency: CurrencyCode = "USD"
     """ISO 4217 code."""
     vendor_tag_prefix: str | None = None
     """Prefix of the tags added here, such as acme in acme/plan."""

@@ -16,6 +16,7 @@ and a comma before a closing bracket are tolerated.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,14 @@ _LIMIT: Final = 10**18
 _LONG_DIGITS: Final = "[0-9][0-9.]{15}"
 _STRING_OR_NUMBER: Final = r'("(?:[^"\\]|\\.)*")|(-?[0-9][0-9.eE+-]*)'
 _NUMBER: Final = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_NO_TEXT: Final = r"(^|\x01)(\x01|$|true(\x01|$)|false(\x01|$)|[\[{]|-?[0-9][0-9.eE+-]*(\x01|$))"
+"""Texts, joined by byte 1, of which one is empty or may have been written as something else than a text."""
+
+_VERSION_AS_TEXT: Final = """(contains(event, '"specversion":"1.0"') OR contains(event, '"specversion": "1.0"'))
+            AND NOT contains(substr(event, strpos(event, '"specversion"') + 13), '"specversion"')
+            AND NOT contains(event, chr(92))"""
+"""Whether specversion, known to be 1.0, is a text and no number: the name stands once, unescaped, before a text."""
+
 _RFC3339_PLAIN: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
 _RFC3339: Final = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
@@ -98,20 +107,28 @@ def judged_events(properties: Properties, lines: str) -> str:
     numbers, texts = list(properties.numbers.values()), properties.texts.items()
     too_large = " OR ".join(_too_large(column) for column in numbers)
     return f"""
-    WITH read AS (
+    WITH extracted AS (
         SELECT seq, event, defect,
-            CASE WHEN defect IS NULL THEN TRY(json_type(event, {_list(paths)})) END AS types,
             CASE WHEN defect IS NULL THEN TRY(json_extract_string(event, {_list(text_paths)})) END AS texts
         FROM {lines}
+    ), dated AS (
+        SELECT *, CASE WHEN regexp_full_match(texts[{at["$.time"]}], {literal(_RFC3339_PLAIN)})
+            THEN TRY_CAST(texts[{at["$.time"]}] AS TIMESTAMP) END AS plain_time
+        FROM extracted
+    ), sorted_out AS (
+        SELECT *, coalesce({_plain(properties, at)}, false) AS plain FROM dated
+    ), read AS (
+        SELECT *, CASE WHEN defect IS NULL AND NOT plain THEN TRY(json_type(event, {_list(paths)})) END AS types
+        FROM sorted_out
     ), enveloped AS (
         SELECT *,
-            {_envelope_reason(at)} AS envelope_reason,
-            {_instant(at["$.time"])} AS occurred
+            CASE WHEN plain THEN NULL ELSE {_envelope_reason(at)} END AS envelope_reason,
+            CASE WHEN plain THEN plain_time ELSE {_instant(at["$.time"])} END AS occurred
         FROM read
     ), timed AS (
         SELECT *,
-            {_time_reason(at["$.time"])} AS event_reason,
-            envelope_reason IS NULL AND occurred IS NOT NULL
+            CASE WHEN plain THEN NULL ELSE {_time_reason(at["$.time"])} END AS event_reason,
+            plain OR envelope_reason IS NULL AND occurred IS NOT NULL
                 AND list_contains($types::VARCHAR[], texts[{at["$.type"]}]) AS of_a_meter
         FROM enveloped
     ), numbered AS (
@@ -138,12 +155,35 @@ def judged_events(properties: Properties, lines: str) -> str:
     """
 
 
+def _plain(properties: Properties, at: Mapping[str, int]) -> str:
+    """Whether an event is beyond doubt a good one of a meter, by its texts alone.
+
+    Asking for JSON types costs as much again as reading the texts, and nearly every event is of this kind: its
+    attributes and properties are there and cannot be anything but texts, its time is in UTC without a fraction.
+    The rest, and whatever might be something else, is judged by its types.
+    """
+    members = [at[f"$.{a}"] for a in ("id", "source", "subject")] + [at[path] for path in properties.texts]
+    # One that is missing or null makes the whole null, and so not plain.
+    joined = " || chr(1) || ".join(f"texts[{place}]" for place in members)
+    inside_data = [at[path] for path in (*properties.texts, *properties.numbers)]
+    if not inside_data or any(re.search(_NO_TEXT, kind) for kind in properties.types):
+        return "false"
+    return (
+        f"plain_time IS NOT NULL AND texts[{at['$.specversion']}] = '1.0' AND {_VERSION_AS_TEXT} "
+        f"AND list_contains($types::VARCHAR[], texts[{at['$.type']}]) "
+        # Members are found in an object only, so data is one.
+        f"AND ({' OR '.join(f'texts[{place}] IS NOT NULL' for place in inside_data)}) "
+        f"AND NOT regexp_matches({joined}, {literal(_NO_TEXT)})"
+    )
+
+
 def _text(place: int) -> str:
     """A property as OpenMeter's text: absent, object and array are '', null is 'null', 1.0 is '1'."""
     return (
-        f"CASE coalesce(types[{place}], 'ARRAY') WHEN 'ARRAY' THEN '' WHEN 'OBJECT' THEN '' "
+        f"CASE WHEN plain THEN texts[{place}] ELSE CASE coalesce(types[{place}], 'ARRAY') "
+        "WHEN 'ARRAY' THEN '' WHEN 'OBJECT' THEN '' "
         f"WHEN 'NULL' THEN 'null' WHEN 'DOUBLE' THEN regexp_replace(texts[{place}], '\\.0$', '') "
-        f"ELSE texts[{place}] END"
+        f"ELSE texts[{place}] END END"
     )
 
 
@@ -155,7 +195,10 @@ def _number_texts(properties: Properties, at: Mapping[str, int]) -> str:
     marked = f"regexp_replace(event, {literal(_STRING_OR_NUMBER)}, '\\1' || chr(1) || '\\2' || chr(1), 'g')"
     # Byte 1 marks where a number ends; JSON allows it nowhere, so it is never the event's own.
     quoted = f"replace(replace({marked}, chr(1) || chr(1), ''), chr(1), '\"')"
-    fractions = " OR ".join(f"types[{at[path]}] = 'DOUBLE'" for path in properties.numbers)
+    # A number that is held as a float is written with a point or an exponent.
+    fractions = " OR ".join(
+        f"contains(texts[{at[path]}], '{mark}')" for path in properties.numbers for mark in ".e"
+    )
     return (
         "CASE WHEN NOT of_a_meter THEN NULL "
         f"WHEN ({fractions}) AND regexp_matches(event, {literal(_LONG_DIGITS)}) "

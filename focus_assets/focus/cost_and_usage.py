@@ -19,6 +19,7 @@ from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.decimals import multiply
 from focus_assets.focus.charge_terms import charge_terms
+from focus_assets.focus.columns import WORDS_FOR_NOTHING
 from focus_assets.focus.credit_terms import credit_terms
 from focus_assets.focus.dimensions import Resolution, resolve
 from focus_assets.focus.event_values import METER, SUBJECT, event_values, field_of, tag_dimensions
@@ -209,14 +210,18 @@ def _dimensions(meters: Sequence[Meter], resolution: Resolution) -> Mapping[str,
         for answer in answers:
             if answer.dimension is not None:
                 by_dimension.setdefault(answer.dimension, []).append(answer.meter)
-        # FOCUS attribute Null Handling: an empty text is no value.
+        # FOCUS attribute Null Handling: an empty text is no value, nor is N/A. One event that says so, and the
+        # whole day would break the rule.
         values: list[pl.Expr] = [
-            pl.when(pl.col(METER).is_in(slugs) & (field_of(name) != "")).then(field_of(name))
+            pl.when(pl.col(METER).is_in(slugs) & ~field_of(name).is_in(WORDS_FOR_NOTHING)).then(
+                field_of(name)
+            )
             for name, slugs in sorted(by_dimension.items())
         ]
         values.append(pl.col(f"_{column}"))
         if settable.follows is not None:
-            followed = made.get(settable.follows, pl.col(SUBJECT))
+            subject = pl.when(~pl.col(SUBJECT).is_in(WORDS_FOR_NOTHING)).then(pl.col(SUBJECT))
+            followed = made.get(settable.follows, subject)
             values.append(pl.when(pl.col(f"_follows_{column}")).then(followed))
         value = pl.coalesce(values)
         if settable.describes is not None:

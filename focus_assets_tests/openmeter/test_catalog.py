@@ -74,6 +74,29 @@ def test_a_server_sells_what_its_configuration_says(has_v3: bool) -> None:
     }
 
 
+def test_packages_volume_tiers_and_multipliers_are_what_the_server_says() -> None:
+    tiers = [{"up_to_amount": "9", "unit_price": "2"}, {"unit_price": "1", "flat_price": "3"}]
+    prices = [
+        {"type": "package", "amount": "2", "quantity_per_package": "1000", "maximum_amount": "50"},
+        {"type": "tiered", "mode": "volume", "tiers": tiers},
+        {"type": "dynamic", "multiplier": "1.2"},
+    ]
+    cards = [
+        {"feature": key, "price": price}
+        for key, price in zip(("requests", "large_tokens", "small_tokens"), prices, strict=True)
+    ]
+    known = catalog(plans=[{"key": "basic", "rate_cards": cards}])
+    found = read(known)
+    for day in DAYS:
+        assert charges(found, day) == charges(known, day)
+    assert {s.charge.rate_card.price.type for s in slices_on(found.on(DAYS[0]), DAYS[0])} == {
+        "package",
+        "tiered",
+        "dynamic",
+        "unit",
+    }
+
+
 def test_a_changed_price_keeps_its_earlier_version() -> None:
     (cy,) = [s for s in read(catalog()).subscriptions if s.customer == "cy"]
     versions = [card for card in cy.rate_cards if card.key == "requests"]

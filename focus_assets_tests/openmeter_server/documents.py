@@ -20,6 +20,7 @@ from focus_assets.catalog.models import (
     RateCard,
     Subscription,
 )
+from focus_assets.catalog.prices import DynamicPrice, PackagePrice, TieredPrice
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.catalog.unit_costs import LlmPrice
 
@@ -182,6 +183,17 @@ def price_v1(card: RateCard) -> Document:
             "amount": f"{card.price.amount:f}",
             "paymentTerm": card.price.payment_term,
         }
+    if isinstance(card.price, PackagePrice):
+        return {
+            "type": "package",
+            "amount": f"{card.price.amount:f}",
+            "quantityPerPackage": f"{card.price.quantity_per_package:f}",
+            "minimumAmount": None,
+            "maximumAmount": None if card.price.maximum_amount is None else f"{card.price.maximum_amount:f}",
+        }
+    if isinstance(card.price, DynamicPrice):
+        return {"type": "dynamic", "multiplier": f"{card.price.multiplier:f}"}
+    assert isinstance(card.price, TieredPrice)
     tiers = [
         {
             **({} if tier.up_to_amount is None else {"upToAmount": f"{tier.up_to_amount:f}"}),
@@ -194,7 +206,7 @@ def price_v1(card: RateCard) -> Document:
         }
         for tier in card.price.tiers
     ]
-    return {"type": "tiered", "mode": "graduated", "tiers": tiers}
+    return {"type": "tiered", "mode": card.price.mode, "tiers": tiers}
 
 
 def _rate_card_v1(plan: Plan, card: RateCard) -> Document:

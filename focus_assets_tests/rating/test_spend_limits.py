@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -9,8 +10,6 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from focus_assets.decimals import minor_unit
-from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
 from focus_assets_tests.rating.charges import (
     END,
     HOUR,
@@ -23,8 +22,17 @@ from focus_assets_tests.rating.charges import (
     unit,
     usage,
 )
-from focus_assets_tests.rating.months import EXAMPLES, Month, decimal_text, graduated_prices, windows
-from focus_assets_tests.rating.test_days_add_up import total
+from focus_assets_tests.rating.months import (
+    BATCH,
+    BATCHES,
+    KINDS,
+    Month,
+    day_by_day,
+    terms,
+    whole,
+    windows,
+)
+from focus_assets_tests.rating.whole_line import FINE, invoiced
 
 
 def month(price: dict[str, Any], quantities: list[str], **of: Any) -> Month:
@@ -108,38 +116,43 @@ def test_a_charge_without_limits_is_rated_the_same_beside_one_with_limits() -> N
 
 
 @st.composite
-def limited_months(draw: st.DrawFn) -> tuple[Month, Line]:
-    price = draw(st.one_of(decimal_text(500, 2).map(unit), graduated_prices(2)))
-    limits = sorted(draw(st.lists(st.integers(1, 20_000), min_size=2, max_size=2)))
-    names = draw(st.sets(st.sampled_from(["minimum_amount", "maximum_amount"])))
-    given_limits = dict(zip(("minimum_amount", "maximum_amount"), limits, strict=True))
-    price |= {name: f"{given_limits[name] / Decimal(100):f}" for name in names}
-    percentage = draw(st.none() | st.integers(0, 100).map(str))
-    free = draw(st.none() | decimal_text(3000, 2))
-    cuts = sorted(draw(st.sets(st.integers(1, 700), max_size=6)))
-    sold = charge(price, free=free, percentage=percentage)
-    of = Month(sold, draw(windows(2, falling=False)), cuts, exact=True)
-    line = Line(
-        line_id="line",
-        price=sold.rate_card.price,
-        discounts=sold.rate_card.discounts,
-        minor_unit=minor_unit("CREDITS", 12),
-        period=sold.period,
-        full_period=sold.period,
-        quantity=sum((Decimal(w[3]) for w in of.windows), Decimal(0)),
-    )
-    return of, line
+def limited_months(draw: st.DrawFn, kinds: Sequence[str] = KINDS) -> list[Month]:
+    """Months of every type of price with percentages and limits, in whole cents."""
+    found = []
+    for number in range(BATCH):
+        agreed = draw(terms(2, draw(st.sampled_from(kinds))))
+        limits = sorted(draw(st.lists(st.integers(1, 20_000), min_size=2, max_size=2)))
+        names = draw(st.sets(st.sampled_from(["minimum_amount", "maximum_amount"])))
+        given_limits = dict(zip(("minimum_amount", "maximum_amount"), limits, strict=True))
+        if agreed["price"]["type"] != "free":
+            agreed["price"] |= {name: f"{given_limits[name] / Decimal(100):f}" for name in names}
+        percentage = draw(st.none() | st.integers(0, 100).map(str))
+        cuts = sorted(draw(st.sets(st.integers(1, 700), max_size=6)))
+        sold = charge(charge_id=f"charge-{number}", percentage=percentage, **agreed)
+        found.append(Month(sold, draw(windows(2, falling=False)), cuts))
+    return found
+
+
+def paid(lines: pl.DataFrame) -> dict[str, tuple[Decimal, Decimal]]:
+    """What each charge is billed and costs."""
+    sums = lines.group_by("charge_id").agg(pl.col("billed_cost", "effective_cost").sum())
+    return {charge_id: (billed, effective) for charge_id, billed, effective in sums.iter_rows()}
 
 
 @given(limited_months())
-@settings(max_examples=EXAMPLES, deadline=None)
-def test_days_with_limits_add_up_to_openmeters_line_of_the_whole_period(found: tuple[Month, Line]) -> None:
-    of, line = found
-    tables = line_tables([line])
-    invoiced = total(detailed_lines(tables.lines, tables.tiers, tables.credits).collect(), "total")
-    days, whole = of.rated_day_by_day(), of.rated_whole()
-    tolerance = Decimal("1e-11") * 12
-    assert abs(total(whole, "billed_cost") - invoiced) <= tolerance
-    assert abs(total(days, "billed_cost") - total(whole, "billed_cost")) <= Decimal("1e-15")
-    assert total(days, "effective_cost") == total(days, "billed_cost")
-    assert days.filter(pl.col("billed_cost") < 0).is_empty()
+@settings(max_examples=BATCHES, deadline=None)
+def test_days_with_limits_add_up_to_openmeters_line_of_the_whole_period(of: list[Month]) -> None:
+    expected = invoiced([(each.charge, each.quantity) for each in of])
+    days, at_once = paid(day_by_day(of)), paid(whole(of))
+    nothing = (Decimal(0), Decimal(0))
+    for each, amount in zip(of, expected, strict=True):
+        billed, effective = days.get(each.charge.charge_id, nothing)
+        assert abs(at_once.get(each.charge.charge_id, nothing)[0] - amount) <= FINE * 20, each
+        assert abs(billed - at_once.get(each.charge.charge_id, nothing)[0]) <= Decimal("1e-15"), each
+        assert effective == billed
+
+
+@given(limited_months([kind for kind in KINDS if "volume" not in kind]))
+@settings(max_examples=BATCHES // 2, deadline=None)
+def test_limits_make_no_line_cost_less_than_nothing(of: list[Month]) -> None:
+    assert day_by_day(of).filter(pl.col("billed_cost") < 0).is_empty()
