@@ -332,8 +332,8 @@ class Plan(Entry):
     """What subscriptions refer to."""
     name: str = ""
     """Display name."""
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
-    """ISO 4217 code; the default's where absent."""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$|^[A-Z][A-Z0-9_]{3,23}$")] | None = None
+    """ISO 4217 code or a custom currency; the default's where absent."""
     billing_cadence: Cadence = Cadence.parse("P1M")
     """How often is invoiced, such as P1M or P3M."""
     pro_rating_config: ProRatingConfig = ProRatingConfig()
@@ -365,7 +365,7 @@ class Subscription(Entry):
     plan: Slug | None = None
     """Key of the plan."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
-    """ISO 4217 code; the plan's where absent."""
+    """ISO 4217 code that is invoiced in; the plan's where absent, the default's where that is a custom currency."""
     active_from: Instant
     """When it begins, to the second."""
     active_to: Instant | None = None
