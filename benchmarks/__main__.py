@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import chain, metering, pull, rating
+from benchmarks import chain, look_back, metering, pull, rating
 from benchmarks.harness import run
 
 BENCHMARKS = {
@@ -14,6 +14,7 @@ BENCHMARKS = {
     for each in (
         chain.BENCHMARK,
         metering.BENCHMARK,
+        look_back.BENCHMARK,
         pull.BENCHMARK,
         rating.BENCHMARK,
         rating.EVERY_PRICE_BENCHMARK,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,6 +17,7 @@ from focus_assets.commands.options import config_option
 from focus_assets.errors import FocusAssetsError
 
 if TYPE_CHECKING:
+    from focus_assets.cloudevents.files import EventFile
     from focus_assets.lake import Lake, ObjectStore
     from focus_assets.settings import Destination, OpenMeterSettings, Settings
 
@@ -153,7 +154,23 @@ def _source(settings: Settings) -> str:
             f"{url} holds no CloudEvents files. Put .ndjson, .jsonl or .json files there (plain, .gz or .zst), "
             "or change source.cloudevents.url in focus.yaml."
         )
-    return f"{url} holds {len(listing.files)} event files"
+    return f"{url} holds {len(listing.files)} event files{_types(settings, listing.files)}"
+
+
+def _types(settings: Settings, files: Sequence[EventFile]) -> str:
+    """Which meters have no events among some of the files; a mistyped event_type bills nothing."""
+    from focus_assets.cloudevents.sample import types_of_some
+
+    found = types_of_some(files)
+    known = ", ".join(repr(kind) for kind, _ in found.most_common(10)) or "none"
+    looked = f"among {found.total():,} events looked at; types there are: {known}"
+    missing = [meter for meter in settings.catalog.meters if meter.event_type not in found]
+    if found and len(missing) == len(settings.catalog.meters):
+        raise Wrong(f"no event has the event_type of any meter, {looked}. Set meters[].event_type to these.")
+    if not missing:
+        return ""
+    named = ", ".join(f"{meter.event_type!r} (meter {meter.slug})" for meter in missing)
+    return f"\nno event of type {named} {looked}"
 
 
 def _openmeter(settings: OpenMeterSettings) -> str:

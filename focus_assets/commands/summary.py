@@ -72,7 +72,7 @@ def _money(cost: Decimal, currency: str) -> str:
 def _facts(chain: Chain, outcome: Outcome, days: int) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("Days", f"{days} ({len(outcome.days_run)} materialized now)")
-    table.add_row("Events", _events(_records(chain, "raw_usage")))
+    table.add_row("Events", _events(_records(chain, "raw_usage")) + _outside(chain))
     table.add_row("FOCUS rows", f"{sum(r.rows for r in _records(chain, 'focus_cost_and_usage')):,}")
     unbilled = sum(r.rows for r in _records(chain, "unbilled_usage"))
     table.add_row("Usage rows unbilled", f"{unbilled:,} (each with its reason, in unbilled_usage)")
@@ -90,7 +90,7 @@ def _records(chain: Chain, dataset: str) -> list[PartitionRecord]:
 
 
 def _events(raw: list[PartitionRecord]) -> str:
-    """What became of every event of the days; events outside them are not counted."""
+    """What became of every event of the days; :func:`_outside` counts the others."""
     counts: Counter[str] = Counter()
     for record in raw:
         counts.update(record.facts.get("events", {}))
@@ -107,6 +107,23 @@ def _events(raw: list[PartitionRecord]) -> str:
         if counts[name]
     ]
     return ", ".join(parts)
+
+
+def _outside(chain: Chain) -> str:
+    """Events of days that are no partition: before start_date, or not over yet."""
+    if chain.settings.source.openmeter is not None:
+        return ""
+    from focus_assets.cloudevents.file_days import remembered
+
+    start, days = chain.settings.start_date, chain.all_days()
+    rows: Counter[str] = Counter()
+    for _, found in remembered(chain.lake.store, start).files.values():
+        for day, events in found.items():
+            if day < start:
+                rows[f"before start_date ({start:%F})"] += events.rows
+            elif not days or day > days[-1]:
+                rows["of days that are not over yet"] += events.rows
+    return "".join(f"; besides {count:,} {what}" for what, count in sorted(rows.items()))
 
 
 def _checks(outcome: Outcome) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,12 +25,17 @@ from rich.progress import (
 )
 
 from focus_assets.commands.summary import next_steps, summary
+from focus_assets.errors import FocusAssetsError
 
 if TYPE_CHECKING:
     from focus_assets.orchestration.in_process import Chain, Outcome
     from focus_assets.settings import Settings
 
 _LEASE_WAIT: Final = dt.timedelta(seconds=2)
+
+
+class NoSuchMonths(FocusAssetsError):
+    """The lake holds none of the billing months that were asked for."""
 
 
 def run_and_tell(
@@ -46,6 +51,49 @@ def run_and_tell(
             outcome = _run(chain, progress, task, only)
     console.print(summary(chain, outcome))
     click.echo(next_steps(chain, shown))
+
+
+def deliver_and_tell(settings: Settings, names: Sequence[str], first: str, last: str | None) -> None:
+    """Deliver the billing months from ``first`` to ``last`` to destinations by name, and print what came of each."""
+    from focus_assets.delivery import billing_months
+    from focus_assets.delivery.months import parse_month
+    from focus_assets.settings import ConfigurationError
+
+    known = sorted(destination.name for destination in settings.destinations)
+    if unknown := sorted(set(names) - set(known)):
+        raise ConfigurationError(
+            f"unknown destination {', '.join(unknown)}; known destinations: {', '.join(known) or 'none'}. "
+            "Nothing was delivered."
+        )
+    first, last = parse_month(first), parse_month(last) if last is not None else None
+    console = Console()
+    with _bar(console) as progress, _chain(settings) as chain:
+        from focus_assets.orchestration import orphans
+        from focus_assets.orchestration.in_process import Outcome
+        from focus_assets.orchestration.partitions import is_billing_month
+
+        held = [
+            month
+            for month in billing_months(chain.lake, settings.start_date)
+            if first <= month and (last is None or month <= last) and is_billing_month(settings, month)
+        ]
+        if not held:
+            raise NoSuchMonths(
+                f"the lake holds no billing month from {first}{f' to {last}' if last else ' on'}. "
+                "Nothing was delivered."
+            )
+        progress.add_task(f"Delivering {held[0]} to {held[-1]}", total=None)
+        outcome = Outcome()
+        try:
+            with chain.lake.writer("focus-assets on this terminal", wait=_LEASE_WAIT):
+                outcome.orphans = orphans.mark_failed(chain.instance)
+                chain.deliver_months(held, sorted(set(names)) or known, outcome)
+        finally:
+            progress.stop()
+            for delivery in outcome.deliveries:
+                click.echo(
+                    f"{delivery['destination']}  {delivery['month']}  {delivery['result']}  {delivery['manifest']}"
+                )
 
 
 def _run(chain: Chain, progress: Progress, task: object, only: tuple[dt.date, dt.date] | None) -> Outcome:

@@ -7,34 +7,46 @@ What belongs here: what a delivery consists of. What does not: rows and types (`
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from focus_assets.delivery.files import LocalFile, column_types, control_totals, rows_in_scope, write_day
+import polars as pl
+
+from focus_assets.delivery.files import (
+    ENDINGS,
+    LocalFile,
+    Shape,
+    control_totals,
+    read_file,
+    rows_in_scope,
+    types_of,
+    write_day,
+)
 from focus_assets.delivery.gate import PassedMonth, require_files
-from focus_assets.delivery.manifest import DayCompleteness, Generator, Manifest, ReferredFile, scope_of
+from focus_assets.delivery.layout import NamedFile
+from focus_assets.delivery.manifest import (
+    DataFile,
+    DayCompleteness,
+    Generator,
+    Manifest,
+    PeriodStatus,
+    RetiredFile,
+)
 from focus_assets.delivery.metadata_files import Provider, SchemaFile, month_ends, month_metadata
 from focus_assets.delivery.months import DATASET
+from focus_assets.delivery.scope import scope_in
+from focus_assets.delivery.terms import asked_terms, layout_for
 from focus_assets.lake import Lake
 from focus_assets.settings import Destination
 
 
 @dataclass(frozen=True)
-class LocalMetadata:
-    """A month's FOCUS metadata as it will be delivered, and where it lies until then."""
-
-    entry: ReferredFile
-    local: Path
-
-
-@dataclass(frozen=True)
 class Built:
-    """A delivery that is ready to be put: files, metadata, schema, and the manifest over them."""
+    """A delivery that is ready to be put: local files by path, the schema, and the manifest over them."""
 
     manifest: Manifest
-    files: tuple[LocalFile, ...]
-    metadata: LocalMetadata
+    files: Mapping[str, Path]
     schema: SchemaFile
 
     def with_schema(self, schema: SchemaFile) -> Built:
@@ -48,62 +60,97 @@ def build(
     destination: Destination,
     passed: PassedMonth,
     before: Manifest | None,
+    there: Iterable[str],
     now: dt.datetime,
     folder: Path,
     provider: Provider,
     schema: SchemaFile,
 ) -> Built:
-    """Write a month's files into ``folder`` and describe them; ``before`` is the manifest that stands.
+    """Write a month's files into ``folder`` and describe them.
 
-    Raises DeliveryRefused where what the destination decides about FOCUS columns breaks a rule.
+    ``before`` is the manifest that stands, ``there`` the paths in the month's folders. Raises DeliveryRefused where
+    what the destination decides about FOCUS columns breaks a rule.
     """
-    scope = scope_of(destination)
-    files = tuple(
-        write_day(
-            rows_in_scope(lake.scan(DATASET, [day]), passed.month, scope),
-            passed.month,
-            day,
-            destination.focus_version,
-            folder,
-            destination.dimensions,
-        )
-        for day in passed.held.days
-    )
-    if destination.dimensions:
-        require_files(passed.month, destination, [(file.entry.charge_date, file.local) for file in files])
-    paths = [file.local for file in files]
-    days = _days(before, files, now.astimezone(dt.UTC))
+    month, now = passed.month, now.astimezone(dt.UTC)
+    scope, shape, layout = scope_in(lake, destination, passed), Shape.of(destination), layout_for(destination)
+    rows = {day: rows_in_scope(lake.scan(DATASET, [day]), month, scope) for day in passed.held.days}
+    written = [write_day(rows[day], day, shape, folder) for day in rows]
+    named = [NamedFile(file.day, file.sha256, ENDINGS[shape.format]) for file in written]
+    paths = dict(zip((file.day for file in written), layout.data_paths(month, named), strict=True))
+    columns = types_of(shape.show(rows[written[0].day]).collect_schema())
+    read = {file.day: read_file(file.local, shape.format, columns) for file in written}
+    if (destination.dimensions or destination.columns) and not destination.partial:
+        require_files(month, destination, read)
+    periods = _periods(pl.concat(rows.values()))
+    days = _days(before, written, now)
     metadata = folder / "metadata.json"
     entry, data = month_metadata(
+        path=lambda sha256: layout.metadata_path(month, sha256),
         destination=destination.name,
-        month=passed.month,
         version=destination.focus_version,
         provider=provider,
         schema_id=schema.reference.schema_id,
         days=days,
-        month_ends=month_ends(passed.month, paths),
+        ends=max(month_ends(month), *(period.end for period in periods)) if periods else month_ends(month),
     )
     metadata.write_bytes(data)
+    files = {paths[file.day]: file.local for file in written} | {entry.path: metadata}
     manifest = Manifest(
         destination=destination.name,
         dataset=DATASET,
         focus_version=destination.focus_version,
+        partial=destination.partial,
         format=destination.format,
-        billing_month=passed.month,
+        compression=destination.packed,
+        layout=destination.layout,
+        mode=destination.mode,
+        billing_month=month,
         scope=scope,
         dimensions=dict(destination.dimensions),
+        periods=periods,
         days=days,
-        files=tuple(file.entry for file in files),
-        totals=control_totals(paths),
-        columns=column_types(paths[0]),
+        files=tuple(
+            DataFile(
+                path=paths[file.day],
+                charge_date=file.day,
+                bytes=file.bytes,
+                rows=file.rows,
+                sha256=file.sha256,
+            )
+            for file in written
+        ),
+        totals=control_totals(pl.concat(read.values())),
+        columns=columns,
         focus_schema=schema.reference,
         focus_metadata=entry,
         source_digest=passed.held.source_digest,
+        terms_digest=asked_terms(destination),
         supersedes=None if before is None else before.content_digest,
-        generated_at=now.astimezone(dt.UTC),
+        retired=_retired(destination, before, (path for path in there if path not in files), now),
+        generated_at=now,
         generator=Generator.this(),
     )
-    return Built(manifest.sealed(), files, LocalMetadata(entry, metadata), schema)
+    return Built(manifest.sealed(), files, schema)
+
+
+def _periods(rows: pl.LazyFrame) -> tuple[PeriodStatus, ...]:
+    """Each account's billing periods; one of which some row is still an estimate is open."""
+    keys = ("BillingAccountId", "BillingPeriodStart", "BillingPeriodEnd")
+    found = (
+        rows.group_by(keys)
+        .agg((pl.col("x_IsEstimated").ne_missing(False)).any().alias("open"))
+        .sort(keys)
+        .collect(engine="streaming")
+    )
+    return tuple(
+        PeriodStatus(
+            billing_account_id=account,
+            start=start.astimezone(dt.UTC),
+            end=end.astimezone(dt.UTC),
+            status="Open" if is_open else "Closed",
+        )
+        for account, start, end, is_open in found.iter_rows()
+    )
 
 
 def _days(
@@ -111,12 +158,25 @@ def _days(
 ) -> tuple[DayCompleteness, ...]:
     """The days with their rows; a day is updated now unless the destination has these rows of it already."""
     updated = {} if before is None else {day.day: day.last_updated for day in before.days}
-    held = set() if before is None else {file.path for file in before.files}
+    held = set() if before is None else {(file.charge_date, file.sha256) for file in before.files}
     return tuple(
         DayCompleteness(
-            day=file.entry.charge_date,
-            rows=file.entry.rows,
-            last_updated=updated.get(file.entry.charge_date, now) if file.entry.path in held else now,
+            day=file.day,
+            rows=file.rows,
+            last_updated=updated.get(file.day, now) if (file.day, file.sha256) in held else now,
         )
         for file in files
+    )
+
+
+def _retired(
+    destination: Destination, before: Manifest | None, there: Iterable[str], now: dt.datetime
+) -> tuple[RetiredFile, ...]:
+    """The files of ours that are there and that nothing refers to any more; none where versions are kept."""
+    if destination.mode == "new_version":
+        return ()
+    layout = layout_for(destination)
+    since = {} if before is None else {file.path: file.since for file in before.retired}
+    return tuple(
+        RetiredFile(path=path, since=since.get(path, now)) for path in sorted(there) if layout.is_ours(path)
     )

@@ -5,8 +5,8 @@ does not: whether the month may be delivered (``gate``), what the files hold (``
 
 Data files carry their digest in their name and are never changed, so a reader that follows a manifest sees
 the whole of one delivery. Each step can be repeated: after a kill at any point the next delivery ends with
-the same bytes. Files that no manifest refers to any more stay where they are, for readers of the manifest
-before.
+the same bytes. Files that no manifest refers to any more stay for a while, for readers of the manifest before;
+then a delivery of the month removes them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from typing import Final, Literal
 from focus_assets.delivery import ledger
 from focus_assets.delivery.build import build
 from focus_assets.delivery.errors import DestinationError
+from focus_assets.delivery.files import Shape
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
-from focus_assets.delivery.layout import METADATA, manifest_path, month_folder
+from focus_assets.delivery.layout import METADATA
 from focus_assets.delivery.manifest import InvalidManifest, Manifest
 from focus_assets.delivery.metadata_files import Provider, schema_file, schema_in_use
-from focus_assets.delivery.put import put_files, put_manifest
+from focus_assets.delivery.put import keep_version, put_files, put_manifest, remove_retired, sizes
+from focus_assets.delivery.terms import layout_for
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.export_dimensions import require_valid
@@ -95,12 +97,15 @@ def deliver(
     """
     check_destinations(lake.url, [destination])
     require_valid(f"destinations[{destination.name}].dimensions", destination.dimensions)
+    shape, layout = Shape.of(destination), layout_for(destination)
     passed = passed or require_days(lake, month, controls=controls)
     passed = require_rules(lake, passed, destination.focus_version)
+    fresh = schema_file(destination.focus_version, provider, now.astimezone(dt.UTC), shape.columns)
     with _blaming(destination):
         store = opener(destination)
         there = _read_manifest(store, destination, month)
-        found = store.read(schema_file(destination.focus_version, provider, now).reference.path)
+        listed = sizes(store, layout, month)
+        found = store.read(fresh.reference.path)
     last = ledger.last(lake, destination.name, month)
     before = None if there is None else there.manifest
     current = before if before is not None and before.sealed_as_it_is else None
@@ -108,21 +113,26 @@ def deliver(
         # A delivery that was killed between its manifest and the ledger is entered before another
         # replaces it. A manifest that somebody edited is not entered; it is replaced.
         last = ledger.record(lake, current, destination.url, last)
-    schema = schema_in_use(
-        destination.focus_version, provider, None if found is None else found.data, before, now
-    )
+        with _blaming(destination):
+            keep_version(store, current)
+    schema = schema_in_use(fresh, None if found is None else found.data, before)
     with TemporaryDirectory(prefix="delivery-", dir=temporary_folder()) as folder:
-        built = build(lake, destination, passed, before, now, Path(folder), provider, schema)
+        built = build(lake, destination, passed, before, listed, now, Path(folder), provider, schema)
         require_same(lake, passed)
         with _blaming(destination):
-            built, written = put_files(store, built, found)
+            built, written = put_files(store, built, listed, found)
     manifest = built.manifest
     if current is not None and last is not None and current.content_digest == manifest.content_digest:
+        with _blaming(destination):
+            remove_retired(store, current, destination.grace, now)
         ledger.confirm(lake, last, manifest.source_digest, terms=ledger.terms_of(destination), now=now)
         return _result(destination, current, "restored" if written else "unchanged", written)
     with _blaming(destination):
         put_manifest(store, destination, manifest, None if there is None else there.etag)
+        keep_version(store, manifest)
     ledger.record(lake, manifest, destination.url, last)
+    with _blaming(destination):
+        remove_retired(store, manifest, destination.grace, now)
     return _result(destination, manifest, "delivered", written)
 
 
@@ -157,7 +167,7 @@ def deliver_all(
             if isinstance(month_passed, FocusAssetsError):
                 raise month_passed
             with _blaming(destination):
-                _sweep(opener(destination), month)
+                _sweep(opener(destination), destination, month)
             found.append(
                 deliver(
                     lake,
@@ -181,11 +191,11 @@ def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | 
         return error
 
 
-def _sweep(store: ObjectStore, month: str) -> None:
+def _sweep(store: ObjectStore, destination: Destination, month: str) -> None:
     # A bucket shows no object before it is whole.
     if isinstance(store, FolderStore):
-        store.sweep(month_folder(month))
-        store.sweep(METADATA)
+        for folder in {*layout_for(destination).folders(month), METADATA}:
+            store.sweep(folder)
 
 
 @dataclass(frozen=True)
@@ -195,7 +205,7 @@ class _Present:
 
 
 def _read_manifest(store: ObjectStore, destination: Destination, month: str) -> _Present | None:
-    path = manifest_path(month)
+    path = layout_for(destination).manifest_path(month)
     found = store.read(path)
     if found is None:
         return None
@@ -222,7 +232,8 @@ def _result(
     outcome: Literal["delivered", "unchanged", "restored"],
     files_written: int,
 ) -> DeliveryResult:
-    url = f"{destination.url.rstrip('/')}/{manifest_path(manifest.billing_month)}"
+    path = layout_for(destination).manifest_path(manifest.billing_month)
+    url = f"{destination.url.rstrip('/')}/{path}"
     return DeliveryResult(destination.name, manifest.billing_month, outcome, manifest, url, files_written)
 
 

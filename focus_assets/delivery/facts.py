@@ -27,18 +27,23 @@ def billing_month_of_row() -> pl.Expr:
 def billing_month_facts(frame: pl.LazyFrame) -> dict[str, Any]:
     """Rows and billed cost of each billing month in ``frame``, for the facts of a lake partition.
 
-    ``frame`` needs BillingPeriodStart (UTC instant), BillingCurrency and BilledCost. The result is
+    ``frame`` needs BillingPeriodStart (UTC instant), BillingCurrency, BilledCost and x_IsEstimated. The result is
     ``{"billing_months": {"2026-08": {"rows": 3, "billed_cost": {"USD": "1.5"}}}}``, sorted by month and
-    currency. Raises :class:`BillingMonthUnknown` where a row has no BillingPeriodStart.
+    currency; with ``"invoiced": 2`` where so many of the rows are no estimates any more. Raises
+    :class:`BillingMonthUnknown` where a row has no BillingPeriodStart.
     """
     sums = (
         frame.group_by(billing_month_of_row().alias("month"), pl.col("BillingCurrency").alias("currency"))
-        .agg(pl.len().alias("rows"), pl.col("BilledCost").sum().alias("cost"))
+        .agg(
+            pl.len().alias("rows"),
+            pl.col("BilledCost").sum().alias("cost"),
+            pl.col("x_IsEstimated").eq_missing(False).sum().alias("invoiced"),
+        )
         .sort("month", "currency")
         .collect(engine="streaming")
     )
     months: dict[str, Any] = {}
-    for month, currency, rows, cost in sums.iter_rows():
+    for month, currency, rows, cost, invoiced in sums.iter_rows():
         if month is None:
             raise BillingMonthUnknown(
                 f"{rows} rows have no BillingPeriodStart, so they belong to no billing month; "
@@ -46,6 +51,8 @@ def billing_month_facts(frame: pl.LazyFrame) -> dict[str, Any]:
             )
         entry = months.setdefault(month, {"rows": 0, "billed_cost": {}})
         entry["rows"] += rows
+        if invoiced:
+            entry["invoiced"] = entry.get("invoiced", 0) + invoiced
         entry["billed_cost"][str(currency)] = decimal_text(cost)
     return {BILLING_MONTHS: months}
 

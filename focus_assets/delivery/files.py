@@ -1,39 +1,81 @@
-"""The data files of a delivery: a destination's rows of a billing month, one Parquet file per day.
+"""The data files of a delivery: a destination's rows of a billing month, one file per day.
 
-What belongs here: choosing, projecting and writing rows, and summing what was written. What does not: putting
-files anywhere (``deliver``).
+What belongs here: choosing, showing and writing rows, reading them again, and summing what was written. What does not:
+how files are called (``layout``) and putting them anywhere (``put``).
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import hashlib
+import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from focus_assets.delivery.facts import billing_month_of_row, sums_by
-from focus_assets.delivery.layout import data_file_path
-from focus_assets.delivery.manifest import ColumnType, ControlTotals, DataFile, Scope
+from focus_assets.delivery.manifest import ColumnType, ControlTotals, Scope
 from focus_assets.focus.export_dimensions import as_exported
 from focus_assets.focus.project import project
+from focus_assets.focus.selection import selected
+from focus_assets.settings import Destination
 
 CUSTOMER: Final = "x_CustomerKey"
+ENDINGS: Final[Mapping[str, str]] = {"parquet": "parquet", "csv": "csv.gz"}
+"""How the names of data files end, by format."""
+
 _ROW_GROUP: Final = 250_000
 _ZSTD_LEVEL: Final = 3
-_NONE: Final[Mapping[str, str | None]] = MappingProxyType({})
+_GZIP_LEVEL: Final = 6
+_INSTANT: Final = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How rows are shown to a destination: FOCUS version, its own dimensions, its columns, and the file format."""
+
+    version: str
+    dimensions: Mapping[str, str | None]
+    columns: tuple[str, ...]
+    format: str
+    compression: str
+
+    @classmethod
+    def of(cls, destination: Destination) -> Shape:
+        """The shape that a destination asks for; raises InvalidSelection for columns its version does not have."""
+        columns = selected(
+            destination.focus_version,
+            destination.columns,
+            partial=destination.partial,
+            place=f"destinations[{destination.name}].columns",
+        )
+        return cls(
+            destination.focus_version,
+            destination.dimensions,
+            tuple(columns),
+            destination.format,
+            destination.packed,
+        )
+
+    def show(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Stored rows as the destination sees them."""
+        return project(as_exported(rows, self.dimensions), self.version).select(self.columns)
 
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A data file as it will be delivered, and where it lies until then."""
+    """A day's data file as it will be delivered, and where it lies until then."""
 
-    entry: DataFile
+    day: dt.date
     local: Path
+    sha256: str
+    bytes: int
+    rows: int
 
 
 def rows_in_scope(frame: pl.LazyFrame, month: str, scope: Scope) -> pl.LazyFrame:
@@ -47,53 +89,70 @@ def rows_in_scope(frame: pl.LazyFrame, month: str, scope: Scope) -> pl.LazyFrame
     return chosen.filter(pl.col(CUSTOMER).is_in(list(scope.customers)).fill_null(False))
 
 
-def write_day(
-    rows: pl.LazyFrame,
-    month: str,
-    day: dt.date,
-    focus_version: str,
-    folder: Path,
-    dimensions: Mapping[str, str | None] = _NONE,
-) -> LocalFile:
-    """Write a day's rows as ``focus_version``, also when there are none, and name them by their digest.
-
-    ``dimensions`` are the columns that the destination decides.
-    """
-    local = folder / f"{day.isoformat()}.parquet"
-    project(as_exported(rows, dimensions), focus_version).sink_parquet(
-        local,
-        compression="zstd",
-        compression_level=_ZSTD_LEVEL,
-        statistics=True,
-        row_group_size=_ROW_GROUP,
-        maintain_order=True,
-    )
+def write_day(rows: pl.LazyFrame, day: dt.date, shape: Shape, folder: Path) -> LocalFile:
+    """Write a day's rows in a shape, also when there are none; equal rows give equal bytes."""
+    local = folder / f"{day.isoformat()}.{ENDINGS[shape.format]}"
+    shown = shape.show(rows)
+    if shape.format == "csv":
+        _write_csv(shown, local)
+    else:
+        compressed: dict[str, Any] = {"compression": shape.compression}
+        if shape.compression == "zstd":
+            compressed["compression_level"] = _ZSTD_LEVEL
+        shown.sink_parquet(
+            local, **compressed, statistics=True, row_group_size=_ROW_GROUP, maintain_order=True
+        )
     with local.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    entry = DataFile(
-        path=data_file_path(month, day, sha256),
-        charge_date=day,
-        bytes=local.stat().st_size,
-        rows=pl.scan_parquet(local, glob=False).select(pl.len()).collect().item(),
-        sha256=sha256,
-    )
-    return LocalFile(entry, local)
+    counted = read_file(local, shape.format, types_of(shown.collect_schema())).select(pl.len())
+    return LocalFile(day, local, sha256, local.stat().st_size, counted.collect().item())
 
 
-def control_totals(paths: Sequence[Path]) -> ControlTotals:
-    """Rows, costs by currency and quantity by unit over all of a delivery's files, as written."""
-    frame = pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
+def _write_csv(shown: pl.LazyFrame, local: Path) -> None:
+    plain = local.with_suffix("")
+    instants = [name for name, dtype in shown.collect_schema().items() if isinstance(dtype, pl.Datetime)]
+    texts = [pl.col(name).dt.convert_time_zone("UTC").dt.to_string(_INSTANT) for name in instants]
+    shown.with_columns(texts).sink_csv(plain, maintain_order=True)
+    # Without a name and a time in its header: equal rows give equal bytes.
+    with (
+        plain.open("rb") as source,
+        local.open("wb") as target,
+        gzip.GzipFile("", "wb", _GZIP_LEVEL, target, mtime=0) as packed,
+    ):
+        shutil.copyfileobj(source, packed, 1 << 20)
+    plain.unlink()
+
+
+def read_file(path: Path, format: str, columns: Sequence[ColumnType]) -> pl.LazyFrame:
+    """A delivered file's rows in the types that its manifest names; CSV has ``columns`` by their names."""
+    if format == "parquet":
+        return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    texts = pl.scan_csv(path, glob=False, schema={column.name: pl.String() for column in columns})
+    return texts.with_columns(_typed(column) for column in columns)
+
+
+def names_of_csv(path: Path) -> list[str]:
+    """The columns that a delivered CSV file has, in order."""
+    return pl.scan_csv(path, glob=False, infer_schema=False).collect_schema().names()
+
+
+def control_totals(frame: pl.LazyFrame) -> ControlTotals:
+    """Rows, costs by currency and quantity by unit; empty where a partial delivery has not the columns."""
+    held = frame.collect_schema().names()
+
+    def sums(key: str, value: str) -> dict[str, str]:
+        return sums_by(frame, key, value) if key in held and value in held else {}
+
     return ControlTotals(
         rows=frame.select(pl.len()).collect().item(),
-        billed_cost=sums_by(frame, "BillingCurrency", "BilledCost"),
-        effective_cost=sums_by(frame, "BillingCurrency", "EffectiveCost"),
-        consumed_quantity=sums_by(frame, "ConsumedUnit", "ConsumedQuantity"),
+        billed_cost=sums("BillingCurrency", "BilledCost"),
+        effective_cost=sums("BillingCurrency", "EffectiveCost"),
+        consumed_quantity=sums("ConsumedUnit", "ConsumedQuantity"),
     )
 
 
-def column_types(path: Path) -> tuple[ColumnType, ...]:
-    """The columns of a data file, in order, with type names that other engines know."""
-    schema = pl.read_parquet_schema(path)
+def types_of(schema: pl.Schema) -> tuple[ColumnType, ...]:
+    """Columns in order, with type names that other engines know."""
     return tuple(ColumnType(name=name, type=_type_name(dtype)) for name, dtype in schema.items())
 
 
@@ -105,3 +164,12 @@ def _type_name(dtype: pl.DataType) -> str:
             return f"timestamp({dtype.time_unit}, {dtype.time_zone})"
         case _:
             return str(dtype).lower()
+
+
+def _typed(column: ColumnType) -> pl.Expr:
+    text = pl.col(column.name)
+    if match := re.fullmatch(r"decimal\((\d+), (\d+)\)", column.type):
+        return text.cast(pl.Decimal(int(match[1]), int(match[2])))
+    if column.type.startswith("timestamp"):
+        return text.str.to_datetime(_INSTANT, time_unit="us").dt.replace_time_zone("UTC")
+    return text == "true" if column.type == "boolean" else text

@@ -13,7 +13,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -116,16 +115,15 @@ def require_rules(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth:
     return replace(passed, versions=passed.versions | {version})
 
 
-def require_files(month: str, destination: Destination, files: Sequence[tuple[dt.date, Path]]) -> None:
+def require_files(month: str, destination: Destination, files: Mapping[dt.date, pl.LazyFrame]) -> None:
     """Hold data files as they are about to leave against the blocking rules; else :class:`DeliveryRefused`.
 
     Asked where a destination shows rows otherwise than they are stored: those have passed, these have not.
     """
     found = []
-    for day, path in files:
-        rows = pl.scan_parquet(path, glob=False)
+    for day, rows in files.items():
         for sentence in _broken(rows, destination.focus_version):
-            remedy = f"Mend destinations[{destination.name}].dimensions"
+            remedy = f"Mend dimensions or columns of destinations[{destination.name}]"
             found.append(
                 Refusal(month, day, f"as destination {destination.name} shows it, {sentence}", remedy)
             )

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
 import polars as pl
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from focus_assets.decimals import UTC_INSTANT
-from focus_assets.delivery.layout import manifest_path, month_of_manifest
-from focus_assets.delivery.manifest import ControlTotals, Manifest, Scope, canonical_json, scope_of
+from focus_assets.delivery.layout import month_of_manifest
+from focus_assets.delivery.manifest import ControlTotals, InvalidManifest, Manifest, canonical_json
+from focus_assets.delivery.terms import asked_terms, place_of
 from focus_assets.lake import Lake
 from focus_assets.lake.errors import ConditionFailed
 from focus_assets.lake.store import ObjectStore
@@ -55,8 +55,8 @@ class LedgerEntry(BaseModel):
     """One delivery: what came to lie at a destination, made from which state of the lake.
 
     ``result`` is ``delivered`` where a manifest was written, ``unchanged`` where the lake had changed and
-    what is delivered had not. ``terms_digest`` covers the URL, scope, FOCUS version, format and dimensions
-    asked for.
+    what is delivered had not. ``terms_digest`` covers the URL and everything asked for that
+    changes what is delivered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,29 +79,14 @@ class LedgerEntry(BaseModel):
     manifest_sha256: str
 
 
-def terms_digest(
-    *, url: str, scope: Scope, focus_version: str, format: str, dimensions: Mapping[str, str | None]
-) -> str:
-    """A digest of what a destination asks for; where it differs, everything delivered so far is due again."""
-    terms = {
-        "url": url.rstrip("/"),
-        "scope": scope.model_dump(mode="json"),
-        "version": focus_version,
-        "format": format,
-        "dimensions": dict(dimensions),
-    }
-    return hashlib.sha256(canonical_json(terms)).hexdigest()
+def terms_at(url: str, terms: str) -> str:
+    """A digest of what a destination asks for and where; where it differs, everything delivered so far is due again."""
+    return hashlib.sha256(canonical_json({"url": url.rstrip("/"), "terms": terms})).hexdigest()
 
 
 def terms_of(destination: Destination) -> str:
-    """The digest of what ``destination`` asks for."""
-    return terms_digest(
-        url=destination.url,
-        scope=scope_of(destination),
-        focus_version=destination.focus_version,
-        format=destination.format,
-        dimensions=destination.dimensions,
-    )
+    """The digest of what ``destination`` asks for and where."""
+    return terms_at(destination.url, asked_terms(destination))
 
 
 def record(lake: Lake, manifest: Manifest, url: str, last: LedgerEntry | None) -> LedgerEntry:
@@ -123,18 +108,12 @@ def record(lake: Lake, manifest: Manifest, url: str, last: LedgerEntry | None) -
         content_digest=manifest.content_digest,
         supersedes=manifest.supersedes,
         source_digest=manifest.source_digest,
-        terms_digest=terms_digest(
-            url=url,
-            scope=manifest.scope,
-            focus_version=manifest.focus_version,
-            format=manifest.format,
-            dimensions=manifest.dimensions,
-        ),
+        terms_digest=terms_at(url, manifest.terms_digest),
         totals=manifest.totals,
         files=len(manifest.files),
         bytes=sum(file.bytes for file in manifest.files),
         delivered_at=manifest.generated_at,
-        manifest_url=f"{url.rstrip('/')}/{manifest_path(manifest.billing_month)}",
+        manifest_url=f"{url.rstrip('/')}/{place_of(manifest).manifest_path(manifest.billing_month)}",
         manifest_sha256=digest,
     )
     return append(lake, entry)
@@ -195,12 +174,23 @@ def latest_deliveries(lake: Lake) -> pl.DataFrame:
     return _frame(lake, newest.values())
 
 
-def rebuild(lake: Lake, store: ObjectStore) -> list[LedgerEntry]:
-    """Append what is missing for each manifest below a destination's ``store``; an entry per manifest."""
+def rebuild(lake: Lake, store: ObjectStore, destination: str | None = None) -> list[LedgerEntry]:
+    """Append what is missing for each manifest below a destination's ``store``; an entry per manifest.
+
+    A manifest that somebody edited, or that is of another ``destination``, raises InvalidManifest; those before it
+    are entered.
+    """
     found = []
     for path in sorted(info.path for info in store.list("")):
         if month_of_manifest(path) is not None:
-            manifest = Manifest.from_bytes(store.get(path), f"{store.url}/{path}")
+            where = f"{store.url}/{path}"
+            manifest = Manifest.from_bytes(store.get(path), where)
+            if not manifest.sealed_as_it_is:
+                raise InvalidManifest(
+                    f"{where} is not the manifest that was written: its content digest differs"
+                )
+            if destination not in (None, manifest.destination):
+                raise InvalidManifest(f"{where} is the manifest of destination {manifest.destination}")
             before = last(lake, manifest.destination, manifest.billing_month)
             found.append(record(lake, manifest, store.url, before))
     return found
@@ -217,6 +207,6 @@ def _frame(lake: Lake, paths: Iterable[str]) -> pl.DataFrame:
         values = entry.model_dump(exclude={"format_version", "totals"})
         values["rows"] = entry.totals.rows
         for name in ("billed_cost", "effective_cost", "consumed_quantity"):
-            values[name] = json.dumps(getattr(entry.totals, name), sort_keys=True)
+            values[name] = canonical_json(getattr(entry.totals, name)).decode()
         rows.append(values)
     return pl.DataFrame(rows, schema=SCHEMA).sort("destination", "billing_month", "sequence")

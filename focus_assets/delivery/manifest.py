@@ -15,12 +15,19 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from focus_assets.errors import FocusAssetsError
-from focus_assets.settings import Destination
 
 FORMAT_VERSION: Final = "1"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 DecimalText = Annotated[str, Field(pattern=r"^-?\d+(\.\d*[1-9])?$")]
-_NOT_CONTENT: Final = {"content_digest", "generated_at", "generator", "supersedes", "source_digest"}
+_NOT_CONTENT: Final = {
+    "content_digest",
+    "generated_at",
+    "generator",
+    "retired",
+    "source_digest",
+    "supersedes",
+    "terms_digest",
+}
 
 
 class InvalidManifest(FocusAssetsError):
@@ -32,16 +39,10 @@ class _Part(BaseModel):
 
 
 class Scope(_Part):
-    """Whose rows are delivered: those of all customers, or of these."""
+    """Whose rows are delivered: those of all customers, or of these; ``labels`` where they were chosen by them."""
 
     customers: Literal["all"] | tuple[str, ...]
-
-
-def scope_of(destination: Destination) -> Scope:
-    """The scope that ``destination`` asks for; the order of its customers makes no difference."""
-    if destination.customers == "all":
-        return Scope(customers="all")
-    return Scope(customers=tuple(sorted(set(destination.customers))))
+    labels: dict[str, str] = {}
 
 
 class DayCompleteness(_Part):
@@ -54,6 +55,25 @@ class DayCompleteness(_Part):
     complete: Literal[True] = True
     rows: Annotated[int, Field(ge=0)]
     last_updated: AwareDatetime
+
+
+class PeriodStatus(_Part):
+    """A billing period of one account: closed once every charge delivered of it is on an issued invoice.
+
+    ``status`` is FOCUS's BillingPeriodStatus; ``end`` is exclusive.
+    """
+
+    billing_account_id: str
+    start: AwareDatetime
+    end: AwareDatetime
+    status: Literal["Open", "Closed"]
+
+
+class RetiredFile(_Part):
+    """A file that this manifest does not refer to any more; it is removed some time after ``since``."""
+
+    path: str
+    since: AwareDatetime
 
 
 class DataFile(_Part):
@@ -112,20 +132,26 @@ class Generator(_Part):
 class Manifest(_Part):
     """One delivery of one billing month to one destination.
 
-    ``content_digest`` covers what is delivered, not when and by what: it leaves out generated_at, generator,
-    supersedes and source_digest. ``supersedes`` is the content digest of the manifest that stood here before;
-    ``source_digest`` that of the lake's days it was made from; ``dimensions`` what this destination decided about
-    FOCUS columns. There is no run id: the same lake delivered at the same instant gives the same bytes.
+    ``content_digest`` covers what is delivered, not when and by what: it leaves out generated_at, generator, retired,
+    source_digest, supersedes and terms_digest. ``supersedes`` is the content digest of the manifest that stood here
+    before; ``source_digest`` that of the lake's days it was made from, ``terms_digest`` that of what the destination
+    asked for, its URL left out. ``generator`` is the program and its version. ``dimensions`` are what this destination
+    decided about FOCUS columns. There is no run id: the same lake delivered at the same instant gives the same bytes.
     """
 
     format_version: Literal["1"] = FORMAT_VERSION
     destination: str
     dataset: str
     focus_version: str
-    format: Literal["parquet"] = "parquet"
+    partial: bool
+    format: Literal["parquet", "csv"]
+    compression: str
+    layout: Literal["hive", "aws", "finops-hubs"]
+    mode: Literal["overwrite", "new_version"]
     billing_month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
     scope: Scope
     dimensions: dict[str, str | None]
+    periods: tuple[PeriodStatus, ...]
     days: tuple[DayCompleteness, ...]
     files: tuple[DataFile, ...]
     totals: ControlTotals
@@ -134,7 +160,9 @@ class Manifest(_Part):
     focus_metadata: ReferredFile
     content_digest: str = ""
     source_digest: Sha256
+    terms_digest: Sha256
     supersedes: Sha256 | None = None
+    retired: tuple[RetiredFile, ...]
     generated_at: AwareDatetime
     generator: Generator
 

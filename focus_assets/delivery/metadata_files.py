@@ -13,14 +13,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-import polars as pl
-
-from focus_assets.delivery.layout import metadata_path, schema_path
+from focus_assets.delivery.layout import schema_path
 from focus_assets.delivery.manifest import (
     DayCompleteness,
     Generator,
@@ -34,6 +31,7 @@ from focus_assets.focus.metadata import (
     data_generator,
     dataset_instance,
     day_sectors,
+    instant,
     recency,
     schema_object,
 )
@@ -58,13 +56,16 @@ class SchemaFile:
     data: bytes
 
 
-def schema_file(version: str, provider: Provider, created: dt.datetime) -> SchemaFile:
-    """The Schema object of a FOCUS version as delivered by this program, ``created`` then."""
+def schema_file(
+    version: str, provider: Provider, created: dt.datetime, columns: Sequence[str] | None = None
+) -> SchemaFile:
+    """The Schema object of a FOCUS version, or of some ``columns`` of it, as this program delivers it from then on."""
     described = schema_object(
         version,
         created=created,
         generator_version=Generator.this().version,
         tag_prefixes=provider.tag_prefixes,
+        columns=columns,
     )
     data, schema_id = _bytes(described), str(described["SchemaId"])
     reference = SchemaReference(
@@ -77,66 +78,64 @@ def schema_file(version: str, provider: Provider, created: dt.datetime) -> Schem
     return SchemaFile(reference, data)
 
 
-def schema_in_use(
-    version: str, provider: Provider, there: bytes | None, before: Manifest | None, now: dt.datetime
-) -> SchemaFile:
-    """The schema file for a delivery at ``now``: with the CreationDate it has, where it is in use already.
+def schema_in_use(fresh: SchemaFile, there: bytes | None, before: Manifest | None) -> SchemaFile:
+    """The schema file for a delivery that would make ``fresh``, with its CreationDate where it is in use already.
 
     ``there`` is what lies at its path, ``before`` the month's manifest, which tells where the file is damaged or gone.
     """
-    fresh = schema_file(version, provider, now.astimezone(dt.UTC))
-    if there is not None and (created := _created(there)) is not None:
-        used = schema_file(version, provider, created)
-        if used.data == there:
-            return used
+    if there is not None and (used := in_use_of(there, fresh)) is not fresh:
+        return used
     if before is not None and before.focus_schema.schema_id == fresh.reference.schema_id:
-        return schema_file(version, provider, before.focus_schema.created_at)
+        created = before.focus_schema.created_at
+        data = _bytes(json.loads(fresh.data) | {"CreationDate": instant(created)})
+        return _created_as(fresh, data, created)
     return fresh
 
 
 def in_use_of(there: bytes, ours: SchemaFile) -> SchemaFile:
-    """The schema file that another delivery put in the place of ``ours``; ours where it is none of this schema."""
+    """The schema file that lies in the place of ``ours``; ours itself where that is none of this schema."""
     created, said = _created(there), json.loads(ours.data)
-    if created is None or (_object(there) or {}) | {"CreationDate": ""} != said | {"CreationDate": ""}:
+    if created is None or _bytes(said | {"CreationDate": instant(created)}) != there:
         return ours
-    reference = ours.reference.model_copy(
-        update={"bytes": len(there), "sha256": hashlib.sha256(there).hexdigest(), "created_at": created}
+    return _created_as(ours, there, created)
+
+
+def _created_as(schema: SchemaFile, data: bytes, created: dt.datetime) -> SchemaFile:
+    reference = schema.reference.model_copy(
+        update={"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "created_at": created}
     )
-    return SchemaFile(reference, there)
+    return SchemaFile(reference, data)
 
 
 def month_metadata(
     *,
+    path: Callable[[str], str],
     destination: str,
-    month: str,
     version: str,
     provider: Provider,
     schema_id: str,
     days: Sequence[DayCompleteness],
-    month_ends: dt.datetime,
+    ends: dt.datetime,
 ) -> tuple[ReferredFile, bytes]:
     """The file with a month's Data Generator and SchemaId, and from 1.3 its Dataset Instance and Recency.
 
-    Recency has a time sector for each day delivered, and one that is not complete from the last of them to
-    ``month_ends``, where the month's billing periods go on. A destination's months are one dataset instance;
-    each month's Recency is about that month's part of it.
+    ``path`` gives its place by its digest. Recency has a time sector for each day delivered, and one that is not
+    complete from the last of them to ``ends``, where the month's billing periods go on. A destination's months are one
+    dataset instance; each month's Recency is about that month's part of it.
     """
     found: dict[str, Any] = {"DataGenerator": data_generator(provider.name), "SchemaId": schema_id}
     if version >= RECENCY_SINCE:
         instance = dataset_instance(destination)
-        found |= {"DatasetInstance": instance, "Recency": recency(instance, _sectors(days, month_ends))}
+        found |= {"DatasetInstance": instance, "Recency": recency(instance, _sectors(days, ends))}
     data = _bytes(found)
     sha256 = hashlib.sha256(data).hexdigest()
-    return ReferredFile(path=metadata_path(month, sha256), bytes=len(data), sha256=sha256), data
+    return ReferredFile(path=path(sha256), bytes=len(data), sha256=sha256), data
 
 
-def month_ends(month: str, paths: Sequence[Path]) -> dt.datetime:
-    """When the last billing period that begins in ``month`` ends by its rows; never before the month does."""
+def month_ends(month: str) -> dt.datetime:
+    """When a calendar month ends."""
     first = dt.datetime.strptime(month, "%Y-%m").replace(tzinfo=dt.UTC)
-    calendar_end = (first + dt.timedelta(days=32)).replace(day=1)
-    frame = pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
-    last = frame.select(pl.col("BillingPeriodEnd").max()).collect(engine="streaming").item()
-    return calendar_end if last is None else max(calendar_end, last.astimezone(dt.UTC))
+    return (first + dt.timedelta(days=32)).replace(day=1)
 
 
 def contradictions(manifest: Manifest, schema: bytes | None, metadata: bytes | None) -> Iterator[str]:

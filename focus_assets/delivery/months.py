@@ -39,6 +39,17 @@ class BillingMonth:
     month: str
     digests: Mapping[dt.date, str] = field(default_factory=dict)
     since: dt.date | None = None
+    estimates: int | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether all its billing periods are closed: its last calendar day is held, and no row is an estimate.
+
+        ``estimates`` counts those rows; ``None`` where it is not known.
+        """
+        first = dt.date.fromisoformat(f"{self.month}-01")
+        last = (first + 32 * _DAY).replace(day=1) - _DAY
+        return self.estimates == 0 and last in self.digests
 
     @property
     def days(self) -> list[dt.date]:
@@ -69,11 +80,15 @@ class BillingMonth:
 def billing_months(lake: Lake, since: dt.date | None = None) -> dict[str, BillingMonth]:
     """Every billing month of the lake, sorted; reads the record of each day. ``since``: the first day of all."""
     digests: dict[str, dict[dt.date, str]] = {}
+    estimates: dict[str, int | None] = {}
     for day, record in _records(lake).items():
         held = set() if record is None else _held(record)
         for month in held | {month_of(day)}:
             digests.setdefault(month, {})[day] = UNRECORDED if record is None else record.sha256
-    return {month: BillingMonth(month, digests[month], since) for month in sorted(digests)}
+            counted = estimates.setdefault(month, 0)
+            more = None if record is None else _estimates(record, month)
+            estimates[month] = None if counted is None or more is None else counted + more
+    return {month: BillingMonth(month, digests[month], since, estimates[month]) for month in sorted(digests)}
 
 
 def months_of(lake: Lake) -> dict[str, list[dt.date]]:
@@ -106,6 +121,11 @@ def _record(lake: Lake, day: dt.date) -> PartitionRecord | None:
         return lake.record(DATASET, day)
     except CorruptPartition:
         return None
+
+
+def _estimates(record: PartitionRecord, month: str) -> int:
+    facts = record.facts[BILLING_MONTHS].get(month, {})
+    return int(facts.get("rows", 0)) - int(facts.get("invoiced", 0))
 
 
 def _held(record: PartitionRecord) -> set[str]:

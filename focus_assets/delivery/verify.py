@@ -17,17 +17,18 @@ from typing import Any
 import polars as pl
 
 from focus_assets.delivery.facts import billing_month_of_row
-from focus_assets.delivery.files import CUSTOMER, column_types, control_totals
-from focus_assets.delivery.layout import (
-    MANIFEST,
-    data_file_path,
-    manifest_path,
-    metadata_path,
-    month_of_manifest,
-    schema_path,
+from focus_assets.delivery.files import (
+    CUSTOMER,
+    ENDINGS,
+    control_totals,
+    names_of_csv,
+    read_file,
+    types_of,
 )
+from focus_assets.delivery.layout import NamedFile, month_of_manifest, schema_path, split_manifest_url
 from focus_assets.delivery.manifest import DataFile, InvalidManifest, Manifest
 from focus_assets.delivery.metadata_files import contradictions
+from focus_assets.delivery.terms import place_of
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake.store import ObjectStore, open_store
 
@@ -56,24 +57,21 @@ def verify(
     ``url`` is a destination's URL or that of one manifest. Files are downloaded. Raises
     :class:`NothingDelivered` where there is no manifest, and StoreError where the store cannot be read.
     """
-    root, month = url.rstrip("/"), None
-    if root.endswith(f"/{MANIFEST}"):
-        root, _, folder = root.removesuffix(f"/{MANIFEST}").rpartition("/")
-        month = month_of_manifest(f"{folder}/{MANIFEST}")
+    named = split_manifest_url(url.rstrip("/"))
+    root, path = named if named is not None else (url.rstrip("/"), None)
     store = open_store(root, options, credential_provider)
-    if month is None:
-        found = (month_of_manifest(info.path) for info in store.list(""))
-        months = sorted(held for held in found if held is not None)
+    if path is None:
+        found = (info.path for info in store.list("") if month_of_manifest(info.path) is not None)
+        paths = sorted(found, key=lambda each: (month_of_manifest(each), each))
     else:
-        months = [month] if store.exists(manifest_path(month)) else []
-    if not months:
-        raise NothingDelivered(f"{url} has no billing_period=YYYY-MM/{MANIFEST}; nothing was delivered there")
-    return [verify_month(store, held) for held in months]
+        paths = [path] if store.exists(path) else []
+    if not paths:
+        raise NothingDelivered(f"{url} has no manifest of a billing month; nothing was delivered there")
+    return [verify_manifest(store, each) for each in paths]
 
 
-def verify_month(store: ObjectStore, month: str) -> Verification:
-    """Check one billing month's manifest and the files it names."""
-    path = manifest_path(month)
+def verify_manifest(store: ObjectStore, path: str) -> Verification:
+    """Check the manifest at ``path`` below a destination's URL and the files it names."""
     where = f"{store.url}/{path}"
     try:
         manifest = Manifest.from_bytes(store.get(path), where)
@@ -81,23 +79,26 @@ def verify_month(store: ObjectStore, month: str) -> Verification:
         return Verification(where, None, (str(error),))
     with tempfile.TemporaryDirectory(prefix="focus-assets-verify-") as folder:
         problems = (
-            *_own_problems(manifest, month),
+            *_own_problems(manifest, path),
             *_file_problems(store, manifest, Path(folder)),
             *_metadata_problems(store, manifest),
         )
     return Verification(where, manifest, problems)
 
 
-def _own_problems(manifest: Manifest, month: str) -> Iterator[str]:
+def _own_problems(manifest: Manifest, path: str) -> Iterator[str]:
     if not manifest.sealed_as_it_is:
         yield "the manifest is not the one that was written: its content digest differs"
+    month = month_of_manifest(path)
     if manifest.billing_month != month:
         yield f"the manifest in the folder of {month} is that of {manifest.billing_month}"
+    elif place_of(manifest).manifest_path(month) != path:
+        yield f"the manifest is one of layout {manifest.layout} for destination {manifest.destination}, elsewhere"
     rows = Counter({day.day: day.rows for day in manifest.days})
     held: Counter[Any] = Counter()
-    for file in manifest.files:
+    for file, place in zip(manifest.files, _places(manifest), strict=True):
         held[file.charge_date] += file.rows
-        if not _in_its_place(manifest, file):
+        if file.path != place:
             yield f"{file.path}: not where the file of {file.charge_date} with this digest lies"
     for day in sorted(rows.keys() | held.keys()):
         if rows[day] != held[day]:
@@ -106,16 +107,18 @@ def _own_problems(manifest: Manifest, month: str) -> Iterator[str]:
         yield f"the totals say {manifest.totals.rows} rows, the files {sum(held.values())}"
 
 
-def _in_its_place(manifest: Manifest, file: DataFile) -> bool:
-    """A path that is not the one we give is never followed: it could lead out of the delivery."""
-    return file.path == data_file_path(manifest.billing_month, file.charge_date, file.sha256)
+def _places(manifest: Manifest) -> list[str]:
+    """Where the files have to be: a path that is not the one we give is never followed, it could lead elsewhere."""
+    ending = ENDINGS[manifest.format]
+    named = [NamedFile(file.charge_date, file.sha256, ending) for file in manifest.files]
+    return place_of(manifest).data_paths(manifest.billing_month, named)
 
 
 def _file_problems(store: ObjectStore, manifest: Manifest, folder: Path) -> Iterator[str]:
-    sound: list[Path] = []
-    for number, file in enumerate(manifest.files):
-        local = folder / f"{number}.parquet"
-        if not _in_its_place(manifest, file):
+    sound: list[pl.LazyFrame] = []
+    for number, (file, place) in enumerate(zip(manifest.files, _places(manifest), strict=True)):
+        local = folder / f"{number}.{ENDINGS[manifest.format]}"
+        if file.path != place:
             continue
         if not store.exists(file.path):
             yield f"{file.path}: missing"
@@ -129,10 +132,14 @@ def _file_problems(store: ObjectStore, manifest: Manifest, folder: Path) -> Iter
                 f"the manifest says {file.bytes} with {file.sha256}"
             )
             continue
-        yield from _row_problems(manifest, file, local)
-        sound.append(local)
+        if not _has_columns(manifest, local):
+            yield f"{file.path}: its columns are not those of the manifest"
+            continue
+        rows = read_file(local, manifest.format, manifest.columns)
+        yield from _row_problems(manifest, file, rows)
+        sound.append(rows)
     if len(sound) == len(manifest.files) and sound:
-        totals = control_totals(sound)
+        totals = control_totals(pl.concat(sound))
         for name in type(totals).model_fields:
             said, is_ = getattr(manifest.totals, name), getattr(totals, name)
             if said != is_:
@@ -143,7 +150,7 @@ def _metadata_problems(store: ObjectStore, manifest: Manifest) -> Iterator[str]:
     schema, metadata = manifest.focus_schema, manifest.focus_metadata
     places = (
         (schema, schema_path(schema.schema_id)),
-        (metadata, metadata_path(manifest.billing_month, metadata.sha256)),
+        (metadata, place_of(manifest).metadata_path(manifest.billing_month, metadata.sha256)),
     )
     strayed = [reference.path for reference, place in places if reference.path != place]
     for path in strayed:
@@ -154,18 +161,22 @@ def _metadata_problems(store: ObjectStore, manifest: Manifest) -> Iterator[str]:
         )
 
 
-def _row_problems(manifest: Manifest, file: DataFile, local: Path) -> Iterator[str]:
-    if column_types(local) != manifest.columns:
-        yield f"{file.path}: its columns are not those of the manifest"
-        return
-    frame = pl.scan_parquet(local)
+def _has_columns(manifest: Manifest, local: Path) -> bool:
+    if manifest.format == "parquet":
+        return types_of(pl.Schema(pl.read_parquet_schema(local))) == manifest.columns
+    return names_of_csv(local) == [column.name for column in manifest.columns]
+
+
+def _row_problems(manifest: Manifest, file: DataFile, frame: pl.LazyFrame) -> Iterator[str]:
+    held = frame.collect_schema()
     rows = frame.select(pl.len()).collect().item()
     if rows != file.rows:
         yield f"{file.path}: {rows} rows, the manifest says {file.rows}"
-    other = frame.filter(billing_month_of_row().ne_missing(manifest.billing_month))
-    if strangers := other.select(pl.len()).collect().item():
-        yield f"{file.path}: {strangers} rows are not of billing month {manifest.billing_month}"
-    if manifest.scope.customers != "all" and CUSTOMER in frame.collect_schema():
+    if "BillingPeriodStart" in held:
+        other = frame.filter(billing_month_of_row().ne_missing(manifest.billing_month))
+        if strangers := other.select(pl.len()).collect().item():
+            yield f"{file.path}: {strangers} rows are not of billing month {manifest.billing_month}"
+    if manifest.scope.customers != "all" and CUSTOMER in held:
         outside = frame.filter(~pl.col(CUSTOMER).is_in(list(manifest.scope.customers)).fill_null(False))
         if strangers := outside.select(pl.len()).collect().item():
             yield f"{file.path}: {strangers} rows are of customers outside the delivery's scope"

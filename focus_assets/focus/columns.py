@@ -25,6 +25,10 @@ from focus_assets.errors import FocusAssetsError
 VERSIONS: Final = ("1.0", "1.1", "1.2", "1.3", "1.4")
 """FOCUS versions this project writes and checks, oldest first."""
 
+WORDS_FOR_NOTHING: Final = ("", " ", "N/A", "n/a", "NULL", "Null", "null", "Not Applicable", "not applicable")
+"""What people write for null, which no column may hold. Spelled out: a pattern on 40 columns of text costs three times
+the other rules."""
+
 COST_AND_USAGE: Final = "cost-and-usage"
 
 BILLING_PERIOD: Final = "billing-period"

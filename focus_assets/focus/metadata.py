@@ -49,6 +49,7 @@ def schema_object(
     dataset: str = COST_AND_USAGE,
     tag_prefixes: Sequence[str] = (),
     own_columns: Mapping[str, pl.DataType] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """The Schema object of a dataset as one version shows it.
 
@@ -57,12 +58,15 @@ def schema_object(
         generator_version: the version of the software that wrote the data.
         tag_prefixes: what the provider's own tags begin with.
         own_columns: further ``x_`` columns that the files have.
+        columns: the columns that the files have, where they do not have all of the version.
 
     Returns:
         SchemaId, FocusVersion, CreationDate, DataGeneratorVersion and ColumnDefinition in the order of the files.
         SchemaId is a UUID made of everything but CreationDate: equal metadata has equal ids, other metadata others.
     """
     shape = {**version_schema(version, dataset), **(own_columns or {})}
+    if columns is not None:
+        shape = {name: dtype for name, dtype in shape.items() if name in set(columns)}
     described: dict[str, Any] = {
         "FocusVersion": version,
         "DataGeneratorVersion": generator_version,
@@ -74,7 +78,7 @@ def schema_object(
     identity = json.dumps({"dataset": dataset, **described}, sort_keys=True)
     return {
         "SchemaId": str(uuid.uuid5(_SCHEMAS, identity)),
-        "CreationDate": _instant(created),
+        "CreationDate": instant(created),
         **described,
     }
 
@@ -108,14 +112,14 @@ def recency(instance: Mapping[str, str], sectors: Sequence[TimeSector]) -> dict[
         raise ValueError("time sectors do not overlap")
     return {
         "DatasetInstanceId": instance["DatasetInstanceId"],
-        "DatasetInstanceLastUpdated": _instant(max(sector.last_updated for sector in ordered)),
+        "DatasetInstanceLastUpdated": instant(max(sector.last_updated for sector in ordered)),
         "DatasetInstanceComplete": all(sector.complete for sector in ordered),
         "TimeSectors": [
             {
-                "TimeSectorStart": _instant(sector.start),
-                "TimeSectorEnd": _instant(sector.end),
+                "TimeSectorStart": instant(sector.start),
+                "TimeSectorEnd": instant(sector.end),
                 "TimeSectorComplete": sector.complete,
-                "TimeSectorLastUpdated": _instant(sector.last_updated),
+                "TimeSectorLastUpdated": instant(sector.last_updated),
             }
             for sector in ordered
         ],
@@ -156,5 +160,6 @@ def _midnight(day: dt.date) -> dt.datetime:
     return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
 
 
-def _instant(moment: dt.datetime) -> str:
+def instant(moment: dt.datetime) -> str:
+    """An instant as metadata writes it."""
     return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")

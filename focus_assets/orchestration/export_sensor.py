@@ -6,13 +6,14 @@ request only asks; the export itself refuses what must not leave.
 
 import datetime as dt
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
-from focus_assets.delivery import billing_months, due, latest_deliveries
+from focus_assets.delivery import Due, billing_months, due, latest_deliveries
 from focus_assets.lake import Lake
 from focus_assets.orchestration.assets.focus_export import EXPORT, export_key
 from focus_assets.orchestration.export_decisions import (
@@ -62,12 +63,16 @@ def export_sensor(settings: Settings, export_job: Any) -> dg.SensorDefinition:
 
 @dataclass(frozen=True)
 class Asked:
-    """The deliveries asked for, how far was read, the days whose months have to wait, and months no run can deliver."""
+    """The deliveries asked for, how far was read, the days whose months have to wait, and months no run can deliver.
+
+    ``waiting`` counts deliveries that would change something and wait for their hour or for the close.
+    """
 
     requests: list[dg.RunRequest]
     position: Position
     withheld: set[dt.date]
     unknown: list[str]
+    waiting: int = 0
 
 
 def ask(
@@ -84,7 +89,10 @@ def ask(
     eligible = eligible_months(months, withheld)
     requests = []
     unknown = []
-    for each in due(months, settings.destinations, latest_deliveries(lake), eligible):
+    delivered = latest_deliveries(lake)
+    asked = due(months, settings.destinations, delivered, eligible, settings.now())
+    waiting = len(_pairs(due(months, settings.destinations, delivered, eligible)) - _pairs(asked))
+    for each in asked:
         if not is_billing_month(settings, each.month):
             unknown.append(each.month)
             continue
@@ -104,7 +112,11 @@ def ask(
                     tags={DELIVERY_TAG: _tag(name)},
                 )
             )
-    return Asked(requests, position, withheld, unknown)
+    return Asked(requests, position, withheld, unknown, waiting)
+
+
+def _pairs(asked: Iterable[Due]) -> set[tuple[str, str]]:
+    return {(each.month, name) for each in asked for name in each.destinations}
 
 
 def materializations_after(instance: DagsterInstance, after: int) -> list[Materialized]:
@@ -154,5 +166,9 @@ def _nothing(asked: Asked) -> str:
         said.append(
             f"The lake holds rows of {', '.join(asked.unknown)}, in which no billing period of the configuration "
             "begins. Was a subscription removed, or start_date moved?"
+        )
+    if asked.waiting:
+        said.append(
+            f"{asked.waiting} changed months wait for the hour of their destination, or for their close."
         )
     return " ".join(["Nothing to deliver.", *said]) if said else "Every destination has what the lake holds."

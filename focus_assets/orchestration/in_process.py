@@ -19,6 +19,7 @@ from focus_assets.chain import DayOutput, catalog_days
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord
 from focus_assets.orchestration import orphans
+from focus_assets.orchestration.assets.focus_export import export_key
 from focus_assets.orchestration.export_decisions import Position, RunState, advance
 from focus_assets.orchestration.export_sensor import ask, materializations_after
 from focus_assets.orchestration.io_manager import day_written
@@ -199,6 +200,31 @@ class Chain:
                 raise RunFailed("\n\n".join(failures))
             if not asked.requests:
                 return
+
+    def deliver_months(self, months: Sequence[str], destinations: Sequence[str], outcome: Outcome) -> None:
+        """Deliver billing months to destinations, by name, whether something is due or not.
+
+        Raises :class:`RunFailed` with every delivery that failed, after all were tried.
+        """
+        job = self.definitions.resolve_job_def(EXPORT_JOB)
+        failures: list[str] = []
+        for month in months:
+            result = job.execute_in_process(
+                instance=self.instance,
+                run_config=_QUIET,
+                raise_on_error=False,
+                partition_key=f"{month}-01",
+                asset_selection=[export_key(name) for name in destinations],
+                tags=orphans.process_tags(),
+            )
+            outcome.runs.append(result.run_id)
+            outcome.deliveries += list(_deliveries(result))
+            try:
+                _require_success(result, f"The delivery of {month}")
+            except RunFailed as failed:
+                failures.append(str(failed))
+        if failures:
+            raise RunFailed("\n\n".join(failures))
 
     def _record(self, dataset: str, each: dt.date) -> PartitionRecord | None:
         """The record; None too where it cannot be read, for then the day has to run again."""

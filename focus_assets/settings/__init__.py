@@ -4,25 +4,25 @@ What belongs here: the file's shape, its reading, and messages about it. What do
 demonstration (``demo``), the meaning of meters and prices (``catalog``).
 """
 
+from focus_assets.settings.destinations import CustomersByLabel, Destination, FocusVersion
 from focus_assets.settings.models import (
     CloudEventsSettings,
     ConfigurationError,
-    Destination,
     DuckDBSettings,
-    FocusVersion,
     LakeSettings,
     MeterDetails,
     NoConfiguration,
     OpenMeterSettings,
-    S3Settings,
     Settings,
     SourceSettings,
 )
+from focus_assets.settings.s3 import S3Settings
 from focus_assets.settings.sample import settings_or_sample
 
 __all__ = [
     "CloudEventsSettings",
     "ConfigurationError",
+    "CustomersByLabel",
     "Destination",
     "DuckDBSettings",
     "FocusVersion",

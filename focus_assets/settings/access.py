@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from focus_assets.lake import Lake, ObjectStore, StoreError, open_store
-from focus_assets.settings.models import CloudEventsSettings, Destination, LakeSettings, S3Settings, Settings
+from focus_assets.settings.destinations import Destination
+from focus_assets.settings.models import CloudEventsSettings, LakeSettings, Settings
+from focus_assets.settings.s3 import S3Settings
 
 
 def open_lake(settings: Settings) -> Lake:

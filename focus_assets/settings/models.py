@@ -9,21 +9,21 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from focus_assets.catalog.models import SLUG, Day, DimensionSetting, Entry, Instant
+from focus_assets.catalog.models import Day, DimensionSetting, Entry, Instant
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
+from focus_assets.settings.destinations import Destination
+from focus_assets.settings.s3 import S3Settings
 
 CONFIG_VARIABLE: Final = "FOCUS_ASSETS_CONFIG"
 """The environment variable that names the configuration file."""
 
 CONFIG_FILE: Final = "focus.yaml"
 """The configuration file that is looked for in the working directory."""
-
-FocusVersion = Literal["1.0", "1.1", "1.2", "1.3", "1.4"]
 
 
 class ConfigurationError(FocusAssetsError):
@@ -34,44 +34,11 @@ class NoConfiguration(FocusAssetsError):
     """No configuration file was named and none lies in the working directory."""
 
 
-def _all_or_keys(value: Any) -> str:
-    return "(keys)" if isinstance(value, list | tuple) else "(all)"
-
-
-_Customers = Annotated[
-    Annotated[Literal["all"], Tag("(all)")] | Annotated[tuple[str, ...], Tag("(keys)")],
-    Discriminator(_all_or_keys),
-]
-
-
 def resolve_url(url: str, folder: Path) -> str:
     """``url`` itself where it has a scheme, else the absolute path of a folder, counted from ``folder``."""
     if "://" in url:
         return url.rstrip("/")
     return str((folder / Path(url).expanduser()).resolve())
-
-
-class S3Settings(Entry):
-    """How an S3 bucket is reached; access keys come from the environment only."""
-
-    endpoint_url: str | None = None
-    """Address of an S3 compatible server; AWS where absent."""
-    region: str | None = None
-    """Region of the bucket; AWS_REGION where absent."""
-    profile: str | None = None
-    """Profile of the AWS configuration files."""
-    role_arn: str | None = None
-    """Role to assume."""
-    external_id: str | None = None
-    """External id that the role asks for."""
-
-    @property
-    def options(self) -> dict[str, str]:
-        """What an object store client needs to find the bucket; credentials are not among it."""
-        found = {"endpoint": self.endpoint_url, "region": self.region}
-        if self.endpoint_url and self.endpoint_url.startswith("http://"):
-            found["allow_http"] = "true"
-        return {name: value for name, value in found.items() if value}
 
 
 class CloudEventsSettings(Entry):
@@ -171,39 +138,6 @@ class DuckDBSettings(Entry):
     """Threads it may use."""
     temp_directory: str | None = None
     """Folder it spills to; a temporary one where absent."""
-
-
-class Destination(Entry):
-    """Someone who receives FOCUS files: a place, whose customers, in which version."""
-
-    name: Annotated[str, Field(pattern=SLUG, max_length=64)]
-    """Names the export asset focus_export/NAME."""
-    url: Annotated[str, Field(min_length=1)]
-    """Folder, or s3://bucket/prefix; relative to the configuration file."""
-    customers: _Customers = "all"
-    """Keys of the customers whose rows are delivered, or all."""
-    focus_version: FocusVersion = "1.2"
-    """FOCUS version of the files."""
-    format: Literal["parquet"] = "parquet"
-    """File format."""
-    dimensions: Mapping[str, str | None] = {}
-    """FOCUS columns of the rows delivered here, before all other settings: a text or null."""
-    s3: S3Settings = S3Settings()
-    """How the bucket is reached, for an s3:// URL."""
-
-    @property
-    def options(self) -> dict[str, str]:
-        """Object store options of :attr:`url`."""
-        return self.s3.options
-
-    @field_validator("customers")
-    @classmethod
-    def _names_someone(cls, value: Literal["all"] | tuple[str, ...]) -> Literal["all"] | tuple[str, ...]:
-        if not value:
-            raise ValueError("names no customer; write all, or a list of customer keys")
-        if value != "all" and len(set(value)) != len(value):
-            raise ValueError("names a customer twice")
-        return value
 
 
 class Settings(BaseModel):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from focus_assets.cli import main
 
@@ -171,6 +172,26 @@ def test_doctor_tells_each_thing_that_is_wrong_and_exits_1(started: Path, run: R
     assert [line.split()[1] for line in wrong] == ["lake:", "source:", "destination"]
     assert "holds no CloudEvents files" in done.stdout
     assert "3 things are wrong." in done.stdout
+
+
+def test_doctor_tells_which_meters_have_no_events_and_is_alarmed_where_none_has(
+    started: Path, run: Run
+) -> None:
+    events = started / "data" / "events" / "day.ndjson"
+    line = {"specversion": "1.0", "id": "1", "source": "test", "type": "promt", "subject": "ann"}
+    events.write_text(json.dumps(line | {"time": "2026-08-15T13:22:07Z", "data": {}}) + "\nno event\n")
+    done = run("doctor")
+    assert done.returncode == 1
+    assert (
+        "no event has the event_type of any meter, among 1 events looked at; types there are: 'promt'"
+        in done.stdout
+    )
+    types = {meter["event_type"] for meter in yaml.safe_load((started / "focus.yaml").read_text())["meters"]}
+    with events.open("a") as more:
+        more.write(json.dumps(line | {"type": min(types), "time": "2026-08-15T13:22:07Z", "data": {}}) + "\n")
+    done = run("doctor")
+    assert done.returncode == 0
+    assert ("no event of type" in done.stdout) == (len(types) > 1)
 
 
 def test_doctor_tells_who_is_writing_the_lake(started: Path, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 import os
@@ -11,10 +12,12 @@ import pyarrow as pa
 import pytest
 from duckdb import DuckDBPyConnection
 
-from focus_assets.cloudevents import EventFilesUnreadable, lines
+from focus_assets.cloudevents import CloudEventsSource, EventFilesUnreadable, lines
+from focus_assets.cloudevents.file_days import FileDays
 from focus_assets.cloudevents.files import list_event_files
 from focus_assets.lake.store import open_store
-from focus_assets_tests.cloudevents.opening import event, read_day, total, write_lines
+from focus_assets_tests.cloudevents.opening import COUNT, DAY, Settings, event, read_day, total, write_lines
+from focus_assets_tests.s3_server import S3Bucket
 
 FORMS = ["a.ndjson", "a.jsonl", "a.json", "A.NDJSON", "deep/er/a.ndjson", "2026-08-15T10.30.events.json"]
 COMPRESSIONS = {
@@ -136,3 +139,31 @@ def test_files_of_a_bucket_are_read_like_those_of_a_folder(
     assert in_bucket.raw.equals(in_folder.raw)
     assert in_bucket.quarantined.equals(in_folder.quarantined)
     assert in_bucket.counts == in_folder.counts
+
+
+@pytest.mark.s3
+def test_a_real_bucket_of_every_form_is_metered_and_its_versions_tell_what_changed(
+    connection: DuckDBPyConnection, s3_bucket: S3Bucket
+) -> None:
+    store = open_store(f"{s3_bucket.url}/events", s3_bucket.options)
+    line = "".join(f"{json.dumps(event(str(n)))}\n" for n in range(3)).encode()
+    batch = json.dumps([event(str(n)) for n in range(3, 5)]).encode()
+    for path, data in {
+        "2026/08/15/a.ndjson": line,
+        "b.ndjson.gz": gzip.compress(line),
+        "c.json": batch,
+        "c.json.gz": gzip.compress(batch),
+        "d.jsonl.zst": pa.compress(line, "zstd", asbytes=True),
+        "e.txt": b"",
+    }.items():
+        store.put(path, data)
+    source = CloudEventsSource(Settings(store.url, lookback_days=0), connection, store)
+    with source.open([DAY], [COUNT], undated_day=DAY) as opened:
+        assert (opened.counts(DAY)["metered"], opened.counts(DAY)["duplicates"]) == (5, 8)
+        later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+        known = FileDays(DAY, {}).with_read(opened.listing.files, opened.days_read, later)
+    store.put("c.json", json.dumps([event("new"), event("newer")]).encode())
+    listing = list_event_files(store).files
+    assert [file.path for file in listing if known.of(file) is None] == ["c.json"]
+    with source.open([DAY + dt.timedelta(days=1)], [COUNT], undated_day=DAY, known=known) as opened:
+        assert set(opened.days_read) == {"c.json"}, "nothing else is new, or of that day"

@@ -291,3 +291,48 @@ def test_events_read_before_a_defect_are_taken_back_and_say_which_day_it_concern
     assert found[DAY].counts["quarantined"] == 1
     assert found[DAY].quarantined["line"].item() > 1000
     assert found[DAY].raw.is_empty()
+
+
+VERSIONS = {
+    "a number": '{"specversion":1.0,%s,"data":{"tokens":1,"model":"m"}}',
+    "a number, and a text of that name within the data": (
+        '{"specversion":1.0,%s,"data":{"tokens":1,"model":"m","specversion":"1.0"}}'
+    ),
+    "within the data only": '{%s,"data":{"tokens":1,"model":"m","specversion":"1.0"}}',
+    "a number under an escaped name": (
+        '{"\\u0073pecversion":1.0,%s,"data":{"tokens":1,"model":"m","specversion":"1.0"}}'
+    ),
+    "a number first and a text later": '{"specversion":1.0,%s,"specversion":"1.0","data":{"tokens":1,"model":"m"}}',
+}
+
+
+@pytest.mark.parametrize("what", VERSIONS)
+def test_a_version_that_only_looks_like_the_text_is_refused(
+    what: str, connection: DuckDBPyConnection, tmp_path: Path
+) -> None:
+    rest = json.dumps(event(specversion=..., data=...))[1:-1]
+    write_lines(tmp_path / "a.ndjson", [VERSIONS[what] % rest])
+    found = read_day(connection, tmp_path)
+    assert found.quarantined["reason"].item().startswith("specversion is ")
+
+
+PROPERTIES = {
+    "5": {"model": "5"},
+    "1.0": {"model": "1.0"},
+    "1": {"model": 1.0},
+    "true": {"model": True},
+    "[]": {"model": "[]"},
+    "": {"model": []},
+    "null": {"model": None},
+    "null ": {"model": "null "},
+    "\u0001": {"model": "\u0001"},
+}
+
+
+@pytest.mark.parametrize("text", PROPERTIES)
+def test_a_dimension_is_what_openmeter_makes_of_it_whatever_it_looks_like(
+    text: str, connection: DuckDBPyConnection, tmp_path: Path
+) -> None:
+    write_lines(tmp_path / "a.ndjson", [event(data={"tokens": 1} | PROPERTIES[text])])
+    rows = read_day(connection, tmp_path).raw.filter(pl.col("meter") == "tokens")
+    assert json.loads(rows["dimensions"].item()) == {"model": text}

@@ -19,10 +19,11 @@ from focus_assets.delivery import (
     due,
     entries,
     latest_deliveries,
+    verify,
 )
-from focus_assets.delivery.layout import manifest_path
+from focus_assets.delivery.layout import layout_of
 from focus_assets.delivery.manifest import Manifest
-from focus_assets.delivery.verify import verify_month
+from focus_assets.delivery.verify import verify_manifest
 from focus_assets.lake import ConditionFailed, Lake, ObjectStore, StoreError, open_store
 from focus_assets.settings import Destination
 from focus_assets_tests.delivery.conftest import NOW
@@ -31,7 +32,8 @@ from focus_assets_tests.s3_server import S3Bucket
 
 AUGUST = "2026-08"
 LATER = NOW + dt.timedelta(days=1)
-WRITES = ("put", "put_file")
+WRITES = ("put", "put_file", "delete")
+MANIFEST = layout_of("hive", "warehouse").manifest_path(AUGUST)
 
 
 class Killed(BaseException):
@@ -76,6 +78,7 @@ class World:
     lake_at: str
     destination_at: str
     options: dict[str, str] = field(default_factory=dict)
+    terms: dict[str, Any] = field(default_factory=dict)
 
     @property
     def lake(self) -> Lake:
@@ -83,7 +86,7 @@ class World:
 
     @property
     def destination(self) -> Destination:
-        return Destination(name="warehouse", url=self.destination_at, focus_version="1.3")
+        return Destination(name="warehouse", url=self.destination_at, focus_version="1.3", **self.terms)
 
     def store(self) -> ObjectStore:
         return open_store(self.destination_at, self.options)
@@ -142,7 +145,7 @@ def test_a_delivery_killed_at_any_write_ends_as_an_undisturbed_one(worlds, after
 
         with pytest.raises(Killed):
             disturbed.deliver(LATER, Fuse(at, after))
-        assert verify_month(disturbed.store(), AUGUST).problems == ()
+        assert verify_manifest(disturbed.store(), MANIFEST).problems == ()
         disturbed.deliver(LATER)
 
         assert disturbed.bucket() == undisturbed.bucket(), f"killed at write {at}"
@@ -159,9 +162,41 @@ def test_a_first_delivery_killed_at_any_write_ends_as_an_undisturbed_one(worlds,
         disturbed = worlds()
         with pytest.raises(Killed):
             disturbed.deliver(NOW, Fuse(at, after))
-        published = manifest_path(AUGUST) in disturbed.bucket()
-        assert not published or verify_month(disturbed.store(), AUGUST).problems == ()
+        published = MANIFEST in disturbed.bucket()
+        assert not published or verify_manifest(disturbed.store(), MANIFEST).problems == ()
         disturbed.deliver(NOW)
+        assert disturbed.bucket() == undisturbed.bucket(), f"killed at write {at}"
+        assert disturbed.ledger() == undisturbed.ledger(), f"killed at write {at}"
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the write", "after the write"])
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"layout": "finops-hubs", "format": "csv"},
+        {"layout": "aws", "keep_hours": 0},
+        {"mode": "new_version", "compression": "snappy"},
+    ],
+    ids=lambda terms: str(next(iter(terms.values()))),
+)
+def test_files_removed_and_versions_kept_end_alike_wherever_a_delivery_is_killed(tmp_path, terms, after):
+    def made(name: str) -> World:
+        lake = Lake.open(str(tmp_path / name / "lake"))
+        for day in days("2026-08-01", "2026-08-02"):
+            write_day(lake, day, [row(day)])
+        world = World(lake.url, str(tmp_path / name / "bucket"), terms=terms)
+        world.deliver(NOW)
+        world.restate()
+        return world
+
+    undisturbed, fuse = made("undisturbed"), Fuse(at=0, after=after)
+    undisturbed.deliver(LATER, fuse)
+    for at in range(1, fuse.calls + 1):
+        disturbed = made(f"killed-{at}")
+        with pytest.raises(Killed):
+            disturbed.deliver(LATER, Fuse(at, after))
+        assert [found.problems for found in verify(disturbed.destination_at)] == [()], f"killed at write {at}"
+        disturbed.deliver(LATER)
         assert disturbed.bucket() == undisturbed.bucket(), f"killed at write {at}"
         assert disturbed.ledger() == undisturbed.ledger(), f"killed at write {at}"
 
@@ -226,9 +261,9 @@ def test_of_two_deliveries_that_race_one_wins_and_the_other_says_so(worlds, firs
             world.lake, world.destination, AUGUST, now=NOW + dt.timedelta(hours=1), opener=lambda _: racing
         )
 
-    there = Manifest.from_bytes(store.get(manifest_path(AUGUST)), "there")
+    there = Manifest.from_bytes(store.get(MANIFEST), "there")
     assert there.generated_at == LATER
-    assert verify_month(store, AUGUST).problems == ()
+    assert verify_manifest(store, MANIFEST).problems == ()
     assert world.ledger()[-1]["delivered_at"] == LATER
 
 
@@ -256,7 +291,7 @@ def test_a_reader_that_follows_the_manifest_never_sees_a_mixture(worlds):
 
     def read() -> None:
         while not done.is_set():
-            found = verify_month(reader, AUGUST)
+            found = verify_manifest(reader, MANIFEST)
             problems.extend(found.problems)
             seen.add(found.manifest.content_digest)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from focus_assets.delivery import Provider, deliver, verify
-from focus_assets.delivery.layout import metadata_path, schema_path
+from focus_assets.delivery.layout import layout_of, schema_path
 from focus_assets.delivery.manifest import Manifest, canonical_json
 from focus_assets.focus.schema import version_schema
 from focus_assets.lake import ConditionFailed, Lake, open_store
@@ -17,6 +17,7 @@ from focus_assets_tests.delivery.conftest import NOW
 from focus_assets_tests.delivery.focus_rows import at, days, row, write_day
 
 AUGUST = "2026-08"
+HIVE = layout_of("hive", "warehouse")
 LATER = NOW + dt.timedelta(days=1)
 ACME = Provider("Acme", ("acme/",))
 
@@ -191,11 +192,11 @@ def test_metadata_that_contradicts_the_manifest_is_found_though_its_digest_is_ri
     metadata["Recency"]["TimeSectors"][2]["TimeSectorComplete"] = False
     data = canonical_json(metadata)
     sha256 = hashlib.sha256(data).hexdigest()
-    (Path(newest.url) / metadata_path(AUGUST, sha256)).write_bytes(data)
+    (Path(newest.url) / HIVE.metadata_path(AUGUST, sha256)).write_bytes(data)
     resealed(
         newest,
         focus_metadata=manifest.focus_metadata.model_copy(
-            update={"path": metadata_path(AUGUST, sha256), "sha256": sha256, "bytes": len(data)}
+            update={"path": HIVE.metadata_path(AUGUST, sha256), "sha256": sha256, "bytes": len(data)}
         ),
     )
 

@@ -125,6 +125,13 @@ def test_the_json_schema_names_every_field_of_a_manifest(bucket):
     assert schema["additionalProperties"] is False
 
 
+def test_the_committed_schema_is_that_of_the_manifest():
+    committed = Path(__file__).parents[2] / "docs" / "manifest.schema.json"
+    assert json.loads(committed.read_text()) == json_schema(), (
+        "run: focus-assets schema --manifest > docs/manifest.schema.json"
+    )
+
+
 def test_any_engine_reads_the_delivered_files(bucket):
     import pyarrow.parquet as pq
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from focus_assets.focus.columns import WORDS_FOR_NOTHING
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import Reads, RowRule, check, check_parts, rules_for
-from focus_assets.focus.rules.formats import WORDS_FOR_NOTHING
 from focus_assets.focus.rules.invoices import stated_totals
 from focus_assets.focus.schema import internal_schema
 from focus_assets_tests.focus.sample import clean

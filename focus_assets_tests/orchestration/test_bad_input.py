@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import json
 import logging
+import os
 import subprocess
 import sys
 import warnings
@@ -153,6 +154,23 @@ def test_a_required_dimension_that_nobody_set_stops_the_run_before_anything_is_w
 
 
 # Events
+
+
+def test_events_before_the_first_day_and_one_odd_region_neither_stop_a_run_nor_go_unsaid(
+    small: Company, run: Run
+) -> None:
+    small.configuration["meters"][0]["group_by"]["region"] = "$.region"
+    small.configuration["meters"][0]["dimensions"] = {"RegionId": {"dimension": "region"}}
+    small.event("2026-07-31T10:00:00Z", "ann-1", tokens=1)
+    small.event("2026-08-01T10:00:00Z", "ann-1", tokens=1, region="N/A")
+    small.event("2026-08-01T10:00:00Z", "ann-1", tokens=1, region="eu-west-1")
+    for path in (small.root / "events").iterdir():
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    done = run(*DEMO)
+    assert done.code == 0, done.err
+    assert "besides 1 before start_date (2026-08-01)" in " ".join(done.out.split())
+    regions = small.lake.scan("focus_cost_and_usage", [dt.date(2026, 8, 1)]).select("RegionId").collect()
+    assert set(regions["RegionId"]) == {None, "eu-west-1"}
 
 
 def test_events_that_are_none_are_kept_with_file_line_and_reason_and_the_rest_is_billed(

@@ -6,13 +6,18 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.focus.columns import COST_AND_USAGE, FocusColumn, Format, ValueType, columns, own_columns
+from focus_assets.focus.columns import (
+    COST_AND_USAGE,
+    WORDS_FOR_NOTHING,
+    FocusColumn,
+    Format,
+    ValueType,
+    columns,
+    own_columns,
+)
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule
 
 _CLOSED: Final = (Format.ALLOWED_VALUES, Format.NATIONAL_CURRENCY)
-WORDS_FOR_NOTHING: Final = ("", " ", "N/A", "n/a", "NULL", "Null", "null", "Not Applicable", "not applicable")
-"""What people write for null. Spelled out: a pattern on 40 columns of text costs three times the other rules."""
-
 _DAY: Final = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
 _INSTANT: Final = f"^{_DAY}T{_TIME}Z$"

@@ -6,8 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.focus.columns import COST_AND_USAGE, FocusColumn, Format, columns
-from focus_assets.focus.rules.formats import WORDS_FOR_NOTHING
+from focus_assets.focus.columns import COST_AND_USAGE, WORDS_FOR_NOTHING, FocusColumn, Format, columns
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule
 
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?"

@@ -12,7 +12,7 @@ from focus_assets.orchestration.assets.common import LAKE_POOL, OWNERS
 from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.partitions import billing_months
 from focus_assets.orchestration.resources import LakeResource
-from focus_assets.settings import Destination, Settings
+from focus_assets.settings import CustomersByLabel, Destination, Settings
 from focus_assets.settings.access import open_place
 from focus_assets.stage_controls import control_problems
 
@@ -78,9 +78,11 @@ def _provider(settings: Settings) -> Provider:
 
 
 def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
-    customers = (
-        "all customers" if destination.customers == "all" else f"customers {', '.join(destination.customers)}"
-    )
+    asked = destination.customers
+    if isinstance(asked, CustomersByLabel):
+        customers = f"customers with {', '.join(f'{k}={v}' for k, v in sorted(asked.labels.items()))}"
+    else:
+        customers = "all customers" if asked == "all" else f"customers {', '.join(asked)}"
     return dg.AssetSpec(
         export_key(destination.name),
         deps=["focus_cost_and_usage"],
