@@ -38,7 +38,7 @@ class Fee:
 
     ``service``: what it pays for; ``full``: the uncut period that its amount is for; ``billing``: the billing
     period that holds the instant at which it is due. ``listed``: the published plan's card, else its own.
-    ``meter``: that of its feature, where it has one.
+    ``meter``: that of its feature, where it has one. ``invoice``: as of a slice of a charge.
     """
 
     charge_id: str
@@ -56,6 +56,7 @@ class Fee:
     full: Period
     billing: Period
     prorates: bool
+    invoice: str | None = None
 
     @property
     def key(self) -> str:

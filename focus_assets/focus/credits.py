@@ -20,6 +20,7 @@ from focus_assets.decimals import COST, METERED_QUANTITY, PRICING_QUANTITY, UNIT
 from focus_assets.decimals import round_half_away as rounded
 from focus_assets.focus.cost_and_usage import build_credit
 from focus_assets.focus.credit_terms import expiry_lines, purchase_lines
+from focus_assets.focus.invoice_lines import credit_line
 from focus_assets.focus.schema import internal_schema
 from focus_assets.rating.credits import BILLED, GRANTS, PAYABLE, USED, draw_down
 from focus_assets.rating.lines import CREDIT_COMPONENT
@@ -139,6 +140,7 @@ def _credits(lines: pl.LazyFrame, given: pl.DataFrame) -> pl.LazyFrame:
         "ChargeCategory": pl.lit("Credit"),
         "ChargeFrequency": pl.lit("One-Time"),
         "ChargeDescription": description,
+        "InvoiceDetailId": credit_line(pl.col("InvoiceDetailId")),
         "x_PriceComponent": pl.lit(CREDIT_COMPONENT),
         "x_CreditGrantId": pl.col("grant"),
     }
