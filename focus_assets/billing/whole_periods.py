@@ -17,7 +17,7 @@ from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.prices import FlatPrice, TieredPrice
 from focus_assets.catalog.rate_card_terms import ProRatingConfig
-from focus_assets.decimals import COST, minor_unit
+from focus_assets.decimals import COST, PRICING_QUANTITY, UNIT_PRICE, minor_unit, multiply_to
 from focus_assets.focus.invoice_lines import line_period, line_stem
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
 from focus_assets.rating.lines import (
@@ -31,7 +31,9 @@ from focus_assets.rating.proration import prorated_amount
 WHOLE_LINES: Final = pl.Schema({"InvoiceDetailId": pl.String(), "total": COST, "tolerance": COST})
 """A line of an invoice: its total, rounded, and how far rounding may have moved it from the exact cost."""
 
+_WORTH: Final = {"_rate": UNIT_PRICE, "_minor_unit": COST}
 _ZERO: Final = Decimal(0)
+_FINEST: Final = Decimal("1e-12")
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,16 @@ def whole_lines(last: Sequence[ChargeSlice | Fee], usage: Mapping[str, Usage]) -
         totals[key] = totals.get(key, _ZERO) + row["total"]
         roundings[row["line_id"]] = roundings.get(row["line_id"], 0) + (2 if row["amount_discounts"] else 1)
     rows = [
-        (key, total, _half(slices[stem]) * roundings[stem])
+        (key, total, _half(slices[stem]) * roundings[stem], *_worth(slices[stem]))
         for key, total in sorted(totals.items())
         for stem in [key.rpartition("/")[0]]
     ]
-    return pl.DataFrame(rows, schema=WHOLE_LINES, orient="row")
+    in_money = multiply_to(pl.col("total").cast(PRICING_QUANTITY), pl.col("_rate"), pl.col("_minor_unit"))
+    return (
+        pl.DataFrame(rows, schema=pl.Schema({**WHOLE_LINES, **_WORTH}), orient="row")
+        .with_columns(pl.when(pl.col("_rate").is_null()).then("total").otherwise(in_money).alias("total"))
+        .select(WHOLE_LINES.names())
+    )
 
 
 def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> Line:
@@ -115,7 +122,7 @@ def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> 
     return Line(
         line_id=stem,
         price=price,
-        minor_unit=minor_unit(charged.currency),
+        minor_unit=_unit(charged),
         period=period,
         full_period=period if isinstance(charged, Fee) else charged.charge.period,
         quantity=used.quantity,
@@ -128,8 +135,29 @@ def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> 
 
 def _prorated(fee: Fee) -> FlatPrice:
     config = ProRatingConfig(enabled=fee.prorates)
-    amount = prorated_amount(fee.price.amount, fee.currency, config, service=fee.service, full=fee.full)
+    currency, digits = fee.currency, None
+    if fee.priced_in is not None:
+        currency, digits = fee.priced_in.currency.code, fee.priced_in.currency.precision
+    amount = prorated_amount(
+        fee.price.amount, currency, config, service=fee.service, full=fee.full, custom_digits=digits
+    )
     return fee.price.model_copy(update={"amount": amount})
+
+
+def _unit(charged: ChargeSlice | Fee) -> Decimal:
+    """What a line is rounded to: of prices in a custom currency usage is not, and fees to its own digits."""
+    priced_in = charged.priced_in if isinstance(charged, Fee) else charged.charge.priced_in
+    if priced_in is None:
+        return minor_unit(charged.currency)
+    if isinstance(charged, Fee):
+        return minor_unit(priced_in.currency.code, priced_in.currency.precision)
+    return _FINEST
+
+
+def _worth(charged: ChargeSlice | Fee) -> tuple[Decimal | None, Decimal]:
+    """Money for a unit of the custom currency that prices are in, if they are, and the money's smallest amount."""
+    priced_in = charged.priced_in if isinstance(charged, Fee) else charged.charge.priced_in
+    return priced_in.rate if priced_in else None, minor_unit(charged.currency)
 
 
 def _name(charged: ChargeSlice | Fee, row: Mapping[str, object]) -> str:
