@@ -247,7 +247,7 @@ def focus_cost_and_usage_days(
             | catalog.digest(day)
             | digests(totals.lake, totals.dataset, [*earlier[day], day])
             | digests(totals.lake, COSTS, days_of_credit(grants, day)),
-            CreditFacts(grants, cost_facts) if grants else cost_facts,
+            CreditFacts(grants, frozenset(snapshot.custom_currency), cost_facts) if grants else cost_facts,
         )
 
 

@@ -22,6 +22,8 @@ _COMMANDS: Final = {
     "ui": "Start the Dagster UI on the lake.",
     "materialize": "Run the chain for days you name.",
     "deliver": "Deliver billing months to destinations, now.",
+    "deliveries": "Show what was delivered to whom, and when.",
+    "ledger": "Make the record of deliveries again from the manifests.",
     "check": "Check FOCUS files, anybody's, against the rules of their version.",
     "sql": "Ask the lake a question in SQL.",
     "verify": "Check a delivery's files against its manifests.",

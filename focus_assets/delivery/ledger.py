@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
@@ -18,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from focus_assets.decimals import UTC_INSTANT
 from focus_assets.delivery.layout import month_of_manifest
-from focus_assets.delivery.manifest import ControlTotals, Manifest, canonical_json
+from focus_assets.delivery.manifest import ControlTotals, InvalidManifest, Manifest, canonical_json
 from focus_assets.delivery.terms import asked_terms, place_of
 from focus_assets.lake import Lake
 from focus_assets.lake.errors import ConditionFailed
@@ -175,12 +174,23 @@ def latest_deliveries(lake: Lake) -> pl.DataFrame:
     return _frame(lake, newest.values())
 
 
-def rebuild(lake: Lake, store: ObjectStore) -> list[LedgerEntry]:
-    """Append what is missing for each manifest below a destination's ``store``; an entry per manifest."""
+def rebuild(lake: Lake, store: ObjectStore, destination: str | None = None) -> list[LedgerEntry]:
+    """Append what is missing for each manifest below a destination's ``store``; an entry per manifest.
+
+    A manifest that somebody edited, or that is of another ``destination``, raises InvalidManifest; those before it
+    are entered.
+    """
     found = []
     for path in sorted(info.path for info in store.list("")):
         if month_of_manifest(path) is not None:
-            manifest = Manifest.from_bytes(store.get(path), f"{store.url}/{path}")
+            where = f"{store.url}/{path}"
+            manifest = Manifest.from_bytes(store.get(path), where)
+            if not manifest.sealed_as_it_is:
+                raise InvalidManifest(
+                    f"{where} is not the manifest that was written: its content digest differs"
+                )
+            if destination not in (None, manifest.destination):
+                raise InvalidManifest(f"{where} is the manifest of destination {manifest.destination}")
             before = last(lake, manifest.destination, manifest.billing_month)
             found.append(record(lake, manifest, store.url, before))
     return found
@@ -197,6 +207,6 @@ def _frame(lake: Lake, paths: Iterable[str]) -> pl.DataFrame:
         values = entry.model_dump(exclude={"format_version", "totals"})
         values["rows"] = entry.totals.rows
         for name in ("billed_cost", "effective_cost", "consumed_quantity"):
-            values[name] = json.dumps(getattr(entry.totals, name), sort_keys=True)
+            values[name] = canonical_json(getattr(entry.totals, name)).decode()
         rows.append(values)
     return pl.DataFrame(rows, schema=SCHEMA).sort("destination", "billing_month", "sequence")

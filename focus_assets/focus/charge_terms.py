@@ -12,9 +12,10 @@ from typing import Any, Final
 import polars as pl
 
 from focus_assets.catalog.charges import Charge, ChargeSlice
+from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.models import Customer, Price
 from focus_assets.catalog.rate_card_terms import Discounts, UnitConfig
-from focus_assets.decimals import UTC_INSTANT
+from focus_assets.decimals import UNIT_PRICE, UTC_INSTANT
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.dimensions import Answer, Resolution
 from focus_assets.focus.settable import SETTABLE
@@ -35,6 +36,8 @@ FACTS: Final = pl.Schema(
         "_unit": pl.String(),
         "_pricing_unit": pl.String(),
         "_currency": pl.String(),
+        "_pricing_currency": pl.String(),
+        "_rate": UNIT_PRICE,
         "_billing_from": UTC_INSTANT,
         "_billing_to": UTC_INSTANT,
         "_feature_key": pl.String(),
@@ -130,6 +133,7 @@ def _of_slice(s: ChargeSlice) -> dict[str, Any]:
         "_unit": charge.meter.unit,
         "_pricing_unit": pricing_unit(charge),
         "_currency": charge.currency,
+        **of_currency(charge.priced_in),
         "_billing_from": s.billing.start,
         "_billing_to": s.billing.end,
         "_feature_key": charge.feature.key,
@@ -139,6 +143,13 @@ def _of_slice(s: ChargeSlice) -> dict[str, Any]:
         "_plan_title": charge.plan.title if charge.plan else NO_PLAN_TITLE,
         "_subscription_key": charge.subscription.key,
     }
+
+
+def of_currency(priced_in: PricedIn | None) -> dict[str, Any]:
+    """What rows say whose prices are in a custom currency."""
+    if priced_in is None:
+        return {}
+    return {"_pricing_currency": priced_in.currency.code, "_rate": priced_in.rate}
 
 
 def of_customer(customer: Customer, prefix: str | None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from focus_assets.decimals import multiply
 from focus_assets.focus.charge_terms import charge_terms
 from focus_assets.focus.columns import WORDS_FOR_NOTHING
 from focus_assets.focus.credit_terms import credit_terms
+from focus_assets.focus.custom_currency import priced
 from focus_assets.focus.dimensions import Resolution, resolve
 from focus_assets.focus.event_values import METER, SUBJECT, event_values, field_of, tag_dimensions
 from focus_assets.focus.fee_terms import fee_terms
@@ -67,7 +68,7 @@ _FLAT: Final = pl.col("component") == FLAT_FEE_COMPONENT
 _FEE: Final = pl.col("component").is_in(
     [TIER_FEE_COMPONENT, MINIMUM_COMPONENT, FLAT_FEE_COMPONENT, CREDIT_PURCHASE_COMPONENT]
 )
-_MONEY: Final = pl.col("component").is_in([MINIMUM_COMPONENT, CREDIT_PURCHASE_COMPONENT])
+_OF_CREDIT: Final = pl.col("component").is_in([CREDIT_PURCHASE_COMPONENT, CREDIT_EXPIRY_COMPONENT])
 
 
 def build(
@@ -137,6 +138,7 @@ def _built(
     )
     if any(_may_coincide(meter, resolution) for meter in meters):
         wide = _merged(wide)
+    wide = priced(wide, converts=facts["_rate"].null_count() < facts.height)
     columns = _columns()
     return wide.select(columns[name].alias(name) for name in internal_schema())
 
@@ -233,8 +235,10 @@ def _dimensions(meters: Sequence[Meter], resolution: Resolution) -> Mapping[str,
 def _columns() -> Mapping[str, pl.Expr]:
     """Every column of the stored shape as an expression over the widened lines."""
     unit = (
-        pl.when(_MONEY)
+        pl.when(_MINIMUM)
         .then(pl.lit(MONEY_UNIT))
+        .when(_OF_CREDIT)
+        .then(pl.col("_unit"))
         .when(_FEE)
         .then(pl.lit(FEE_UNIT))
         .otherwise(pl.col("_pricing_unit"))
@@ -278,10 +282,10 @@ def _columns() -> Mapping[str, pl.Expr]:
         "ListCost": pl.col("list_cost"),
         "ListUnitPrice": pl.col("list_unit_price"),
         "PricingCategory": pl.lit("Standard"),
-        "PricingCurrency": pl.col("_currency"),
-        "PricingCurrencyContractedUnitPrice": pl.col("contracted_unit_price"),
-        "PricingCurrencyEffectiveCost": pl.col("effective_cost"),
-        "PricingCurrencyListUnitPrice": pl.col("list_unit_price"),
+        "PricingCurrency": pl.coalesce("_pricing_currency", "_currency"),
+        "PricingCurrencyContractedUnitPrice": pl.col("_pricing_contracted"),
+        "PricingCurrencyEffectiveCost": pl.col("_pricing_effective"),
+        "PricingCurrencyListUnitPrice": pl.col("_pricing_list"),
         "PricingQuantity": pl.col("pricing_quantity"),
         "PricingUnit": unit,
         "SkuId": pl.col("_sku_key") + pl.when(_MINIMUM).then(pl.lit(f"/{MINIMUM_COMPONENT}")).otherwise(sku),

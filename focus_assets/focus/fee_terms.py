@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from focus_assets.catalog.fees import Fee
-from focus_assets.focus.charge_terms import FACTS, NO_PLAN_TITLE, PRICES, of_columns, of_customer
+from focus_assets.focus.charge_terms import FACTS, NO_PLAN_TITLE, PRICES, of_columns, of_currency, of_customer
 from focus_assets.focus.dimensions import Resolution
 from focus_assets.focus.sku import fee_price_id, price_details
 from focus_assets.rating.lines import FLAT_FEE_COMPONENT
@@ -38,6 +38,7 @@ def _facts(number: int, fee: Fee, resolution: Resolution, prefix: str | None) ->
         "slice_from": fee.service.start,
         "_terms": -number,
         "_currency": fee.currency,
+        **of_currency(fee.priced_in),
         "_billing_from": fee.billing.start,
         "_billing_to": fee.billing.end,
         "_feature_key": fee.feature.key if fee.feature else None,

@@ -58,7 +58,8 @@ def price_list(rows: pl.LazyFrame, slices: Sequence[ChargeSlice] = ()) -> pl.Laz
     detail = pl.col("SkuPriceDetails")
     key = (*_PRICE, *_DETAILS, "ValidFrom", "ValidTo")
     return (
-        rows.drop_nulls(["SkuPriceId", "ListUnitPrice", "ContractedUnitPrice"])
+        _as_priced(rows)
+        .drop_nulls(["SkuPriceId", "ListUnitPrice", "ContractedUnitPrice"])
         .group_by(*_PRICE, *_DETAILS, "x_ChargeId")
         .agg(
             pl.col("ChargePeriodStart").min().alias("ChargedFrom"),
@@ -83,7 +84,8 @@ def prices_not_listed(rows: pl.LazyFrame, listed: pl.LazyFrame, before: pl.LazyF
     ``listed`` is the price list of the rows' own day. A row without unit prices (a rounding difference, say) needs
     its SkuPriceId alone, which may also be listed ``before``: on an earlier day of what the row is for.
     """
-    found = rows.filter(pl.col("SkuPriceId").is_not_null()).group_by(_PRICE).agg(pl.len().alias("rows"))
+    named = _as_priced(rows).filter(pl.col("SkuPriceId").is_not_null())
+    found = named.group_by(_PRICE).agg(pl.len().alias("rows"))
     known = pl.concat([frame.select("SkuPriceId", "SkuId") for frame in (listed, before)])
     has_price = pl.col("ListUnitPrice").is_not_null()
     missing = [
@@ -91,6 +93,15 @@ def prices_not_listed(rows: pl.LazyFrame, listed: pl.LazyFrame, before: pl.LazyF
         found.filter(~has_price).join(known, on=["SkuPriceId", "SkuId"], how="anti"),
     ]
     return pl.concat(missing).sort(_PRICE).collect()
+
+
+def _as_priced(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """A price list is in the currency of the prices, whatever they are converted to on an invoice."""
+    converted = pl.col("PricingCurrency") != pl.col("BillingCurrency")
+    return rows.with_columns(
+        pl.when(converted).then(pl.col(f"PricingCurrency{name}")).otherwise(pl.col(name)).alias(name)
+        for name in ("ListUnitPrice", "ContractedUnitPrice")
+    )
 
 
 def _validity(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:

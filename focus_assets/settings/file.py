@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from focus_assets.catalog.credits import CreditGrant
+from focus_assets.catalog.custom_currencies import CustomCurrency
 from focus_assets.catalog.models import Customer, Day, Entry, Feature, Instant, Meter, Plan, Subscription
 from focus_assets.catalog.snapshot import Catalog, CatalogProblem, FocusDefaults
 from focus_assets.settings.destinations import Destination
@@ -58,6 +59,8 @@ class FocusFile(Entry):
     """Who is subscribed to which prices from when."""
     credits: tuple[CreditGrant, ...] = ()
     """What customers were given or have bought in advance, and draw down."""
+    custom_currencies: tuple[CustomCurrency, ...] = ()
+    """Currencies of one's own that prices and credits are in."""
     source: SourceSettings = SourceSettings()
     """Where usage comes from."""
     lake: LakeSettings = LakeSettings()
@@ -82,6 +85,7 @@ class FocusFile(Entry):
             plans=self.plans,
             subscriptions=self.subscriptions,
             credits=self.credits,
+            custom_currencies=self.custom_currencies,
         )
 
     def problems(self, folder: Path) -> Iterator[tuple[str, str]]:

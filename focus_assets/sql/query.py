@@ -16,8 +16,8 @@ from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import Lake
 from focus_assets.settings import DuckDBSettings, Settings
 from focus_assets.settings.access import open_lake
-from focus_assets.sql.view_file import dataset_glob
-from focus_assets.sql.views import views
+from focus_assets.sql.ledger_view import LedgerView
+from focus_assets.sql.view_file import all_views, dataset_glob
 
 _Config = dict[str, str | bool | int | float | list[str]]
 
@@ -54,7 +54,7 @@ def query(settings: Settings, sql: str) -> Answer:
         columns = tuple(str(column[0]) for column in found.description or ())
         return Answer(columns, found.fetchall())
     except duckdb.CatalogException as error:
-        names = ", ".join(view.name for view in views())
+        names = ", ".join(view.name for view in all_views())
         raise SqlProblem(f"{error}\nViews: {names}") from error
     except duckdb.Error as error:
         raise SqlProblem(str(error)) from error
@@ -68,14 +68,19 @@ def _open_views(connection: duckdb.DuckDBPyConnection, lake: Lake, sql: str, fol
     if root is None:
         root = folder
         wanted = connection.get_table_names(sql)
-        for dataset in sorted({view.dataset for view in views() if view.name in wanted}):
+        for dataset in sorted({view.dataset for view in all_views() if view.name in wanted}):
             _lay_out(lake, dataset, folder)
-    for view in views():
+    for view in all_views():
         connection.execute(view.sql(dataset_glob(root, view.dataset)))
 
 
 def _lay_out(lake: Lake, dataset: str, folder: Path) -> None:
     """Link proven copies of a dataset's files where a local lake would have them: the path says the day."""
+    if dataset == LedgerView.dataset:
+        for info in lake.store.list(f"{dataset}/"):
+            (folder / info.path).parent.mkdir(parents=True, exist_ok=True)
+            lake.store.download(info.path, folder / info.path)
+        return
     days = lake.days(dataset)
     for day, copy in zip(days, lake.files(dataset, days) if days else [], strict=True):
         link = folder / lake.path(dataset, day)

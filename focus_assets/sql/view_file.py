@@ -14,6 +14,7 @@ import duckdb
 
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import Lake
+from focus_assets.sql.ledger_view import LEDGER_GLOB, LedgerView
 from focus_assets.sql.views import View, identifier, literal_glob, text, views
 
 _ABOUT: Final = "focus_assets"
@@ -60,20 +61,26 @@ def create_views(path: Path, lake: Lake) -> bool:
 
 
 def dataset_glob(root: Path, dataset: str) -> list[str]:
-    """The glob of a dataset's files below a local lake; none where it has no file yet."""
-    if next(root.glob(f"{dataset}/charge_date=*/part-0.parquet"), None) is None:
+    """The glob of a dataset's files, or of the ledger's, below a local lake; none where it has no file yet."""
+    pattern = LEDGER_GLOB if dataset == LedgerView.dataset else f"{dataset}/charge_date=*/part-0.parquet"
+    if next(root.glob(pattern), None) is None:
         return []
-    return [f"{literal_glob(root.resolve().as_posix())}/{dataset}/charge_date=*/part-0.parquet"]
+    return [f"{literal_glob(root.resolve().as_posix())}/{pattern}"]
+
+
+def all_views() -> list[View | LedgerView]:
+    """Every view, sorted by name."""
+    return sorted((*views(), LedgerView()), key=lambda view: view.name)
 
 
 def _statements(root: Path) -> list[str]:
     found: list[str] = []
-    for view in views():
+    for view in all_views():
         found += [view.sql(dataset_glob(root, view.dataset)), _comment(view)]
     return found
 
 
-def _comment(view: View) -> str:
+def _comment(view: View | LedgerView) -> str:
     return f"COMMENT ON VIEW {identifier(view.name)} IS {text(view.comment)}"
 
 

@@ -58,7 +58,7 @@ def test_every_dataset_and_version_has_a_view_before_anything_was_written(tmp_pa
     ]
     versions = [f"focus_{version.replace('.', '_')}" for version in VERSIONS]
     assert names == sorted(
-        [*(d.name for d in (*USAGE_DATASETS, PRICE_LIST)), "focus_cost_and_usage", *versions]
+        [*(d.name for d in (*USAGE_DATASETS, PRICE_LIST)), "deliveries", "focus_cost_and_usage", *versions]
     )
     assert all(rows(path, f"select count(*) from {name}") == [(0,)] for name in names)
 
