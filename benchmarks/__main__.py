@@ -6,10 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import chain, metering, pull
+from benchmarks import chain, look_back, metering, pull
 from benchmarks.harness import run
 
-BENCHMARKS = {each.name: each for each in (chain.BENCHMARK, metering.BENCHMARK, pull.BENCHMARK)}
+BENCHMARKS = {
+    each.name: each for each in (chain.BENCHMARK, metering.BENCHMARK, look_back.BENCHMARK, pull.BENCHMARK)
+}
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ and a comma before a closing bracket are tolerated.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -37,13 +36,8 @@ _LIMIT: Final = 10**18
 _LONG_DIGITS: Final = "[0-9][0-9.]{15}"
 _STRING_OR_NUMBER: Final = r'("(?:[^"\\]|\\.)*")|(-?[0-9][0-9.eE+-]*)'
 _NUMBER: Final = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
-_NO_TEXT: Final = r"(^|\x01)(\x01|$|true(\x01|$)|false(\x01|$)|[\[{]|-?[0-9][0-9.eE+-]*(\x01|$))"
-"""Texts, joined by byte 1, of which one is empty or may have been written as something else than a text."""
-
-_VERSION_AS_TEXT: Final = """(contains(event, '"specversion":"1.0"') OR contains(event, '"specversion": "1.0"'))
-            AND NOT contains(substr(event, strpos(event, '"specversion"') + 13), '"specversion"')
-            AND NOT contains(event, chr(92))"""
-"""Whether specversion, known to be 1.0, is a text and no number: the name stands once, unescaped, before a text."""
+_BEGINNINGS: Final = ('{"specversion":"1.0"', '{"specversion": "1.0"')
+"""How an event begins whose specversion is the text 1.0 beyond doubt: of a name that stands twice the first counts."""
 
 _RFC3339_PLAIN: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
 _RFC3339: Final = (
@@ -111,10 +105,12 @@ def judged_events(properties: Properties, lines: str) -> str:
         SELECT seq, event, defect,
             CASE WHEN defect IS NULL THEN TRY(json_extract_string(event, {_list(text_paths)})) END AS texts
         FROM {lines}
+    ), split AS (
+        SELECT seq, event, defect {_columns(f"texts[{i}] AS v{i}" for i in range(1, len(paths) + 1))} FROM extracted
     ), dated AS (
-        SELECT *, CASE WHEN regexp_full_match(texts[{at["$.time"]}], {literal(_RFC3339_PLAIN)})
-            THEN TRY_CAST(texts[{at["$.time"]}] AS TIMESTAMP) END AS plain_time
-        FROM extracted
+        SELECT *, CASE WHEN regexp_full_match(v{at["$.time"]}, {literal(_RFC3339_PLAIN)})
+            THEN TRY_CAST(v{at["$.time"]} AS TIMESTAMP) END AS plain_time
+        FROM split
     ), sorted_out AS (
         SELECT *, coalesce({_plain(properties, at)}, false) AS plain FROM dated
     ), read AS (
@@ -129,13 +125,13 @@ def judged_events(properties: Properties, lines: str) -> str:
         SELECT *,
             CASE WHEN plain THEN NULL ELSE {_time_reason(at["$.time"])} END AS event_reason,
             plain OR envelope_reason IS NULL AND occurred IS NOT NULL
-                AND list_contains($types::VARCHAR[], texts[{at["$.type"]}]) AS of_a_meter
+                AND list_contains($types::VARCHAR[], v{at["$.type"]}) AS of_a_meter
         FROM enveloped
     ), numbered AS (
         SELECT *, {_number_texts(properties, at)} AS number_texts FROM timed
     ), named AS (
         SELECT seq, event, event_reason, occurred, of_a_meter
-            {_columns(f"texts[{at[f'$.{a}']}] AS {a}" for a in _KEPT)}
+            {_columns(f"v{at[f'$.{a}']} AS {a}" for a in _KEPT)}
             {_columns(f"CASE WHEN of_a_meter THEN {_text(at[p])} END AS {c}" for p, c in texts)}
             {_columns(f"number_texts[{i}] AS written_{c}" for i, c in enumerate(numbers, 1))}
         FROM numbered
@@ -158,32 +154,52 @@ def judged_events(properties: Properties, lines: str) -> str:
 def _plain(properties: Properties, at: Mapping[str, int]) -> str:
     """Whether an event is beyond doubt a good one of a meter, by its texts alone.
 
-    Asking for JSON types costs as much again as reading the texts, and nearly every event is of this kind: its
-    attributes and properties are there and cannot be anything but texts, its time is in UTC without a fraction.
-    The rest, and whatever might be something else, is judged by its types.
+    Asking for JSON types costs as much again as reading the texts, and nearly every event is of this kind: it
+    begins with its version, its attributes and properties are there and cannot be anything but texts, its time is
+    in UTC without a fraction. The rest, and whatever might be something else, is judged by its types.
     """
-    members = [at[f"$.{a}"] for a in ("id", "source", "subject")] + [at[path] for path in properties.texts]
-    # One that is missing or null makes the whole null, and so not plain.
-    joined = " || chr(1) || ".join(f"texts[{place}]" for place in members)
+    attributes = [at[f"$.{a}"] for a in ("id", "source", "type", "subject")]
+    properties_read = [at[path] for path in properties.texts]
+    # Members are found in an object only, so data is one.
     inside_data = [at[path] for path in (*properties.texts, *properties.numbers)]
-    if not inside_data or any(re.search(_NO_TEXT, kind) for kind in properties.types):
+    if not inside_data:
         return "false"
-    return (
-        f"plain_time IS NOT NULL AND texts[{at['$.specversion']}] = '1.0' AND {_VERSION_AS_TEXT} "
-        f"AND list_contains($types::VARCHAR[], texts[{at['$.type']}]) "
-        # Members are found in an object only, so data is one.
-        f"AND ({' OR '.join(f'texts[{place}] IS NOT NULL' for place in inside_data)}) "
-        f"AND NOT regexp_matches({joined}, {literal(_NO_TEXT)})"
+    return " AND ".join(
+        [
+            f"({' OR '.join(f'starts_with(event, {literal(begin)})' for begin in _BEGINNINGS)})",
+            "plain_time IS NOT NULL",
+            f"list_contains($types::VARCHAR[], v{at['$.type']})",
+            f"({' OR '.join(f'v{place} IS NOT NULL' for place in inside_data)})",
+            *(f"NOT ({_may_be_no_text(f'v{place}')})" for place in attributes),
+            *(f"NOT ({_may_read_otherwise(f'v{place}')})" for place in properties_read),
+        ]
     )
+
+
+def _may_be_no_text(text: str) -> str:
+    """Whether a text is empty, or may have been written as a number, a truth, an array or an object; null is null."""
+    return (
+        f"({text} < ':' AND regexp_full_match({text}, '(-?[0-9][0-9.eE+-]*)?')) OR {_begins_a_collection(text)} "
+        f"OR {text} = 'true' OR {text} = 'false'"
+    )
+
+
+def _may_read_otherwise(text: str) -> str:
+    """Whether what OpenMeter makes of a property depends on its type: 1.0 is 1, arrays and objects are nothing."""
+    return f"suffix({text}, '.0') OR {_begins_a_collection(text)}"
+
+
+def _begins_a_collection(text: str) -> str:
+    return f"({text} >= '[' AND {text} < '\\') OR ({text} >= '{{' AND {text} < '|')"
 
 
 def _text(place: int) -> str:
     """A property as OpenMeter's text: absent, object and array are '', null is 'null', 1.0 is '1'."""
     return (
-        f"CASE WHEN plain THEN texts[{place}] ELSE CASE coalesce(types[{place}], 'ARRAY') "
+        f"CASE WHEN plain THEN v{place} ELSE CASE coalesce(types[{place}], 'ARRAY') "
         "WHEN 'ARRAY' THEN '' WHEN 'OBJECT' THEN '' "
-        f"WHEN 'NULL' THEN 'null' WHEN 'DOUBLE' THEN regexp_replace(texts[{place}], '\\.0$', '') "
-        f"ELSE texts[{place}] END END"
+        f"WHEN 'NULL' THEN 'null' WHEN 'DOUBLE' THEN regexp_replace(v{place}, '\\.0$', '') "
+        f"ELSE v{place} END END"
     )
 
 
@@ -191,13 +207,13 @@ def _number_texts(properties: Properties, at: Mapping[str, int]) -> str:
     """The texts that may be numbers, digits as written."""
     if not properties.numbers:
         return "NULL::VARCHAR[]"
-    as_read = ", ".join(f"texts[{at[path]}]" for path in properties.numbers)
+    as_read = ", ".join(f"v{at[path]}" for path in properties.numbers)
     marked = f"regexp_replace(event, {literal(_STRING_OR_NUMBER)}, '\\1' || chr(1) || '\\2' || chr(1), 'g')"
     # Byte 1 marks where a number ends; JSON allows it nowhere, so it is never the event's own.
     quoted = f"replace(replace({marked}, chr(1) || chr(1), ''), chr(1), '\"')"
     # A number that is held as a float is written with a point or an exponent.
     fractions = " OR ".join(
-        f"contains(texts[{at[path]}], '{mark}')" for path in properties.numbers for mark in ".e"
+        f"contains(v{at[path]}, '{mark}')" for path in properties.numbers for mark in ".e"
     )
     return (
         "CASE WHEN NOT of_a_meter THEN NULL "
@@ -239,12 +255,12 @@ def _envelope_reason(at: Mapping[str, int]) -> str:
         tests += [
             (f"coalesce(types[{place}], 'NULL') = 'NULL'", literal(f"{attribute} is missing; {needed}")),
             (f"types[{place}] <> 'VARCHAR'", literal(f"{attribute} is not a text; {needed}")),
-            (f"texts[{place}] = ''", literal(f"{attribute} is empty; {needed}")),
+            (f"v{place} = ''", literal(f"{attribute} is empty; {needed}")),
         ]
     tests += [
         (
-            f"texts[{version}] <> '1.0'",
-            f"'specversion is ' || left(texts[{version}], 20) || '; only 1.0 is supported'",
+            f"v{version} <> '1.0'",
+            f"'specversion is ' || left(v{version}, 20) || '; only 1.0 is supported'",
         ),
         (
             f"types[{data}] NOT IN ('OBJECT', 'NULL')",
@@ -261,14 +277,14 @@ def _time_reason(place: int) -> str:
             ("envelope_reason IS NOT NULL", "envelope_reason"),
             (f"coalesce(types[{place}], 'NULL') = 'NULL'", literal(f"time is missing; {needed}")),
             (f"types[{place}] <> 'VARCHAR'", literal(f"time is not a text; {needed}")),
-            ("occurred IS NULL", f"'time is ' || left(texts[{place}], 40) || {literal(f'; {needed}')}"),
+            ("occurred IS NULL", f"'time is ' || left(v{place}, 40) || {literal(f'; {needed}')}"),
         ]
     )
 
 
 def _instant(place: int) -> str:
     """UTC on whole seconds, the fraction cut off, by TIMESTAMPTZ: a cast to TIMESTAMP ignores the zone."""
-    text = f"texts[{place}]"
+    text = f"v{place}"
     zone = f"CASE WHEN upper(right({text}, 1)) = 'Z' THEN 'Z' ELSE right({text}, 6) END"
     whole = f"substr({text}, 1, 10) || ' ' || substr({text}, 12, 8) || {zone}"
     return (

@@ -28,7 +28,7 @@ BUCKETS: Final = 64
 KEYS_AT_A_TIME: Final = 2_000_000
 """About how many of the run's keys are held while they are looked up; some 100 bytes each."""
 
-_BUCKET: Final = f"((31 * ord(id[-1]) + 7 * ord(id[-2]) + ord(id[-3]) + {BUCKETS}) % {BUCKETS})::INTEGER"
+BUCKET: Final = f"((31 * ord(id[-1]) + 7 * ord(id[-2]) + ord(id[-3]) + {BUCKETS}) % {BUCKETS})::INTEGER"
 """By the last characters of the id, where ids differ most; a database's own hash may change with its version."""
 
 
@@ -51,7 +51,7 @@ def keys_of_day(events: Events, day: dt.date, folder: Path) -> pl.LazyFrame:
                 SELECT source, id FROM {name} WHERE {of_day} AND NOT duplicate
                 UNION ALL SELECT source, id FROM seen_earlier
             )
-            SELECT DATE {literal(f"{day:%F}")} AS charge_date, {_BUCKET} AS bucket, source, id FROM keys
+            SELECT DATE {literal(f"{day:%F}")} AS charge_date, {BUCKET} AS bucket, source, id FROM keys
             ORDER BY bucket, id, source
         ) TO {literal(str(file))} (FORMAT parquet, COMPRESSION snappy)
         """
@@ -78,7 +78,7 @@ def mark_seen_before(events: Events, files: Sequence[Path], lookback_days: int) 
         step = max(1, BUCKETS * KEYS_AT_A_TIME // keys)
         for first in range(0, BUCKETS, step):
             last = min(first + step, BUCKETS) - 1
-            some = "" if step >= BUCKETS else f"AND {_BUCKET} BETWEEN {first} AND {last}"
+            some = "" if step >= BUCKETS else f"AND {BUCKET} BETWEEN {first} AND {last}"
             connection.execute(
                 f"INSERT INTO {identifier(seen)} SELECT source, id, max(charge_date) "
                 f"FROM read_parquet([{listed}]) AS kept "

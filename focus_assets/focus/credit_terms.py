@@ -125,6 +125,7 @@ def _facts(grant: CreditGrant, start: dt.datetime, instant: dt.datetime, catalog
         "slice_from": start,
         "_terms": 0,
         "_unit": MONEY_UNIT,
+        "_pricing_unit": MONEY_UNIT,
         "_currency": grant.currency or catalog.defaults.currency,
         "_billing_from": billing.start,
         "_billing_to": billing.end,
