@@ -56,6 +56,7 @@ def spent_before(lake: Lake, grants: Sequence[CreditGrant], day: dt.date) -> Spe
         ) from missing
     used: dict[str, dict[str, Decimal]] = {}
     billed: dict[str, Decimal] = {}
+    priced: dict[str, Decimal] = {}
     for each, record in records.items():
         said: Mapping[str, Any] = record.facts.get(_FACT, {})
         for grant in grants:
@@ -69,9 +70,10 @@ def spent_before(lake: Lake, grants: Sequence[CreditGrant], day: dt.date) -> Spe
             of_grant = used.setdefault(grant.grant_id, {})
             for charge, amount in said["used"][grant.grant_id].items():
                 of_grant[charge] = of_grant.get(charge, Decimal(0)) + Decimal(amount)
-        for charge, amount in said.get("billed", {}).items():
-            billed[charge] = billed.get(charge, Decimal(0)) + Decimal(amount)
-    return Spent(used, billed)
+        for name, sums in (("billed", billed), ("priced", priced)):
+            for charge, amount in said.get(name, {}).items():
+                sums[charge] = sums.get(charge, Decimal(0)) + Decimal(amount)
+    return Spent(used, billed, priced)
 
 
 def _command(first: dt.date, last: dt.date) -> str:
@@ -80,37 +82,43 @@ def _command(first: dt.date, last: dt.date) -> str:
 
 @dataclass(frozen=True)
 class CreditFacts:
-    """The facts of a day with those of its credits; see the module."""
+    """The facts of a day with those of its credits; see the module.
+
+    ``custom``: the custom currencies, in which a grant then pays.
+    """
 
     grants: Sequence[CreditGrant]
+    custom: frozenset[str]
     others: Callable[[pl.LazyFrame], Mapping[str, Any]]
 
     def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
         customers = sorted({grant.customer for grant in self.grants})
-        rows = frame.filter(
-            pl.col("x_CustomerKey").is_in(customers), ~pl.col("x_PriceComponent").is_in(_OWN)
-        ).select("x_ChargeId", "x_CreditGrantId", "ChargeCategory", "BilledCost", "EffectiveCost")
-        by_grant = (
-            rows.filter(pl.col("x_CreditGrantId").is_not_null())
-            .with_columns(
-                pl.when(pl.col("ChargeCategory") == "Credit")
-                .then(-pl.col("BilledCost"))
-                .otherwise(pl.col("EffectiveCost"))
-                .alias("used")
-            )
-            .group_by("x_CreditGrantId", "x_ChargeId")
-            .agg(pl.col("used").sum())
+        rows = frame.filter(pl.col("x_CustomerKey").is_in(customers), ~pl.col("x_PriceComponent").is_in(_OWN))
+        in_custom = [grant.grant_id for grant in self.grants if grant.currency in self.custom]
+        grant, is_credit = pl.col("x_CreditGrantId"), pl.col("ChargeCategory") == "Credit"
+        of_custom = grant.is_in(in_custom).fill_null(False)
+        money, priced = pl.col("EffectiveCost"), pl.col("PricingCurrencyEffectiveCost")
+        paid = pl.when(of_custom).then(priced).otherwise(money)
+        used = (
+            rows.filter(grant.is_not_null())
+            .group_by(grant, "x_ChargeId")
+            .agg(pl.when(is_credit).then(-paid).otherwise(paid).sum())
             .sort("x_CreditGrantId", "x_ChargeId")
         )
-        by_charge = rows.group_by("x_ChargeId").agg(pl.col("BilledCost").sum()).sort("x_ChargeId")
-        paid, billed = pl.collect_all([by_grant, by_charge])
-        used: dict[str, dict[str, str]] = {grant.grant_id: {} for grant in self.grants}
-        for grant, charge, amount in paid.iter_rows():
-            used[grant][charge] = f"{amount.normalize():f}"
-        return {
-            **self.others(frame),
-            _FACT: {
-                "used": used,
-                "billed": {charge: f"{amount.normalize():f}" for charge, amount in billed.iter_rows()},
-            },
-        }
+        billed = rows.group_by("x_ChargeId").agg(pl.col("BilledCost").sum()).sort("x_ChargeId")
+        # What money paid for was billed as far as credit in the custom currency is concerned.
+        left = rows.filter(
+            pl.col("PricingCurrency") != pl.col("BillingCurrency"),
+            (of_custom & is_credit) | (~of_custom & ~is_credit),
+        )
+        in_pricing = left.group_by("x_ChargeId").agg(priced.sum()).sort("x_ChargeId")
+        by_grant, by_charge, by_priced = pl.collect_all([used, billed, in_pricing])
+        of_grants: dict[str, dict[str, str]] = {each.grant_id: {} for each in self.grants}
+        for grant_id, charge, amount in by_grant.iter_rows():
+            of_grants[grant_id][charge] = f"{amount.normalize():f}"
+        facts = {"used": of_grants, "billed": _texts(by_charge), "priced": _texts(by_priced)}
+        return {**self.others(frame), _FACT: facts}
+
+
+def _texts(sums: pl.DataFrame) -> dict[str, str]:
+    return {charge: f"{amount.normalize():f}" for charge, amount in sums.iter_rows()}

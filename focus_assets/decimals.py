@@ -150,6 +150,11 @@ def share_of(cost: pl.Expr, share: pl.Expr) -> pl.Expr:
     return coarse * share + round_half_away(rest, 18).cast(COST)
 
 
+def convert(cost: pl.Expr, rate: pl.Expr) -> pl.Expr:
+    """``cost`` (COST) in another currency at ``rate`` (UNIT_PRICE, money for one): once rounded, to 18 places."""
+    return share_of(cost, rate)
+
+
 def _product_parts(quantity: pl.Expr, unit_price: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     quantity, unit_price = quantity.cast(PRICING_QUANTITY), unit_price.cast(UNIT_PRICE)
     coarse = quantity.truncate(_EXACT_PLACES)

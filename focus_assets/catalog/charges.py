@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from focus_assets.catalog.comparable import is_comparable, tiering
+from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.models import Customer, Feature, Meter, Plan, Price, RateCard, Subscription
 from focus_assets.catalog.periods import Cadence, Period
 from focus_assets.catalog.rate_card_terms import Discounts
@@ -29,12 +30,17 @@ class OpeningUnknown(FocusAssetsError):
     """A charge began before the first day, so what it had used by then is not known."""
 
 
+class CostBasisUnknown(FocusAssetsError):
+    """Prices in a custom currency, of which nobody says what it is worth in money."""
+
+
 @dataclass(frozen=True)
 class Charge:
     """One version of a subscription item in one rating period.
 
     ``rating`` is the whole rating period; ``period`` the part of it in which this version was active.
-    ``list_price`` and ``list_discounts`` are the published plan's, else the charge's own.
+    ``list_price`` and ``list_discounts`` are the published plan's, else the charge's own. ``currency`` is that of
+    the invoice; prices are in it too unless they are ``priced_in`` a custom one.
     """
 
     charge_id: str
@@ -49,6 +55,12 @@ class Charge:
     rating: Period
     period: Period
     list_discounts: Discounts = field(default_factory=Discounts)
+    priced_in: PricedIn | None = None
+
+    @property
+    def cadence(self) -> Cadence:
+        """How often the charge's rating period begins anew."""
+        return self.rate_card.billing_cadence or billing_cadence(self.plan, self.subscription)
 
     @property
     def is_priced_by_total(self) -> bool:
@@ -58,11 +70,45 @@ class Charge:
 
 @dataclass(frozen=True)
 class ChargeSlice:
-    """The part of a charge within one day and one billing period; most days hold one slice of a charge."""
+    """The part of a charge within one day and one billing period; most days hold one slice of a charge.
+
+    ``invoice``: the invoice of the billing period, once the period has closed.
+    """
 
     charge: Charge
     period: Period
     billing: Period
+    invoice: str | None = None
+
+    @property
+    def charge_id(self) -> str:
+        """What identifies its charge."""
+        return self.charge.charge_id
+
+    @property
+    def customer(self) -> Customer:
+        """Who pays for it."""
+        return self.charge.customer
+
+    @property
+    def subscription(self) -> Subscription:
+        """What it is part of."""
+        return self.charge.subscription
+
+    @property
+    def rate_card(self) -> RateCard:
+        """What prices it."""
+        return self.charge.rate_card
+
+    @property
+    def currency(self) -> str:
+        """What it is invoiced in."""
+        return self.charge.currency
+
+    @property
+    def billed_period(self) -> Period:
+        """The part of the charge that lies in the billing period: what one line of its invoice is for."""
+        return self.charge.period.clip(self.billing.start, self.billing.end)
 
 
 @dataclass(frozen=True)
@@ -180,7 +226,8 @@ def _charges(catalog: Catalog, subscription: Subscription, today: Period) -> Ite
                 list_price=listed.price,
                 feature=feature,
                 meter=catalog.meter[feature.meter],
-                currency=currency_of(catalog, plan, subscription),
+                currency=catalog.invoiced_in(subscription),
+                priced_in=priced_in(catalog, plan, subscription, period.start),
                 rating=rating,
                 period=period,
                 list_discounts=listed.discounts,
@@ -192,9 +239,21 @@ def charge_id(subscription: Subscription, card: RateCard, period: Period) -> str
     return f"{subscription.key}/{card.key}/{period.start:%Y%m%dT%H%M%SZ}"
 
 
-def currency_of(catalog: Catalog, plan: Plan | None, subscription: Subscription) -> str:
-    """What a subscription is invoiced in."""
-    return subscription.currency or (plan and plan.currency) or catalog.defaults.currency
+def priced_in(
+    catalog: Catalog, plan: Plan | None, subscription: Subscription, instant: dt.datetime
+) -> PricedIn | None:
+    """The custom currency that prices are in, with its worth when the charge begins: days of a charge have one."""
+    custom = catalog.custom_currency.get((plan.currency if plan else None) or "")
+    if custom is None:
+        return None
+    fiat = catalog.invoiced_in(subscription)
+    rate = custom.rate_at(fiat, instant)
+    if rate is None:
+        raise CostBasisUnknown(
+            f"subscription {subscription.key!r} is priced in {custom.code} and invoiced in {fiat}, but "
+            f"custom_currencies[{custom.code}].cost_bases has none in {fiat} at {instant:%FT%TZ}. Nothing was written."
+        )
+    return PricedIn(custom, rate)
 
 
 def active_items(

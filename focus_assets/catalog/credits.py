@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from focus_assets.catalog.currencies import CurrencyCode
+from focus_assets.catalog.currencies import CurrencyCode, PriceCurrencyCode
 from focus_assets.catalog.entry import Amount, Entry
 from focus_assets.catalog.models import Instant, Slug
 
@@ -27,8 +27,17 @@ class CreditFilters(Entry):
     """Keys of the features it pays for; all where there are none."""
 
 
+class CreditPurchase(Entry):
+    """What credit in a custom currency costs."""
+
+    currency: CurrencyCode | None = None
+    """ISO 4217 code that is paid in; the default's where absent."""
+    per_unit_cost_basis: Annotated[Amount, Field(gt=0)]
+    """Money for one unit of the custom currency."""
+
+
 class CreditGrant(Entry):
-    """Credit of a customer in money: given (``none``) or bought (``invoice``, ``external``) in advance."""
+    """Credit of a customer, in money or a custom currency: given (``none``) or bought (``invoice``, ``external``)."""
 
     key: Annotated[str, Field(min_length=1, max_length=256)]
     """Unique name."""
@@ -40,10 +49,12 @@ class CreditGrant(Entry):
     """Key of the customer."""
     funding_method: Literal["none", "invoice", "external"] = "none"
     """none: promotional; invoice and external: bought, here or elsewhere."""
-    currency: CurrencyCode | None = None
-    """ISO 4217 code; the default's where absent."""
+    currency: PriceCurrencyCode | None = None
+    """ISO 4217 code or a custom currency; the default's where absent."""
     amount: Annotated[Amount, Field(gt=0)]
-    """How much it is worth, and where it is bought, costs."""
+    """How much it is worth; in money also what it costs where it is bought."""
+    purchase: CreditPurchase | None = None
+    """What it costs where it is bought in a custom currency."""
     priority: Annotated[int, Field(ge=1, le=1000)] = 10
     """Lower numbers are used first; then what expires first."""
     effective_at: Instant
@@ -65,6 +76,12 @@ class CreditGrant(Entry):
                 raise ValueError(
                     f"{name} {instant:%FT%TZ} is not after effective_at {self.effective_at:%FT%TZ}"
                 )
+        is_custom = self.currency is not None and len(self.currency) != 3
+        if (self.purchase is not None) != (self.is_bought and is_custom):
+            raise ValueError(
+                "purchase says what credit in a custom currency costs: it belongs to funding_method invoice or "
+                f"external with such a currency; this is {self.funding_method} in {self.currency or 'money'}"
+            )
         if self.dimensions and not self.is_bought:
             raise ValueError(
                 "dimensions are of credit that is bought; what is given has those of what it pays"

@@ -20,10 +20,11 @@ from focus_assets.catalog.charges import (
     active_items,
     billing_cadence,
     charge_id,
-    currency_of,
     midnight,
+    priced_in,
     published_card,
 )
+from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.models import Customer, Feature, FlatPrice, Meter, Plan, RateCard, Subscription
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.rate_card_terms import Discounts, ProRatingConfig
@@ -38,7 +39,7 @@ class Fee:
 
     ``service``: what it pays for; ``full``: the uncut period that its amount is for; ``billing``: the billing
     period that holds the instant at which it is due. ``listed``: the published plan's card, else its own.
-    ``meter``: that of its feature, where it has one.
+    ``meter``: that of its feature, where it has one. ``invoice``: as of a slice of a charge.
     """
 
     charge_id: str
@@ -56,6 +57,8 @@ class Fee:
     full: Period
     billing: Period
     prorates: bool
+    priced_in: PricedIn | None = None
+    invoice: str | None = None
 
     @property
     def key(self) -> str:
@@ -110,7 +113,8 @@ def _fees(catalog: Catalog, subscription: Subscription, today: Period) -> Iterat
                 list_discounts=listed.discounts,
                 feature=feature,
                 meter=catalog.meter[feature.meter] if feature and feature.meter else None,
-                currency=currency_of(catalog, plan, subscription),
+                currency=catalog.invoiced_in(subscription),
+                priced_in=priced_in(catalog, plan, subscription, service.start),
                 service=service,
                 full=full,
                 billing=billing_cadence(plan, subscription).period_at(subscription.anchor, due),

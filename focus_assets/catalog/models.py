@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from focus_assets.catalog.currencies import CurrencyCode
+from focus_assets.catalog.currencies import CurrencyCode, PriceCurrencyCode
 from focus_assets.catalog.entry import Entry as Entry
 from focus_assets.catalog.periods import Cadence
 from focus_assets.catalog.prices import FlatPrice as FlatPrice
@@ -333,8 +333,8 @@ class Plan(Entry):
     """What subscriptions refer to."""
     name: str = ""
     """Display name."""
-    currency: CurrencyCode | None = None
-    """ISO 4217 code; the default's where absent."""
+    currency: PriceCurrencyCode | None = None
+    """ISO 4217 code or a custom currency; the default's where absent."""
     billing_cadence: Cadence = Cadence.parse("P1M")
     """How often is invoiced, such as P1M or P3M."""
     pro_rating_config: ProRatingConfig = ProRatingConfig()
@@ -366,7 +366,7 @@ class Subscription(Entry):
     plan: Slug | None = None
     """Key of the plan."""
     currency: CurrencyCode | None = None
-    """ISO 4217 code; the plan's where absent."""
+    """ISO 4217 code that is invoiced in; the plan's where absent, the default's where that is a custom currency."""
     active_from: Instant
     """When it begins, to the second."""
     active_to: Instant | None = None

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.currencies import CurrencyCode
+from focus_assets.catalog.custom_currencies import CustomCurrency
 from focus_assets.catalog.models import (
     Customer,
     DimensionSetting,
@@ -75,6 +76,7 @@ class Catalog(Entry):
     llm_prices: tuple[LlmPrice, ...] = ()
     currencies: tuple[Currency, ...] = ()
     credits: tuple[CreditGrant, ...] = ()
+    custom_currencies: tuple[CustomCurrency, ...] = ()
 
     @cached_property
     def meter(self) -> Mapping[str, Meter]:
@@ -97,6 +99,17 @@ class Catalog(Entry):
         return {plan.key: plan for plan in self.plans}
 
     @cached_property
+    def custom_currency(self) -> Mapping[str, CustomCurrency]:
+        """Custom currencies by code."""
+        return {currency.code: currency for currency in self.custom_currencies}
+
+    def invoiced_in(self, subscription: Subscription) -> str:
+        """The currency of a subscription's invoices: its own, its plan's unless that is custom, the default."""
+        plan = self.plan.get(subscription.plan or "")
+        of_plan = plan.currency if plan is not None and plan.currency not in self.custom_currency else None
+        return subscription.currency or of_plan or self.defaults.currency
+
+    @cached_property
     def customer_of_subject(self) -> Mapping[str, str]:
         """The key of the customer that each subject belongs to."""
         return {subject: customer.key for customer in self.customers for subject in customer.subjects}
@@ -115,7 +128,8 @@ class Catalog(Entry):
         fees = {card.key for card in cards if card.is_fee}
 
         def begun(cards: Iterable[RateCard]) -> tuple[RateCard, ...]:
-            return tuple(card for card in cards if (card.valid_from or BEGINNING) < end or card.key in fees)
+            # One that begins at the day's end is known too: it ends its predecessor, whose last day this is.
+            return tuple(card for card in cards if (card.valid_from or BEGINNING) <= end or card.key in fees)
 
         versions: dict[str, Customer] = {}
         for customer in sorted(self.customers, key=lambda c: c.valid_from or dt.date.min):
@@ -142,6 +156,7 @@ class Catalog(Entry):
             ),
             currencies=self.currencies,
             credits=tuple(grant for grant in self.credits if grant.is_usable_on(day)),
+            custom_currencies=self.custom_currencies,
         )
 
     def check_references(self) -> None:
@@ -160,6 +175,7 @@ class Catalog(Entry):
             "plans": [p.key for p in self.plans],
             "subscriptions": [s.key for s in self.subscriptions],
             "credits": [grant.key for grant in self.credits],
+            "custom_currencies": [currency.code for currency in self.custom_currencies],
         }.items():
             for key, count in Counter(keys).items():
                 if count > 1:
@@ -191,6 +207,11 @@ class Catalog(Entry):
                     )
         for i, plan in enumerate(self.plans):
             yield from self._unknown_features(f"plans[{i}]", plan.rate_cards)
+            if plan.currency and len(plan.currency) != 3 and plan.currency not in self.custom_currency:
+                yield (
+                    f"plans[{i}].currency",
+                    f"unknown currency {plan.currency!r}; {known('custom currencies', self.custom_currency)}",
+                )
         for i, sub in enumerate(self.subscriptions):
             if sub.customer not in self.customer:
                 yield (
@@ -224,7 +245,7 @@ class Catalog(Entry):
 
     def _foreign_currency(self, place: str, sub: Subscription) -> Iterator[tuple[str, str]]:
         plan = self.plan.get(sub.plan or "")
-        if plan is None or sub.currency is None:
+        if plan is None or sub.currency is None or plan.currency in self.custom_currency:
             return
         published = plan.currency or self.defaults.currency
         if sub.currency != published:
@@ -270,8 +291,16 @@ class Catalog(Entry):
                         f"credits[{i}].filters.features",
                         f"unknown feature {key!r}; known features: {', '.join(sorted(self.feature)) or 'none'}",
                     )
+            if grant.currency and len(grant.currency) != 3 and grant.currency not in self.custom_currency:
+                known = ", ".join(sorted(self.custom_currency)) or "none"
+                yield (
+                    f"credits[{i}].currency",
+                    f"unknown currency {grant.currency!r}; known custom currencies: {known}",
+                )
+                continue
+            custom = grant.currency in self.custom_currency
             invoiced = {
-                s.key: s.currency or (s.plan and self.plan[s.plan].currency) or self.defaults.currency
+                s.key: (s.plan and self.plan[s.plan].currency if custom else self.invoiced_in(s))
                 for s in self.subscriptions
                 if s.customer == grant.customer and (s.plan is None or s.plan in self.plan)
             }
@@ -280,7 +309,7 @@ class Catalog(Entry):
                 yield (
                     f"credits[{i}].currency",
                     f"customer {grant.customer!r} has no subscription in {currency}, so the credit pays for "
-                    f"nothing; invoiced in: {', '.join(sorted(set(invoiced.values()))) or 'nothing'}",
+                    f"nothing; its are in: {', '.join(sorted(filter(None, invoiced.values()))) or 'nothing'}",
                 )
             elif grant.is_bought and not any(
                 invoiced[s.key] == currency and s.is_active_at(grant.effective_at)
@@ -323,6 +352,7 @@ class Catalog(Entry):
         entries += [("llm_price", p.id, p) for p in self.llm_prices]
         entries += [("currency", c.code, c) for c in self.currencies]
         entries += [("credit", grant.key, grant) for grant in self.credits]
+        entries += [("custom_currency", currency.code, currency) for currency in self.custom_currencies]
         rows = sorted((kind, key, _canonical(entry)) for kind, key, entry in entries)
         return pl.LazyFrame(rows, schema=CATALOG.schema, orient="row")
 
@@ -351,6 +381,7 @@ def _parsed(rows: tuple[tuple[str, str], ...]) -> Catalog:
             "llm_prices": found.get("llm_price", []),
             "currencies": found.get("currency", []),
             "credits": found.get("credit", []),
+            "custom_currencies": found.get("custom_currency", []),
         }
     )
 

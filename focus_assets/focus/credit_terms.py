@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from focus_assets.catalog.charges import DAY, billing_cadence, currency_of, midnight
+from focus_assets.catalog.charges import DAY, billing_cadence, midnight
 from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.models import Subscription
 from focus_assets.catalog.periods import Cadence, Period
@@ -109,7 +109,9 @@ def credit_terms(
         for grant, start, end, component in keys.iter_rows()
     ]
     components = (CREDIT_PURCHASE_COMPONENT, CREDIT_EXPIRY_COMPONENT)
-    prices = [(0, component, None, _PRICE_ID, '{"x_PriceModel":"credit"}') for component in components]
+    prices = [
+        (0, component, None, _PRICE_ID, '{"x_PriceModel":"credit"}', component) for component in components
+    ]
     return (
         pl.DataFrame(facts, schema=FACTS, orient="row"),
         pl.DataFrame(prices, schema=PRICES, orient="row"),
@@ -124,9 +126,7 @@ def _facts(grant: CreditGrant, start: dt.datetime, instant: dt.datetime, catalog
         "charge_id": grant.grant_id,
         "slice_from": start,
         "_terms": 0,
-        "_unit": MONEY_UNIT,
-        "_pricing_unit": MONEY_UNIT,
-        "_currency": grant.currency or catalog.defaults.currency,
+        **_currency(grant, catalog),
         "_billing_from": billing.start,
         "_billing_to": billing.end,
         "_sku_key": _SKU,
@@ -134,6 +134,22 @@ def _facts(grant: CreditGrant, start: dt.datetime, instant: dt.datetime, catalog
         "_title": grant.title,
         "_subscription_key": subscription.key if subscription else None,
         "_grant": grant.grant_id,
+    }
+
+
+def _currency(grant: CreditGrant, catalog: Catalog) -> dict[str, Any]:
+    custom = catalog.custom_currency.get(grant.currency or "")
+    if custom is None or grant.purchase is None:
+        return {
+            "_unit": MONEY_UNIT,
+            "_pricing_unit": MONEY_UNIT,
+            "_currency": grant.currency or catalog.defaults.currency,
+        }
+    return {
+        "_unit": custom.title,
+        "_currency": grant.purchase.currency or catalog.defaults.currency,
+        "_pricing_currency": custom.code,
+        "_rate": grant.purchase.per_unit_cost_basis,
     }
 
 
@@ -146,14 +162,15 @@ def _pool(grant: CreditGrant) -> dict[str, Any]:
 
 
 def _subscription(grant: CreditGrant, instant: dt.datetime, catalog: Catalog) -> Subscription | None:
-    """The customer's first subscription that is invoiced in the credit's currency at ``instant``."""
+    """The customer's first subscription at ``instant`` that the credit can pay for."""
     currency = grant.currency or catalog.defaults.currency
+    custom = currency in catalog.custom_currency
     found = (
         s
         for s in sorted(catalog.subscriptions, key=lambda s: s.key)
         if s.customer == grant.customer
         and s.is_active_at(instant)
-        and currency_of(catalog, catalog.plan[s.plan] if s.plan else None, s) == currency
+        and (catalog.plan[s.plan].currency if custom and s.plan else catalog.invoiced_in(s)) == currency
     )
     return next(found, None)
 

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.fees import Fee
 from focus_assets.datasets import Column, Dataset
 from focus_assets.decimals import METERED_QUANTITY, UNIT_PRICE, UTC_INSTANT
 
@@ -45,12 +46,12 @@ _PRICE: Final = ("SkuPriceId", "SkuId", "PricingCurrency", "ListUnitPrice", "Con
 _VALIDITY: Final = pl.Schema({"x_ChargeId": pl.String(), "ValidFrom": UTC_INSTANT, "ValidTo": UTC_INSTANT})
 
 
-def price_list(rows: pl.LazyFrame, slices: Sequence[ChargeSlice] = ()) -> pl.LazyFrame:
+def price_list(rows: pl.LazyFrame, charged: Sequence[ChargeSlice | Fee] = ()) -> pl.LazyFrame:
     """The prices that rows of Cost and Usage refer to.
 
     Args:
         rows: the columns of the stored shape; rows without SkuPriceId or unit prices name no price.
-        slices: what the rows were rated in; says how long each charge's price is in force.
+        charged: the slices and fees that the rows are for; say how long each charge's price is in force.
 
     Returns:
         :data:`PRICE_LIST`, sorted by its order.
@@ -58,13 +59,14 @@ def price_list(rows: pl.LazyFrame, slices: Sequence[ChargeSlice] = ()) -> pl.Laz
     detail = pl.col("SkuPriceDetails")
     key = (*_PRICE, *_DETAILS, "ValidFrom", "ValidTo")
     return (
-        rows.drop_nulls(["SkuPriceId", "ListUnitPrice", "ContractedUnitPrice"])
+        _as_priced(rows)
+        .drop_nulls(["SkuPriceId", "ListUnitPrice", "ContractedUnitPrice"])
         .group_by(*_PRICE, *_DETAILS, "x_ChargeId")
         .agg(
             pl.col("ChargePeriodStart").min().alias("ChargedFrom"),
             pl.col("ChargePeriodEnd").max().alias("ChargedTo"),
         )
-        .join(_validity(slices), on="x_ChargeId", how="left")
+        .join(_validity(charged), on="x_ChargeId", how="left")
         .group_by(key)
         .agg(pl.col("ChargedFrom").min(), pl.col("ChargedTo").max())
         .with_columns(
@@ -83,7 +85,8 @@ def prices_not_listed(rows: pl.LazyFrame, listed: pl.LazyFrame, before: pl.LazyF
     ``listed`` is the price list of the rows' own day. A row without unit prices (a rounding difference, say) needs
     its SkuPriceId alone, which may also be listed ``before``: on an earlier day of what the row is for.
     """
-    found = rows.filter(pl.col("SkuPriceId").is_not_null()).group_by(_PRICE).agg(pl.len().alias("rows"))
+    named = _as_priced(rows).filter(pl.col("SkuPriceId").is_not_null())
+    found = named.group_by(_PRICE).agg(pl.len().alias("rows"))
     known = pl.concat([frame.select("SkuPriceId", "SkuId") for frame in (listed, before)])
     has_price = pl.col("ListUnitPrice").is_not_null()
     missing = [
@@ -93,7 +96,16 @@ def prices_not_listed(rows: pl.LazyFrame, listed: pl.LazyFrame, before: pl.LazyF
     return pl.concat(missing).sort(_PRICE).collect()
 
 
-def _validity(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
-    cards = {s.charge.charge_id: s.charge.rate_card for s in slices}
+def _as_priced(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """A price list is in the currency of the prices, whatever they are converted to on an invoice."""
+    converted = pl.col("PricingCurrency") != pl.col("BillingCurrency")
+    return rows.with_columns(
+        pl.when(converted).then(pl.col(f"PricingCurrency{name}")).otherwise(pl.col(name)).alias(name)
+        for name in ("ListUnitPrice", "ContractedUnitPrice")
+    )
+
+
+def _validity(charged: Sequence[ChargeSlice | Fee]) -> pl.LazyFrame:
+    cards = {each.charge_id: each.rate_card for each in charged}
     rows = [(charge_id, card.valid_from, card.valid_to) for charge_id, card in sorted(cards.items())]
     return pl.LazyFrame(rows, schema=_VALIDITY, orient="row")

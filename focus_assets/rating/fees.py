@@ -94,5 +94,7 @@ def _terms(fee: Fee) -> dict[str, Any]:
         "list_unit_price": fee.list_price.amount,
         "contracted_unit_price": fee.price.amount * left if lowers else fee.price.amount,
         "off": off,
-        "minor_unit": minor_unit(fee.currency),
+        "minor_unit": minor_unit(fee.currency)
+        if fee.priced_in is None
+        else minor_unit(fee.priced_in.currency.code, fee.priced_in.currency.precision),
     }

@@ -14,8 +14,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from focus_assets.catalog.credits import CreditGrant
+from focus_assets.catalog.custom_currencies import CustomCurrency
 from focus_assets.catalog.models import Customer, Day, Entry, Feature, Instant, Meter, Plan, Subscription
 from focus_assets.catalog.snapshot import Catalog, CatalogProblem, FocusDefaults
+from focus_assets.settings.billing import BillingSettings
 from focus_assets.settings.destinations import Destination
 from focus_assets.settings.models import (
     DuckDBSettings,
@@ -58,6 +60,8 @@ class FocusFile(Entry):
     """Who is subscribed to which prices from when."""
     credits: tuple[CreditGrant, ...] = ()
     """What customers were given or have bought in advance, and draw down."""
+    custom_currencies: tuple[CustomCurrency, ...] = ()
+    """Currencies of one's own that prices and credits are in."""
     source: SourceSettings = SourceSettings()
     """Where usage comes from."""
     lake: LakeSettings = LakeSettings()
@@ -68,6 +72,8 @@ class FocusFile(Entry):
     """The DuckDB file of views."""
     days_per_run: Annotated[int, Field(ge=1, le=366)] = 31
     """Days that one run of a backfill covers."""
+    billing: BillingSettings = BillingSettings()
+    """When billing periods close, and what invoices say."""
     destinations: tuple[Destination, ...] = ()
     """Who receives FOCUS files."""
 
@@ -82,6 +88,7 @@ class FocusFile(Entry):
             plans=self.plans,
             subscriptions=self.subscriptions,
             credits=self.credits,
+            custom_currencies=self.custom_currencies,
         )
 
     def problems(self, folder: Path) -> Iterator[tuple[str, str]]:
@@ -152,6 +159,7 @@ class FocusFile(Entry):
             ),
             sql_path=Path(resolve_url(self.sql.path, folder)),
             days_per_run=self.days_per_run,
+            billing=self.billing,
             destinations=tuple(d.model_copy(update=place(d)) for d in self.destinations),
         )
 

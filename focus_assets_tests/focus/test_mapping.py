@@ -266,7 +266,7 @@ def credits_example() -> pl.LazyFrame:
         ]
     )
     vendor.check_references()
-    return with_credits(example(vendor), vendor.credits, Spent({}, {}), vendor, FIRST_DAY)
+    return with_credits(example(vendor), vendor.credits, Spent(), vendor, FIRST_DAY)
 
 
 SHOWN_OF_CREDITS = (
@@ -279,6 +279,72 @@ SHOWN_OF_CREDITS = (
     "EffectiveCost",
     "x_CreditGrantId",
 )
+
+
+def custom_currency_example() -> pl.LazyFrame:
+    """100 tokens at half an AI credit, worth 0.02 each; 5 credits were given, 30 bought at 0.015."""
+    chat = {"feature": "chat", "price": {"type": "unit", "amount": "0.5"}}
+    of_globex = {"customer": "globex", "currency": "AI_CREDITS", "effective_at": "2026-08-15T14:00:00Z"}
+    vendor = catalog(
+        custom_currencies=[
+            {
+                "code": "AI_CREDITS",
+                "name": "AI Credits",
+                "cost_bases": [{"fiat_code": "EUR", "rate": "0.02"}],
+            }
+        ],
+        plans=[{"key": "pro", "name": "Pro", "currency": "AI_CREDITS", "rate_cards": [chat]}],
+        subscriptions=CATALOG["subscriptions"][:1],
+        credits=[
+            {**of_globex, "key": "welcome", "amount": "5", "priority": 1},
+            {
+                **of_globex,
+                "key": "prepaid",
+                "amount": "30",
+                "funding_method": "invoice",
+                "purchase": {"per_unit_cost_basis": "0.015"},
+            },
+        ],
+    )
+    vendor.check_references()
+    of_day = slices(vendor, FIRST_DAY)
+    usage = [used(of_day[0], "100", "globex-prod", '{"model":"large","region":"us-east","team":null}')]
+    lines = rate(
+        pl.LazyFrame(usage, schema=USAGE),
+        pl.LazyFrame(schema=OPENINGS),
+        slice_table(of_day),
+        price_table(of_day),
+    )
+    return with_credits(build(lines, of_day, vendor), vendor.credits, Spent(), vendor, FIRST_DAY)
+
+
+SHOWN_OF_CUSTOM_CURRENCY = (
+    "ChargeCategory",
+    "PricingQuantity",
+    "PricingUnit",
+    "ListUnitPrice",
+    "BilledCost",
+    "EffectiveCost",
+    "PricingCurrencyListUnitPrice",
+    "PricingCurrencyEffectiveCost",
+    "x_CreditGrantId",
+)
+
+
+def test_the_example_of_a_custom_currency_stands_in_the_documentation_as_computed() -> None:
+    rows = custom_currency_example().collect()
+    assert set(rows["PricingCurrency"]) == {"AI_CREDITS"}
+    assert set(rows["BillingCurrency"]) == {"EUR"}
+    text = [f"| {' | '.join(SHOWN_OF_CUSTOM_CURRENCY)} |", "|" + "---|" * len(SHOWN_OF_CUSTOM_CURRENCY)]
+    for row in rows.select(SHOWN_OF_CUSTOM_CURRENCY).iter_rows():
+        text.append("| " + " | ".join(_cell(value) for value in row) + " |")
+    assert "\n".join(text) in DOCS.read_text(encoding="utf-8"), "\n".join(text)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_example_of_a_custom_currency_breaks_no_rule_of_any_version(version: str) -> None:
+    report = check(project(custom_currency_example(), version), rules_for(version))
+    assert [result.sentence for result in report.violated] == []
 
 
 def test_the_example_of_credits_stands_in_the_documentation_as_computed() -> None:

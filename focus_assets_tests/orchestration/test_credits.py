@@ -38,13 +38,40 @@ GRANTS: list[dict[str, Any]] = [
         "effective_at": "2026-08-02T10:00:00Z",
         "expires_at": "2026-08-05T00:00:00Z",
     },
+    {
+        "key": "tokens",
+        "customer": "bob",
+        "currency": "AI_CREDITS",
+        "amount": "15",
+        "funding_method": "external",
+        "purchase": {"currency": "USD", "per_unit_cost_basis": "0.015"},
+        "effective_at": "2026-08-04T00:00:00Z",
+    },
 ]
+AI_CREDITS = {
+    "code": "AI_CREDITS",
+    "name": "AI Credits",
+    "cost_bases": [
+        {"fiat_code": "USD", "rate": "0.02"},
+        {"fiat_code": "USD", "rate": "0.03", "effective_from": "2026-08-04"},
+    ],
+}
+"""A charge keeps the rate of its beginning."""
+
+IN_CREDITS = {
+    "key": "credits",
+    "currency": "AI_CREDITS",
+    "rate_cards": [{"feature": "tokens", "price": {"type": "unit", "amount": "0.5"}}],
+}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Company:
     company = Company(tmp_path_factory.mktemp("credits"))
     company.configuration["credits"] = GRANTS
+    company.configuration["custom_currencies"] = [AI_CREDITS]
+    company.configuration["plans"].append(IN_CREDITS)
+    company.configuration["subscriptions"][1]["plan"] = "credits"
     company.usage_of_ten_days()
     company.run("2026-08-01", LAST)
     return company
@@ -62,8 +89,14 @@ def rows(of: Company, customer: str = "ann") -> pl.LazyFrame:
     return pl.concat(found).filter(pl.col("x_CustomerKey") == customer)
 
 
-def by_day(of: Company, *what: pl.Expr) -> list[str]:
-    sums = rows(of).filter(*what).group_by("day").agg(pl.col("BilledCost", "EffectiveCost").sum()).sort("day")
+def by_day(of: Company, *what: pl.Expr, customer: str = "ann") -> list[str]:
+    sums = (
+        rows(of, customer)
+        .filter(*what)
+        .group_by("day")
+        .agg(pl.col("BilledCost", "EffectiveCost").sum())
+        .sort("day")
+    )
     return [f"{day:%d}: {b.normalize():f} {e.normalize():f}" for day, b, e in sums.collect().iter_rows()]
 
 
@@ -77,9 +110,21 @@ def test_what_was_given_is_used_first_and_what_was_bought_until_it_expires(made:
 
 
 def test_nobody_else_has_anything_of_it(made: Company) -> None:
-    of_bob = rows(made, "bob").select("x_CreditGrantId", "BilledCost", "EffectiveCost").collect()
-    assert of_bob["x_CreditGrantId"].null_count() == of_bob.height > 0
-    assert of_bob["BilledCost"].equals(of_bob["EffectiveCost"].rename("BilledCost"))
+    of_bob = rows(made, "bob").select("x_CreditGrantId").collect()["x_CreditGrantId"]
+    assert set(of_bob) == {None, "tokens"}
+
+
+def test_credit_in_a_custom_currency_pays_what_is_priced_in_it(made: Company) -> None:
+    # Bob uses 20 tokens a day at half a credit, from the 3rd on; 10 credits are 0.20, or 0.15 of what was bought.
+    assert by_day(made, customer="bob") == ["03: 0.2 0.2", "04: 0.225 0.15", "05: 0.1 0.175"]
+    of_bob = rows(made, "bob").filter(pl.col("x_PriceComponent") == "usage").sort("day", "x_CreditGrantId")
+    shown = of_bob.select("PricingCurrencyEffectiveCost", "x_CreditGrantId").collect().rows()
+    assert [(f"{cost.normalize():f}", grant) for cost, grant in shown] == [
+        ("10", None),
+        ("10", "tokens"),
+        ("5", None),
+        ("5", "tokens"),
+    ]
 
 
 def test_rows_of_credit_name_the_pool_and_its_period(made: Company) -> None:
@@ -92,7 +137,8 @@ def test_rows_of_credit_name_the_pool_and_its_period(made: Company) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_rows_with_credits_break_no_rule_of_any_version(made: Company, version: str) -> None:
-    report = check(project(rows(made).drop("day"), version), rules_for(version))
+    everyone = pl.concat([rows(made), rows(made, "bob")]).drop("day")
+    report = check(project(everyone, version), rules_for(version))
     assert [result.sentence for result in report.violated] == []
 
 

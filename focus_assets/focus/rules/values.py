@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from focus_assets.catalog.currencies import NATIONAL_CURRENCIES
+from focus_assets.catalog.national_currencies import NATIONAL_CURRENCIES
 from focus_assets.focus.columns import COST_AND_USAGE, FocusColumn, Format, columns
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule, both, since
 from focus_assets.focus.services import SERVICE_CATEGORIES, SUBCATEGORY_PARENTS
