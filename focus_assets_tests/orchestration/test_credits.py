@@ -15,6 +15,7 @@ from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.orchestration.in_process import RunFailed
+from focus_assets.stage_controls import credits_not_overdrawn
 from focus_assets_tests.orchestration.company import START, Company
 
 FOCUS = "focus_cost_and_usage"
@@ -140,6 +141,17 @@ def test_rows_with_credits_break_no_rule_of_any_version(made: Company, version: 
     everyone = pl.concat([rows(made), rows(made, "bob")]).drop("day")
     report = check(project(everyone, version), rules_for(version))
     assert [result.sentence for result in report.violated] == []
+
+
+def test_credit_that_paid_more_than_there_was_is_found(company: Company) -> None:
+    day = dt.date(2026, 8, 3)
+    assert credits_not_overdrawn(company.lake, day).is_empty()
+    of_grant = pl.col("x_CreditGrantId") == "01K2PREPAID"
+    more = pl.when(of_grant).then(pl.col("EffectiveCost") + 30).otherwise(pl.col("EffectiveCost"))
+    company.rewrite(FOCUS, "2026-08-03", lambda rows: rows.with_columns(more.alias("EffectiveCost")))
+    found = credits_not_overdrawn(company.lake, day)
+    assert found["grant"].to_list() == ["01K2PREPAID"]
+    assert found["used"].item() > 30
 
 
 def test_a_day_that_is_computed_again_is_the_same(company: Company) -> None:
