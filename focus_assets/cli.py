@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "ledger": "Make the record of deliveries again from the manifests.",
     "check": "Check FOCUS files, anybody's, against the rules of their version.",
     "sql": "Ask the lake a question in SQL.",
+    "reconcile": "Compare invoices with their charges, line by line.",
     "verify": "Check a delivery's files against its manifests.",
     "dimensions": "Show which setting decides each FOCUS dimension of each meter.",
     "schema": "Print the JSON Schema of focus.yaml.",

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
+from focus_assets.billing.datasets import INVOICE_DETAILS
+from focus_assets.billing_stages import reconciled_day
 from focus_assets.catalog.charges import ChargeSlice, slices_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
@@ -88,6 +90,11 @@ def prices_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
     return prices_not_listed(lake.scan(FOCUS, [day]), lake.scan(PRICE_LIST.name, [day]), before)
 
 
+def invoice_lines_reconcile(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Invoice lines settled on ``day`` that are not what rating their charges at once comes to."""
+    return reconciled_day(lake, day).filter(pl.col("finding").is_not_null())
+
+
 CONTROLS: Mapping[str, tuple[str, Control]] = {
     "raw_rows_and_quantities": ("normalized_usage", raw_rows_and_quantities),
     "charge_totals": ("usage_totals", charge_totals),
@@ -101,6 +108,7 @@ CONTROLS: Mapping[str, tuple[str, Control]] = {
 
 BILLING_CONTROLS: Mapping[str, tuple[str, Control]] = {
     "prices_of_charges": (PRICE_LIST.name, prices_of_charges),
+    "invoice_lines_reconcile": (INVOICE_DETAILS.name, invoice_lines_reconcile),
 }
 """As :data:`CONTROLS`, of what is computed from FOCUS rows and not delivered with them: no delivery waits for it."""
 

@@ -58,6 +58,7 @@ def started(tmp_path: Path, run: Run) -> Path:
         ["sql", "select count(*) from focus_1_2"],
         ["dimensions"],
         ["sql", "--help"],
+        ["reconcile", "--period", "2026-08"],
     ],
     ids=" ".join,
 )

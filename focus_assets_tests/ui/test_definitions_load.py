@@ -88,7 +88,7 @@ def test_the_chain_is_complete(specs: dict[str, dg.AssetSpec]) -> None:
 def test_every_asset_says_what_it_is_who_owns_it_and_where_it_belongs(specs: dict[str, dg.AssetSpec]) -> None:
     for name, spec in specs.items():
         assert len(spec.description or "") > 60, name
-        assert spec.group_name in {"catalog", "usage", "focus", "deliveries"}, name
+        assert spec.group_name in {"catalog", "usage", "focus", "billing", "deliveries"}, name
         assert spec.owners == ["team:finops"], name
         assert spec.kinds, name
         assert spec.tags["focus_assets/stage"], name
@@ -128,6 +128,7 @@ def test_every_check_says_what_it_holds(definitions: dg.Definitions) -> None:
         "unbilled_usage",
         "focus_cost_and_usage",
         "focus_price_list",
+        "focus_invoice_detail",
     }
     for check in checks:
         said = check.description or ""
