@@ -6,15 +6,183 @@ What belongs here: which datasets a stage reads, which it gives, and the digests
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from focus_assets.catalog.charges import slices_on
-from focus_assets.chain import DayOutput, Upstream, catalog_on
+import polars as pl
+
+from focus_assets.billing.close import PeriodClose, days_before, ending
+from focus_assets.billing.commitments import contract_commitments
+from focus_assets.billing.datasets import BILLING_PERIODS, INVOICE_DETAILS
+from focus_assets.billing.invoices import invoice_details
+from focus_assets.billing.periods import Snapshot, billing_periods
+from focus_assets.billing.reconcile import LINES, reconciled, unsettled
+from focus_assets.billing.whole_periods import charged_usage, metered_usage
+from focus_assets.catalog.charges import ChargeSlice, slices_on
+from focus_assets.catalog.fees import Fee, fees_on
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.chain import FOCUS, DayOutput, Upstream, catalog_on, digests
+from focus_assets.datasets import CATALOG, USAGE_TOTALS
+from focus_assets.focus.invoice_lines import default_issuer, line_stem
 from focus_assets.focus.price_list import price_list
+from focus_assets.lake import Lake
+from focus_assets.settings import BillingSettings, Settings
+
+SETTLED: Final = "settled"
+
+
+def period_close(settings: Settings) -> PeriodClose:
+    """What closes now, by the configuration."""
+    return PeriodClose(settings.now(), settings.close_after_days, settings.start_date)
 
 
 def focus_price_list_days(focus: Upstream, catalog: Upstream) -> Iterator[DayOutput]:
     """``focus_price_list`` of each day of ``focus``."""
     for day in focus.days:
-        frame = price_list(focus.on(day), slices_on(catalog_on(catalog, day), day))
+        frame = price_list(focus.on(day), _charged(catalog, day)[1])
         yield DayOutput(day, frame, focus.digest(day) | catalog.digest(day))
+
+
+def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator[DayOutput]:
+    """``focus_billing_period`` of each day of ``catalog``: periods that accounts enter on it.
+
+    Raises MissingPartitions where a period of the day began before and an earlier day's catalog is not there.
+    """
+    for day in catalog.days:
+        today = _charged(catalog, day)
+        read: list[dt.date] = []
+
+        def on(earlier: dt.date, read: list[dt.date] = read) -> Snapshot:
+            read.append(earlier)
+            return _charged(catalog, earlier)
+
+        frame = billing_periods(day, today, close, on)
+        inputs = (
+            catalog.digest(day) | digests(catalog.lake, catalog.dataset, read) | close.fingerprint(today[1])
+        )
+        yield DayOutput(day, frame, inputs)
+
+
+def focus_invoice_detail_days(
+    focus: Upstream, catalog: Upstream, close: PeriodClose, terms: BillingSettings
+) -> Iterator[DayOutput]:
+    """``focus_invoice_detail`` of each day of ``focus``: lines whose charge ends on it, of invoices that are issued.
+
+    Raises MissingPartitions where an earlier day of such a line is not there.
+    """
+    for day in focus.days:
+        snapshot, slices = _snapshot(catalog, day)
+        fees_due = fees_on(snapshot, day)
+        last, fees = ending(close.invoiced(slices)), _invoiced(close.invoiced(fees_due))
+        days = [*days_before(last, day, close.start), day] if last or fees else []
+        frame = INVOICE_DETAILS.empty()
+        if days:
+            rows = focus.lake.scan(focus.dataset, days)
+            frame = invoice_details(rows, [*last, *fees], default_issuer(snapshot), close, terms)
+        inputs = (
+            catalog.digest(day)
+            | digests(focus.lake, focus.dataset, days)
+            | close.fingerprint([*slices, *fees_due])
+        )
+        settled: list[ChargeSlice | Fee] = [*last, *fees]
+        invoices = {line_stem(each): str(each.invoice) for each in settled}
+        yield DayOutput(day, frame, inputs, _Settled(invoices))
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """Facts of a day of Invoice Detail: the invoice of each charge, or part of one, that ended on it."""
+
+    invoices: Mapping[str, str]
+
+    def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
+        return {SETTLED: dict(sorted(self.invoices.items()))}
+
+
+def focus_contract_commitment_days(
+    catalog: Upstream, close: PeriodClose, terms: BillingSettings
+) -> Iterator[DayOutput]:
+    """``focus_contract_commitment`` of each day of ``catalog``: minimum spends of the charges that begin on it."""
+    for day in catalog.days:
+        snapshot, slices = _snapshot(catalog, day)
+        frame = contract_commitments(
+            day, snapshot, close.invoiced(slices), terms.contract_commitments, start=close.start
+        )
+        yield DayOutput(day, frame, catalog.digest(day) | close.fingerprint(slices))
+
+
+def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """The invoice lines that were settled on ``day`` beside their charges rated at once (``billing.reconcile.LINES``).
+
+    Quantities come from ``usage_totals``; of a charge that several billing periods share, from its rows.
+    """
+    record = lake.record(INVOICE_DETAILS.name, day)
+    settled = record.facts.get(SETTLED, {}) if record else {}
+    if not settled:
+        return pl.DataFrame(schema=LINES)
+    snapshot, slices = _snapshot(Upstream(lake, CATALOG.name, [day]), day)
+    last = ending([replace(s, invoice=settled.get(line_stem(s))) for s in slices])
+    fees = [fee for fee in fees_on(snapshot, day) if line_stem(fee) in settled]
+    started = min((s.charge.period.start.date() for s in last), default=day)
+    days = [started + dt.timedelta(days=n) for n in range((day - started).days + 1)]
+    rows = lake.scan(FOCUS, days)
+    usage = metered_usage(lake.scan(USAGE_TOTALS.name, days), [s for s in last if _is_whole(s)])
+    usage |= charged_usage(rows, [s for s in last if not _is_whole(s)])
+    return reconciled(rows, lake.scan(INVOICE_DETAILS.name, [day]), [*last, *fees], usage)
+
+
+def reconciled_month(lake: Lake, month: str) -> tuple[pl.DataFrame, int]:
+    """The invoice lines of the billing periods that begin in a month such as ``2026-08``, and how many are open.
+
+    The lines are :data:`~focus_assets.billing.reconcile.LINES`; among them those that rows name and no day settled.
+    """
+    in_month = pl.col("BillingPeriodStart").dt.strftime("%Y-%m") == month
+    details, periods = lake.days(INVOICE_DETAILS.name), lake.days(BILLING_PERIODS.name)
+    days = [day for day in details if f"{day:%Y-%m}" >= month]
+    lines = pl.concat([pl.DataFrame(schema=LINES), *(reconciled_day(lake, day) for day in days)])
+    charged = lake.days(FOCUS)
+    if charged:
+        rows = lake.scan(FOCUS, charged).filter(in_month)
+        lines = pl.concat([lines, unsettled(rows, lines)])
+    still_open = 0
+    if periods:
+        found = lake.scan(BILLING_PERIODS.name, periods).filter(in_month)
+        still_open = found.filter(pl.col("BillingPeriodStatus") == "Open").select(pl.len()).collect().item()
+    return lines.filter(in_month).sort("InvoiceId", "InvoiceDetailId"), still_open
+
+
+def _is_whole(s: ChargeSlice) -> bool:
+    return s.billed_period == s.charge.period
+
+
+def periods_closed_otherwise(lake: Lake, days: Sequence[dt.date], close: PeriodClose) -> set[dt.date]:
+    """Those of ``days`` whose FOCUS rows were computed when other billing periods had closed than ``close`` says.
+
+    Days without a catalog or FOCUS rows are not judged. Raises CorruptPartition.
+    """
+    found = set()
+    for day in days:
+        record = lake.record(FOCUS, day)
+        if record is None or lake.record(CATALOG.name, day) is None:
+            continue
+        _, charged = _charged(Upstream(lake, CATALOG.name, [day]), day)
+        if not close.fingerprint(charged).items() <= record.inputs.items():
+            found.add(day)
+    return found
+
+
+def _snapshot(catalog: Upstream, day: dt.date) -> tuple[Catalog, list[ChargeSlice]]:
+    snapshot = catalog_on(catalog, day)
+    return snapshot, slices_on(snapshot, day)
+
+
+def _charged(catalog: Upstream, day: dt.date) -> Snapshot:
+    """The day's catalog, and its slices of charges and fees."""
+    snapshot, slices = _snapshot(catalog, day)
+    return snapshot, [*slices, *fees_on(snapshot, day)]
+
+
+def _invoiced(fees: Sequence[Fee]) -> list[Fee]:
+    return [fee for fee in fees if fee.invoice is not None]

@@ -16,8 +16,10 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, days_before, ending
+from focus_assets.billing.rounding import settle
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
-from focus_assets.catalog.fees import fees_on
+from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.credit_stages import DATASET as COSTS
@@ -27,6 +29,7 @@ from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.cost_and_usage import build
 from focus_assets.focus.credits import with_credits
 from focus_assets.focus.dimensions import resolve
+from focus_assets.focus.invoice_lines import default_issuer
 from focus_assets.lake import Lake, day_ranges
 from focus_assets.rating import conversion_table, fee_lines, limit_table, price_table, rate, slice_table
 from focus_assets.usage.normalize import normalized_usage
@@ -38,6 +41,8 @@ from focus_assets.usage.rateable import (
     rateable_usage,
 )
 from focus_assets.usage.totals import unbilled_usage, usage_totals
+
+FOCUS = "focus_cost_and_usage"
 
 Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
 
@@ -209,12 +214,18 @@ def unbilled_usage_days(normalized: Upstream, catalog: Upstream) -> Iterator[Day
 
 
 def focus_cost_and_usage_days(
-    normalized: Upstream, totals: Upstream, catalog: Upstream, start: dt.date
+    normalized: Upstream,
+    totals: Upstream,
+    catalog: Upstream,
+    start: dt.date,
+    close: PeriodClose = NEVER_CLOSES,
 ) -> Iterator[DayOutput]:
     """``focus_cost_and_usage`` of each day: what its usage costs, and the flat fees that are due on it.
 
     Usage is rated strictly from the earlier totals of its charges' own periods; a fee needs no other day. Credit
-    needs every day since it could be used, which has to be written before its own is computed.
+    needs every day since it could be used, which has to be written before its own is computed. Rows of periods that
+    ``close`` says have closed carry their invoice; where a line of one ends, what rounding it adds is settled from
+    the rows of its earlier days, strictly, which have to be written too.
     Raises :class:`EarlierTotalsMissing` before the first day is written if a day's totals are not in the lake, and
     EarlierCreditsMissing if a day's credits need one that is not there.
     """
@@ -225,30 +236,50 @@ def focus_cost_and_usage_days(
         before = totals.lake.scan(totals.dataset, earlier[day]) if earlier[day] else no_earlier_totals()
         _require_same_charges(day, found, before, start)
         opening = opening_quantities(before, totals.on(day))
-        snapshot = catalog_on(catalog, day)
-        fees = fees_on(snapshot, day)
-        rated = rate(
-            rateable_usage(normalized.on(day), found, opening),
-            opening,
-            slice_table(found),
-            price_table(found),
-            limit_table(found),
-            conversion_table(found),
-            earlier_usage(before),
-        )
-        rows = build(pl.concat([rated, fee_lines(fees)]), found, snapshot, fees)
+        snapshot, usage = catalog_on(catalog, day), normalized.on(day)
+        invoiced, fees = close.invoiced(found), close.invoiced(fees_on(snapshot, day))
         grants = snapshot.credits
+        rated = _rated(usage, opening, before, invoiced)
+        rows = build(pl.concat([rated, fee_lines(fees)]), invoiced, snapshot, fees)
         if grants:
             rows = with_credits(rows, grants, spent_before(totals.lake, grants, day), snapshot, day)
+        last = ending(invoiced)
+        billed = days_before(last, day, start)
+        if last or (grants and any(fee.invoice for fee in fees)):
+            ended: list[ChargeSlice | Fee] = [*last, *(fee for fee in fees if grants and fee.invoice)]
+            parts = [totals.lake.scan(FOCUS, billed)] if billed else []
+            own = rows
+            if not grants:
+                ids = {s.charge_id for s in last}
+                slices_of_ended = [s for s in invoiced if s.charge_id in ids]
+                own = build(_rated(usage, opening, before, slices_of_ended), slices_of_ended, snapshot)
+            rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
         yield DayOutput(
             day,
             rows,
             normalized.digest(day)
             | catalog.digest(day)
             | digests(totals.lake, totals.dataset, [*earlier[day], day])
+            | digests(totals.lake, FOCUS, billed)
+            | close.fingerprint([*found, *fees])
             | digests(totals.lake, COSTS, days_of_credit(grants, day)),
             CreditFacts(grants, frozenset(snapshot.custom_currency), cost_facts) if grants else cost_facts,
         )
+
+
+def _rated(
+    usage: pl.LazyFrame, opening: pl.LazyFrame, before: pl.LazyFrame, slices: Sequence[ChargeSlice]
+) -> pl.LazyFrame:
+    """The rated lines of some slices of a day."""
+    return rate(
+        rateable_usage(usage, slices, opening),
+        opening,
+        slice_table(slices),
+        price_table(slices),
+        limit_table(slices),
+        conversion_table(slices),
+        earlier_usage(before),
+    )
 
 
 def _require_totals(lake: Lake, dataset: str, earlier: Mapping[dt.date, Sequence[dt.date]]) -> None:

@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
+from focus_assets.billing.datasets import INVOICE_DETAILS
+from focus_assets.billing_stages import reconciled_day
 from focus_assets.catalog.charges import ChargeSlice, slices_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.credit_stages import overdrawn, spent_before
 from focus_assets.focus.price_list import PRICE_LIST, prices_not_listed
 from focus_assets.lake import Lake, partition_of_input
 from focus_assets.usage.controls import (
@@ -73,11 +76,23 @@ def every_fee_charged_once(lake: Lake, day: dt.date) -> pl.DataFrame:
     return fees_against_focus(_fees(lake, day), lake.scan(FOCUS, [day]))
 
 
+def credits_not_overdrawn(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Grants that have paid more by the end of ``day`` than they are worth, or less than nothing."""
+    catalog = Catalog.from_frame(lake.scan("catalog", [day]))
+    spent = spent_before(lake, catalog.credits, day)
+    return overdrawn(lake.scan(FOCUS, [day]), catalog.credits, frozenset(catalog.custom_currency), spent)
+
+
 def prices_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Prices that FOCUS rows refer to and ``focus_price_list`` does not hold."""
     earlier = _days_read(lake, day, FOCUS)
     before = lake.scan(PRICE_LIST.name, earlier) if earlier else PRICE_LIST.empty()
     return prices_not_listed(lake.scan(FOCUS, [day]), lake.scan(PRICE_LIST.name, [day]), before)
+
+
+def invoice_lines_reconcile(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Invoice lines settled on ``day`` that are not what rating their charges at once comes to."""
+    return reconciled_day(lake, day).filter(pl.col("finding").is_not_null())
 
 
 CONTROLS: Mapping[str, tuple[str, Control]] = {
@@ -87,11 +102,13 @@ CONTROLS: Mapping[str, tuple[str, Control]] = {
     "consumed_quantities": (FOCUS, consumed_quantities),
     "customers_of_charges": (FOCUS, customers_of_charges),
     "every_fee_charged_once": (FOCUS, every_fee_charged_once),
+    "credits_not_overdrawn": (FOCUS, credits_not_overdrawn),
 }
 """Check name → the dataset it guards, and the comparison."""
 
 BILLING_CONTROLS: Mapping[str, tuple[str, Control]] = {
     "prices_of_charges": (PRICE_LIST.name, prices_of_charges),
+    "invoice_lines_reconcile": (INVOICE_DETAILS.name, invoice_lines_reconcile),
 }
 """As :data:`CONTROLS`, of what is computed from FOCUS rows and not delivered with them: no delivery waits for it."""
 

@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 import focus_assets
+from focus_assets.billing.datasets import BILLING_DATASETS
 from focus_assets.datasets import USAGE_DATASETS
-from focus_assets.focus.price_list import PRICE_LIST
 from focus_assets.rating import LIMITS, OPENINGS, RATED_LINES, SEGMENTS, SLICES, USAGE
 from focus_assets.rating.detailed_lines import CREDITS, DETAILED_LINES, LINES, TIERS
 
@@ -100,7 +100,7 @@ def test_an_exception_that_no_longer_exists_is_struck_off_the_list() -> None:
 @pytest.mark.parametrize(
     "schema",
     [
-        *(dataset.schema for dataset in (*USAGE_DATASETS, PRICE_LIST)),
+        *(dataset.schema for dataset in (*USAGE_DATASETS, *BILLING_DATASETS)),
         USAGE,
         OPENINGS,
         SLICES,

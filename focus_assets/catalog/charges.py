@@ -58,6 +58,11 @@ class Charge:
     priced_in: PricedIn | None = None
 
     @property
+    def cadence(self) -> Cadence:
+        """How often the charge's rating period begins anew."""
+        return self.rate_card.billing_cadence or billing_cadence(self.plan, self.subscription)
+
+    @property
     def is_priced_by_total(self) -> bool:
         """Whether usage is priced anew when more is used, so that it has to be known by whom it was used."""
         return "volume" in (tiering(self.rate_card.price), tiering(self.list_price))
@@ -65,11 +70,45 @@ class Charge:
 
 @dataclass(frozen=True)
 class ChargeSlice:
-    """The part of a charge within one day and one billing period; most days hold one slice of a charge."""
+    """The part of a charge within one day and one billing period; most days hold one slice of a charge.
+
+    ``invoice``: the invoice of the billing period, once the period has closed.
+    """
 
     charge: Charge
     period: Period
     billing: Period
+    invoice: str | None = None
+
+    @property
+    def charge_id(self) -> str:
+        """What identifies its charge."""
+        return self.charge.charge_id
+
+    @property
+    def customer(self) -> Customer:
+        """Who pays for it."""
+        return self.charge.customer
+
+    @property
+    def subscription(self) -> Subscription:
+        """What it is part of."""
+        return self.charge.subscription
+
+    @property
+    def rate_card(self) -> RateCard:
+        """What prices it."""
+        return self.charge.rate_card
+
+    @property
+    def currency(self) -> str:
+        """What it is invoiced in."""
+        return self.charge.currency
+
+    @property
+    def billed_period(self) -> Period:
+        """The part of the charge that lies in the billing period: what one line of its invoice is for."""
+        return self.charge.period.clip(self.billing.start, self.billing.end)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Fee:
 
     ``service``: what it pays for; ``full``: the uncut period that its amount is for; ``billing``: the billing
     period that holds the instant at which it is due. ``listed``: the published plan's card, else its own.
-    ``meter``: that of its feature, where it has one.
+    ``meter``: that of its feature, where it has one. ``invoice``: as of a slice of a charge.
     """
 
     charge_id: str
@@ -58,6 +58,7 @@ class Fee:
     billing: Period
     prorates: bool
     priced_in: PricedIn | None = None
+    invoice: str | None = None
 
     @property
     def key(self) -> str:

@@ -128,7 +128,8 @@ class Catalog(Entry):
         fees = {card.key for card in cards if card.is_fee}
 
         def begun(cards: Iterable[RateCard]) -> tuple[RateCard, ...]:
-            return tuple(card for card in cards if (card.valid_from or BEGINNING) < end or card.key in fees)
+            # One that begins at the day's end is known too: it ends its predecessor, whose last day this is.
+            return tuple(card for card in cards if (card.valid_from or BEGINNING) <= end or card.key in fees)
 
         versions: dict[str, Customer] = {}
         for customer in sorted(self.customers, key=lambda c: c.valid_from or dt.date.min):

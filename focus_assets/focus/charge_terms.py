@@ -15,9 +15,10 @@ from focus_assets.catalog.charges import Charge, ChargeSlice
 from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.models import Customer, Price
 from focus_assets.catalog.rate_card_terms import Discounts, UnitConfig
-from focus_assets.decimals import UNIT_PRICE, UTC_INSTANT
+from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, minor_unit
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.dimensions import Answer, Resolution
+from focus_assets.focus.invoice_lines import line_name, line_stem
 from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.sku import price_details, price_stem, published_tier
 from focus_assets.focus.tags import vendor_tags
@@ -48,6 +49,9 @@ FACTS: Final = pl.Schema(
         "_plan_key": pl.String(),
         "_plan_title": pl.String(),
         "_subscription_key": pl.String(),
+        "_invoice": pl.String(),
+        "_invoice_line": pl.String(),
+        "_minor_unit": COST,
         "_account_id": pl.String(),
         "_account_name": pl.String(),
         "_customer_key": pl.String(),
@@ -64,6 +68,7 @@ PRICES: Final = pl.Schema(
         "tier": pl.Int32(),
         "_price_id": pl.String(),
         "_price_details": pl.String(),
+        "_line_name": pl.String(),
     }
 )
 
@@ -84,7 +89,7 @@ def charge_terms(
         settable column X in ``_X`` what customer, meter or default say and in ``_follows_X`` whether it then
         follows another column, and in ``_terms`` its price.
         One row per price, component and tier (``_terms``, ``component``, ``tier``, null where untiered):
-        ``_price_id``, the SkuPriceId without dimensions, and ``_price_details``.
+        ``_price_id``, the SkuPriceId without dimensions, ``_price_details`` and ``_line_name``, the invoice's line.
 
     Raises:
         DuplicateSliceError: a charge has two slices from the same instant.
@@ -142,6 +147,9 @@ def _of_slice(s: ChargeSlice) -> dict[str, Any]:
         "_plan_key": charge.plan.key if charge.plan else None,
         "_plan_title": charge.plan.title if charge.plan else NO_PLAN_TITLE,
         "_subscription_key": charge.subscription.key,
+        "_invoice": s.invoice,
+        "_invoice_line": line_stem(s) if s.invoice else None,
+        "_minor_unit": minor_unit(charge.currency) if s.invoice else None,
     }
 
 
@@ -186,7 +194,8 @@ def _prices(first: Mapping[int, ChargeSlice]) -> pl.DataFrame:
         )
         name = priced_as if published is None else f"{priced_as}:{published[0]}"
         details = price_details(charge.list_price, published)
-        rows.append((number, component, tier, f"{price_stem(charge)}/{name}", details))
+        line = line_name(charge, component, start)
+        rows.append((number, component, tier, f"{price_stem(charge)}/{name}", details, line))
     for number, charge in charges.values():
         rows.append(
             (
@@ -195,6 +204,7 @@ def _prices(first: Mapping[int, ChargeSlice]) -> pl.DataFrame:
                 None,
                 f"{price_stem(charge)}/{MINIMUM_COMPONENT}",
                 '{"x_PriceModel":"minimum_spend"}',
+                MINIMUM_COMPONENT,
             )
         )
     return pl.DataFrame(rows, schema=PRICES, orient="row")

@@ -17,7 +17,7 @@ from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.decimals import multiply
+from focus_assets.decimals import multiply, round_to
 from focus_assets.focus.charge_terms import charge_terms
 from focus_assets.focus.columns import WORDS_FOR_NOTHING
 from focus_assets.focus.credit_terms import credit_terms
@@ -25,6 +25,7 @@ from focus_assets.focus.custom_currency import priced
 from focus_assets.focus.dimensions import Resolution, resolve
 from focus_assets.focus.event_values import METER, SUBJECT, event_values, field_of, tag_dimensions
 from focus_assets.focus.fee_terms import fee_terms
+from focus_assets.focus.invoice_lines import default_issuer, invoice_id
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.sku import require_one_sku_per_price
@@ -58,10 +59,8 @@ NOT_FILLED: Final = (
     "CommitmentDiscountUnit",
     "CommitmentProgramEligibilityDetails",
     "ContractApplied",
-    "InvoiceDetailId",
-    "InvoiceId",
 )
-"""Columns that are null on every row: nothing is committed, allocated, corrected or invoiced here."""
+"""Columns that are null on every row: nothing is committed, allocated or corrected here."""
 
 _MINIMUM: Final = pl.col("component") == MINIMUM_COMPONENT
 _FLAT: Final = pl.col("component") == FLAT_FEE_COMPONENT
@@ -103,7 +102,7 @@ def build(
             charge_terms(slices, resolution, prefix), fee_terms(fees, resolution, prefix), strict=True
         )
     )
-    return _built(lines, facts, prices, meters, resolution, prefix)
+    return _built(lines, facts, prices, meters, resolution, prefix, default_issuer(catalog))
 
 
 def build_credit(lines: pl.LazyFrame, grants: Sequence[CreditGrant], catalog: Catalog) -> pl.LazyFrame:
@@ -111,7 +110,7 @@ def build_credit(lines: pl.LazyFrame, grants: Sequence[CreditGrant], catalog: Ca
     resolution = resolve(catalog)
     prefix = vendor_prefix(catalog.defaults.vendor_tag_prefix)
     facts, prices = credit_terms(lines, grants, catalog, resolution, prefix)
-    return _built(lines, facts, prices, [], resolution, prefix)
+    return _built(lines, facts, prices, [], resolution, prefix, default_issuer(catalog))
 
 
 def _built(
@@ -121,6 +120,7 @@ def _built(
     meters: Sequence[Meter],
     resolution: Resolution,
     prefix: str | None,
+    issuer: str,
 ) -> pl.LazyFrame:
     wide = (
         # Narrow lines are sorted before they are widened to FOCUS rows; the joins keep their order.
@@ -139,7 +139,7 @@ def _built(
     if any(_may_coincide(meter, resolution) for meter in meters):
         wide = _merged(wide)
     wide = priced(wide, converts=facts["_rate"].null_count() < facts.height)
-    columns = _columns()
+    columns = _columns(issuer)
     return wide.select(columns[name].alias(name) for name in internal_schema())
 
 
@@ -232,8 +232,8 @@ def _dimensions(meters: Sequence[Meter], resolution: Resolution) -> Mapping[str,
     return made
 
 
-def _columns() -> Mapping[str, pl.Expr]:
-    """Every column of the stored shape as an expression over the widened lines."""
+def _columns(issuer: str) -> Mapping[str, pl.Expr]:
+    """Every column of the stored shape as an expression over the widened lines; ``issuer``: who invoices mostly."""
     unit = (
         pl.when(_MINIMUM)
         .then(pl.lit(MONEY_UNIT))
@@ -251,7 +251,7 @@ def _columns() -> Mapping[str, pl.Expr]:
     return {
         **{name: pl.lit(None, schema[name]) for name in NOT_FILLED},
         **{name: pl.col(name) for name in SETTABLE},
-        "BilledCost": pl.col("billed_cost"),
+        "BilledCost": _rounded("billed_cost"),
         "BillingAccountId": pl.col("_account_id"),
         "BillingAccountName": pl.col("_account_name"),
         "BillingAccountType": pl.lit("Customer"),
@@ -278,13 +278,19 @@ def _columns() -> Mapping[str, pl.Expr]:
         "ConsumedUnit": pl.when(pl.col("consumed_quantity").is_not_null()).then(pl.col("_unit")),
         "ContractedCost": pl.col("contracted_cost"),
         "ContractedUnitPrice": pl.col("contracted_unit_price"),
-        "EffectiveCost": pl.col("effective_cost"),
+        "EffectiveCost": _rounded("effective_cost"),
+        "InvoiceDetailId": pl.col("_invoice_line")
+        + pl.lit("/")
+        + pl.coalesce(pl.col("_line_name"), pl.col("component")),
+        "InvoiceId": invoice_id(pl.col("_invoice"), pl.col("InvoiceIssuerName"), issuer),
         "ListCost": pl.col("list_cost"),
         "ListUnitPrice": pl.col("list_unit_price"),
         "PricingCategory": pl.lit("Standard"),
         "PricingCurrency": pl.coalesce("_pricing_currency", "_currency"),
         "PricingCurrencyContractedUnitPrice": pl.col("_pricing_contracted"),
-        "PricingCurrencyEffectiveCost": pl.col("_pricing_effective"),
+        "PricingCurrencyEffectiveCost": pl.when(pl.col("_rate").is_null())
+        .then(_rounded("effective_cost"))
+        .otherwise(pl.col("_pricing_effective")),
         "PricingCurrencyListUnitPrice": pl.col("_pricing_list"),
         "PricingQuantity": pl.col("pricing_quantity"),
         "PricingUnit": unit,
@@ -296,16 +302,23 @@ def _columns() -> Mapping[str, pl.Expr]:
             pl.col("_vendor_tags"),
             pl.col("_event").struct.field("after"),
         ),
+        "x_AdjustmentReason": pl.lit(None, pl.String),
         "x_ChargeId": pl.col("charge_id"),
         "x_CreditGrantId": pl.col("_grant"),
         "x_CustomerKey": pl.col("_customer_key"),
         "x_FeatureKey": pl.col("_feature_key"),
-        "x_IsEstimated": pl.lit(True),
+        "x_IsEstimated": pl.col("_invoice").is_null(),
         "x_MeterSlug": pl.col(METER),
         "x_PlanKey": pl.col("_plan_key"),
         "x_PriceComponent": component,
         "x_SubscriptionKey": pl.col("_subscription_key"),
     }
+
+
+def _rounded(cost: str) -> pl.Expr:
+    """The cost of a fee on an invoice as the invoice shows it: such a row is the whole line. Usage stays exact."""
+    fee = _FEE & pl.col("_minor_unit").is_not_null()
+    return pl.when(fee).then(round_to(pl.col(cost), pl.col("_minor_unit"))).otherwise(pl.col(cost))
 
 
 def _component_title() -> pl.Expr:

@@ -109,7 +109,9 @@ def credit_terms(
         for grant, start, end, component in keys.iter_rows()
     ]
     components = (CREDIT_PURCHASE_COMPONENT, CREDIT_EXPIRY_COMPONENT)
-    prices = [(0, component, None, _PRICE_ID, '{"x_PriceModel":"credit"}') for component in components]
+    prices = [
+        (0, component, None, _PRICE_ID, '{"x_PriceModel":"credit"}', component) for component in components
+    ]
     return (
         pl.DataFrame(facts, schema=FACTS, orient="row"),
         pl.DataFrame(prices, schema=PRICES, orient="row"),

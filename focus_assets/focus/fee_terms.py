@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from focus_assets.catalog.fees import Fee
+from focus_assets.decimals import minor_unit
 from focus_assets.focus.charge_terms import FACTS, NO_PLAN_TITLE, PRICES, of_columns, of_currency, of_customer
 from focus_assets.focus.dimensions import Resolution
 from focus_assets.focus.sku import fee_price_id, price_details
@@ -26,7 +27,14 @@ def fee_terms(
     """
     facts = [_facts(number, fee, resolution, prefix) for number, fee in enumerate(fees, start=1)]
     prices = [
-        (-number, FLAT_FEE_COMPONENT, None, fee_price_id(fee), price_details(fee.list_price, None))
+        (
+            -number,
+            FLAT_FEE_COMPONENT,
+            None,
+            fee_price_id(fee),
+            price_details(fee.list_price, None),
+            FLAT_FEE_COMPONENT,
+        )
         for number, fee in enumerate(fees, start=1)
     ]
     return pl.DataFrame(facts, schema=FACTS, orient="row"), pl.DataFrame(prices, schema=PRICES, orient="row")
@@ -48,6 +56,9 @@ def _facts(number: int, fee: Fee, resolution: Resolution, prefix: str | None) ->
         "_plan_key": fee.plan.key if fee.plan else None,
         "_plan_title": fee.plan.title if fee.plan else NO_PLAN_TITLE,
         "_subscription_key": fee.subscription.key,
+        "_invoice": fee.invoice,
+        "_invoice_line": fee.charge_id if fee.invoice else None,
+        "_minor_unit": minor_unit(fee.currency) if fee.invoice else None,
         **of_customer(fee.customer, prefix),
         **of_columns(fee.customer, resolution.of_fee(fee)),
     }

@@ -24,6 +24,7 @@ from focus_assets.decimals import (
     share_of,
 )
 from focus_assets.decimals import round_half_away as rounded
+from focus_assets.focus.invoice_lines import credit_line
 from focus_assets.focus.schema import internal_schema
 from focus_assets.rating.lines import CREDIT_COMPONENT
 
@@ -60,6 +61,7 @@ def credit_rows(lines: pl.LazyFrame, given: pl.DataFrame, *, custom: bool) -> pl
         + pl.col("_title")
         + pl.lit(": ")
         + pl.col("ChargeDescription"),
+        "InvoiceDetailId": credit_line(pl.col("InvoiceDetailId")),
         "x_PriceComponent": pl.lit(CREDIT_COMPONENT),
         "x_CreditGrantId": pl.col("grant"),
     }

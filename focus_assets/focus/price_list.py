@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.fees import Fee
 from focus_assets.datasets import Column, Dataset
 from focus_assets.decimals import METERED_QUANTITY, UNIT_PRICE, UTC_INSTANT
 
@@ -45,12 +46,12 @@ _PRICE: Final = ("SkuPriceId", "SkuId", "PricingCurrency", "ListUnitPrice", "Con
 _VALIDITY: Final = pl.Schema({"x_ChargeId": pl.String(), "ValidFrom": UTC_INSTANT, "ValidTo": UTC_INSTANT})
 
 
-def price_list(rows: pl.LazyFrame, slices: Sequence[ChargeSlice] = ()) -> pl.LazyFrame:
+def price_list(rows: pl.LazyFrame, charged: Sequence[ChargeSlice | Fee] = ()) -> pl.LazyFrame:
     """The prices that rows of Cost and Usage refer to.
 
     Args:
         rows: the columns of the stored shape; rows without SkuPriceId or unit prices name no price.
-        slices: what the rows were rated in; says how long each charge's price is in force.
+        charged: the slices and fees that the rows are for; say how long each charge's price is in force.
 
     Returns:
         :data:`PRICE_LIST`, sorted by its order.
@@ -65,7 +66,7 @@ def price_list(rows: pl.LazyFrame, slices: Sequence[ChargeSlice] = ()) -> pl.Laz
             pl.col("ChargePeriodStart").min().alias("ChargedFrom"),
             pl.col("ChargePeriodEnd").max().alias("ChargedTo"),
         )
-        .join(_validity(slices), on="x_ChargeId", how="left")
+        .join(_validity(charged), on="x_ChargeId", how="left")
         .group_by(key)
         .agg(pl.col("ChargedFrom").min(), pl.col("ChargedTo").max())
         .with_columns(
@@ -104,7 +105,7 @@ def _as_priced(rows: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _validity(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
-    cards = {s.charge.charge_id: s.charge.rate_card for s in slices}
+def _validity(charged: Sequence[ChargeSlice | Fee]) -> pl.LazyFrame:
+    cards = {each.charge_id: each.rate_card for each in charged}
     rows = [(charge_id, card.valid_from, card.valid_to) for charge_id, card in sorted(cards.items())]
     return pl.LazyFrame(rows, schema=_VALIDITY, orient="row")

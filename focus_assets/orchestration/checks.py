@@ -37,7 +37,11 @@ _CONTROL_DESCRIPTIONS = {
     ),
     "consumed_quantities": "The FOCUS rows of each charge consume what usage_totals says it used.",
     "prices_of_charges": "Every SkuPriceId of a FOCUS row, and its unit prices, are in this price list.",
+    "invoice_lines_reconcile": (
+        "Each line of an invoice is what rating its charge at once comes to, and what its FOCUS rows add up to."
+    ),
     "customers_of_charges": "The FOCUS rows of each charge belong to its customer and to nobody else.",
+    "credits_not_overdrawn": "No credit has paid more than it is worth, counted from the day it took effect.",
     "every_fee_charged_once": "Each flat fee that is due by the catalog is one FOCUS row, and no other row is a fee.",
 }
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import dagster as dg
 
+from focus_assets.billing.datasets import BILLING_PERIODS, CONTRACT_COMMITMENTS, INVOICE_DETAILS
 from focus_assets.focus.cost_and_usage import NOT_FILLED
 from focus_assets.focus.event_values import SUBJECT
 from focus_assets.focus.schema import internal_schema
@@ -80,6 +81,20 @@ _USAGE: Final[Mapping[str, Mapping[str, tuple[Source, ...]]]] = {
         "ChargedFrom": (Source(FOCUS, "ChargePeriodStart"),),
         "ChargedTo": (Source(FOCUS, "ChargePeriodEnd"),),
     },
+    BILLING_PERIODS.name: dict.fromkeys(BILLING_PERIODS.schema.names(), (CATALOG,)),
+    CONTRACT_COMMITMENTS.name: dict.fromkeys(CONTRACT_COMMITMENTS.schema.names(), (CATALOG,)),
+    INVOICE_DETAILS.name: {
+        **{
+            name: (Source(FOCUS, name),)
+            for name in INVOICE_DETAILS.schema.names()
+            if name in internal_schema()
+        },
+        **dict.fromkeys(("InvoiceIssueDate", "PaymentDueDate"), (Source(FOCUS, "BillingPeriodEnd"),)),
+        "InvoiceDetailDescription": (Source(FOCUS, "ChargeDescription"),),
+        "PaymentCurrency": (Source(FOCUS, "BillingCurrency"),),
+        "PaymentCurrencyBilledCost": (Source(FOCUS, "BilledCost"),),
+        "ReferenceInvoiceId": (Source(FOCUS, "InvoiceId"),),
+    },
 }
 
 # Rating to the end of the day minus rating to its start: the day's usage, what was used before, and the price.
@@ -93,7 +108,7 @@ _AMOUNTS: Final = {
     "PricingQuantity",
 }
 _WITH_DIMENSIONS: Final = {"SkuId", "SkuPriceId", "Tags"}
-_CONSTANT: Final = {"BillingAccountType", "PricingCategory", "x_IsEstimated"}
+_CONSTANT: Final = {"BillingAccountType", "PricingCategory", "x_AdjustmentReason"}
 
 
 def sources_of(dataset: str, column: str) -> tuple[Source, ...]:

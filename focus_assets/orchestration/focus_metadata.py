@@ -35,7 +35,7 @@ def focus_table_schema() -> dg.TableSchema:
 
 def _description(column: FocusColumn) -> str:
     if column.id in NOT_FILLED:
-        return f"{column.definition} Empty: nothing is committed, allocated, corrected or invoiced here."
+        return f"{column.definition} Empty: nothing is committed, allocated or corrected here."
     return with_sources(column.definition, FOCUS, column.id)
 
 

@@ -15,6 +15,8 @@ import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterInstance
 from dagster._core.errors import DagsterAssetCheckFailedError
 
+from focus_assets.billing.datasets import BILLING_DATASETS
+from focus_assets.billing_stages import period_close, periods_closed_otherwise
 from focus_assets.chain import DayOutput, catalog_days
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord
@@ -37,7 +39,7 @@ CHAIN = (
     "usage_totals",
     "unbilled_usage",
     "focus_cost_and_usage",
-    "focus_price_list",
+    *(dataset.name for dataset in BILLING_DATASETS),
 )
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _PASSES = 3
@@ -95,13 +97,15 @@ class Chain:
     def days_to_run(self, days: Sequence[dt.date]) -> list[dt.date]:
         """Days that are missing, were made from something else than what is there now, or never passed.
 
-        A day is up to date when its catalog and its source are as they were, every file of it is whole and was
-        made from the files there are, and the run of its newest materialization succeeded.
+        A day is up to date when its catalog and its source are as they were, the same of its billing periods have
+        closed, every file of it is whole and was made from the files there are, and the run of its newest
+        materialization succeeded.
         """
         passed = self._passed_days()
         records = {each: [self._record(dataset, each) for dataset in self.datasets] for each in days}
         elsewhere = self._read_from_something_else(days)
-        stale = self._stale([each for each, found in records.items() if None not in found])
+        complete = [each for each, found in records.items() if None not in found]
+        stale = self._stale(complete) | self._closed_otherwise(complete)
         # A server's catalog is a snapshot that a day keeps; there is nothing to compare it with.
         configured = [] if self.settings.source.has_catalog else catalog_days(self.settings.catalog, days)
         catalogs = {output.day: output for output in configured}
@@ -240,6 +244,13 @@ class Chain:
             # The day it names runs in this pass; the next pass can tell what that made stale.
             return set()
         return {each for stale in found for each, inputs in stale.items() if inputs}
+
+    def _closed_otherwise(self, days: Sequence[dt.date]) -> set[dt.date]:
+        try:
+            return periods_closed_otherwise(self.lake, days, period_close(self.settings))
+        except CorruptPartition:
+            # As with what is stale: the next pass can tell.
+            return set()
 
     def _read_from_something_else(self, days: Sequence[dt.date]) -> set[dt.date]:
         found = {each: record for each in days if (record := self._record("raw_usage", each)) is not None}

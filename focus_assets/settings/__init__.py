@@ -4,6 +4,7 @@ What belongs here: the file's shape, its reading, and messages about it. What do
 demonstration (``demo``), the meaning of meters and prices (``catalog``).
 """
 
+from focus_assets.settings.billing import BillingSettings, CommitmentSettings
 from focus_assets.settings.destinations import CustomersByLabel, Destination, FocusVersion
 from focus_assets.settings.models import (
     CloudEventsSettings,
@@ -20,7 +21,9 @@ from focus_assets.settings.s3 import S3Settings
 from focus_assets.settings.sample import settings_or_sample
 
 __all__ = [
+    "BillingSettings",
     "CloudEventsSettings",
+    "CommitmentSettings",
     "ConfigurationError",
     "CustomersByLabel",
     "Destination",

@@ -17,6 +17,7 @@ from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.custom_currencies import CustomCurrency
 from focus_assets.catalog.models import Customer, Day, Entry, Feature, Instant, Meter, Plan, Subscription
 from focus_assets.catalog.snapshot import Catalog, CatalogProblem, FocusDefaults
+from focus_assets.settings.billing import BillingSettings
 from focus_assets.settings.destinations import Destination
 from focus_assets.settings.models import (
     DuckDBSettings,
@@ -71,6 +72,8 @@ class FocusFile(Entry):
     """The DuckDB file of views."""
     days_per_run: Annotated[int, Field(ge=1, le=366)] = 31
     """Days that one run of a backfill covers."""
+    billing: BillingSettings = BillingSettings()
+    """When billing periods close, and what invoices say."""
     destinations: tuple[Destination, ...] = ()
     """Who receives FOCUS files."""
 
@@ -156,6 +159,7 @@ class FocusFile(Entry):
             ),
             sql_path=Path(resolve_url(self.sql.path, folder)),
             days_per_run=self.days_per_run,
+            billing=self.billing,
             destinations=tuple(d.model_copy(update=place(d)) for d in self.destinations),
         )
 

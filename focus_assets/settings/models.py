@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from focus_assets.catalog.models import Day, DimensionSetting, Entry, Instant
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
+from focus_assets.settings.billing import BillingSettings
 from focus_assets.settings.destinations import Destination
 from focus_assets.settings.s3 import S3Settings
 
@@ -158,6 +159,7 @@ class Settings(BaseModel):
     duckdb: DuckDBSettings = DuckDBSettings()
     sql_path: Path = Path("data/focus.duckdb")
     days_per_run: Annotated[int, Field(ge=1)] = 31
+    billing: BillingSettings = BillingSettings()
     destinations: tuple[Destination, ...] = ()
 
     @staticmethod
@@ -179,6 +181,11 @@ class Settings(BaseModel):
     def dagster_home(self) -> Path:
         """Folder of the local Dagster instance where DAGSTER_HOME is not set: beside the SQL views."""
         return self.sql_path.parent / "dagster"
+
+    @property
+    def close_after_days(self) -> int | None:
+        """Days after its end at which a billing period closes by itself; ``None`` where invoices decide, or never."""
+        return None if self.source.openmeter is not None else self.billing.close_after_days
 
     def destination(self, name: str) -> Destination:
         """The destination called ``name``; raises :class:`ConfigurationError` listing the known ones."""

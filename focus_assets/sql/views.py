@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import polars as pl
 from polars.datatypes import DataTypeClass
 
+from focus_assets.billing.datasets import BILLING_DATASETS
 from focus_assets.datasets import USAGE_DATASETS
 from focus_assets.focus.columns import COST_AND_USAGE, VERSIONS
-from focus_assets.focus.price_list import PRICE_LIST
 from focus_assets.focus.schema import internal_schema, version_schema
 
 FOCUS_DATASET = "focus_cost_and_usage"
@@ -56,7 +56,7 @@ class View:
 
 def views() -> tuple[View, ...]:
     """One view for each dataset, and one for each FOCUS version, sorted by name."""
-    found = [View(d.name, d.name, _with_day(d.schema), d.grain) for d in (*USAGE_DATASETS, PRICE_LIST)]
+    found = [View(d.name, d.name, _with_day(d.schema), d.grain) for d in (*USAGE_DATASETS, *BILLING_DATASETS)]
     stored = _with_day(internal_schema(COST_AND_USAGE))
     found.append(
         View(FOCUS_DATASET, FOCUS_DATASET, stored, "a FOCUS charge row with the columns of every version")

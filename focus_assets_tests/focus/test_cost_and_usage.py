@@ -173,6 +173,7 @@ def test_columns_of_later_versions_and_our_own_are_filled_or_null_on_purpose() -
         "HostProviderName": "Acme Cloud",
         "InvoiceDetailId": None,
         "ServiceProviderName": "Acme Cloud",
+        "x_AdjustmentReason": None,
         "x_ChargeId": GRADUATED,
         "x_CreditGrantId": None,
         "x_CustomerKey": "globex",

@@ -82,13 +82,14 @@ def test_the_definitions_load_without_a_warning(tmp_path: Path) -> None:
 
 
 def test_the_chain_is_complete(specs: dict[str, dg.AssetSpec]) -> None:
-    assert set(specs) == {*CHAIN, f"{EXPORT}/finance", f"{EXPORT}/cust-01"}
+    destinations = ("finance", "cust-01", "cust-02", "warehouse", "hub")
+    assert set(specs) == {*CHAIN, *(f"{EXPORT}/{name}" for name in destinations)}
 
 
 def test_every_asset_says_what_it_is_who_owns_it_and_where_it_belongs(specs: dict[str, dg.AssetSpec]) -> None:
     for name, spec in specs.items():
         assert len(spec.description or "") > 60, name
-        assert spec.group_name in {"catalog", "usage", "focus", "deliveries"}, name
+        assert spec.group_name in {"catalog", "usage", "focus", "billing", "deliveries"}, name
         assert spec.owners == ["team:finops"], name
         assert spec.kinds, name
         assert spec.tags["focus_assets/stage"], name
@@ -128,6 +129,7 @@ def test_every_check_says_what_it_holds(definitions: dg.Definitions) -> None:
         "unbilled_usage",
         "focus_cost_and_usage",
         "focus_price_list",
+        "focus_invoice_detail",
     }
     for check in checks:
         said = check.description or ""

@@ -11,6 +11,7 @@ outlives a part is eight bytes a row (to find duplicates), the pairs of ids, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
@@ -131,6 +132,8 @@ def _in_order(rules: Sequence[AnyRule], run: Sequence[AnyRule]) -> list[AnyRule]
 
 
 def _for_types(rule: AnyRule, schema: pl.Schema) -> AnyRule:
+    if isinstance(rule, TotalsRule) and rule.finer_keys:
+        return replace(rule, keys=(*rule.keys, *(name for name in rule.finer_keys if name in schema)))
     return rule.for_types(schema) if isinstance(rule, RowRule) and rule.for_types else rule
 
 

@@ -92,6 +92,7 @@ class TotalsRule(Rule):
 
     ``totals`` are added up over a group, ``lowest`` and ``highest`` are the smallest and largest value in it;
     ``violation`` is true on a group that violates the rule, reads what the three name, and is never null.
+    ``finer_keys`` are keys too where a file has them.
     """
 
     keys: tuple[str, ...]
@@ -100,6 +101,7 @@ class TotalsRule(Rule):
     lowest: Mapping[str, pl.Expr] = field(default_factory=dict, hash=False, compare=False)
     highest: Mapping[str, pl.Expr] = field(default_factory=dict, hash=False, compare=False)
     violation: pl.Expr = field(hash=False, compare=False)
+    finer_keys: tuple[str, ...] = ()
 
 
 AnyRule = SchemaRule | RowRule | OneValueRule | NoDuplicatesRule | TotalsRule

@@ -46,6 +46,9 @@ _KEYS: Final = {
 }
 """What identifies a row of a dataset."""
 
+_FINER_KEYS: Final = {BILLING_PERIOD: ("x_BillingAccountId",)}
+"""What identifies it besides where accounts are told apart: FOCUS knows no account in Billing Period."""
+
 _PERIODS: Final = {
     BILLING_PERIOD: ("BillingPeriod",),
     INVOICE_DETAIL: ("BillingPeriod",),
@@ -72,7 +75,7 @@ def rules(dataset: str) -> tuple[AnyRule, ...]:
         *(_ordered(f"{period}Start", f"{period}End", strictly=True) for period in _PERIODS[dataset]),
         _ordered(f"{_RECORDS[dataset]}Created", f"{_RECORDS[dataset]}LastUpdated", strictly=False),
         *_OWN.get(dataset, ()),
-        _key(_KEYS[dataset]),
+        _key(_KEYS[dataset], _FINER_KEYS.get(dataset, ())),
         NoDuplicatesRule(
             id="rows.duplicate",
             sentence="No two rows may be equal in all columns.",
@@ -121,12 +124,13 @@ def _ordered(start: str, end: str, *, strictly: bool) -> RowRule:
     )
 
 
-def _key(names: tuple[str, ...]) -> TotalsRule:
+def _key(names: tuple[str, ...], finer: tuple[str, ...]) -> TotalsRule:
     return TotalsRule(
         id="rows.key_twice",
         sentence=f"No two rows may have the same {' and '.join(names)}.",
         section=f"Columns: {names[-1]}",
         keys=names,
+        finer_keys=finer,
         reads=dict.fromkeys(names, Reads.ANY),
         totals={"rows": pl.col(names[0]).is_not_null().cast(pl.Int64)},
         violation=pl.col("rows") > 1,

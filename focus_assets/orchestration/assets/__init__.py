@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dagster as dg
 
+from focus_assets.billing.datasets import BILLING_DATASETS
 from focus_assets.datasets import USAGE_DATASETS
-from focus_assets.focus.price_list import PRICE_LIST
 from focus_assets.orchestration.assets.catalog import catalog_asset
 from focus_assets.orchestration.assets.common import with_grain
+from focus_assets.orchestration.assets.focus_billing_period import focus_billing_period_asset
+from focus_assets.orchestration.assets.focus_contract_commitment import focus_contract_commitment_asset
 from focus_assets.orchestration.assets.focus_cost_and_usage import FOCUS_GRAIN, focus_cost_and_usage_asset
 from focus_assets.orchestration.assets.focus_export import focus_export_asset
+from focus_assets.orchestration.assets.focus_invoice_detail import focus_invoice_detail_asset
 from focus_assets.orchestration.assets.focus_price_list import focus_price_list_asset
 from focus_assets.orchestration.assets.normalized_usage import normalized_usage_asset
 from focus_assets.orchestration.assets.raw_usage import raw_usage_asset
@@ -20,7 +23,7 @@ from focus_assets.settings import Settings
 
 def usage_chain(settings: Settings) -> list[dg.AssetsDefinition]:
     """Every asset that is partitioned by day, in the order of the chain."""
-    grains = {dataset.name: dataset.grain for dataset in (*USAGE_DATASETS, PRICE_LIST)} | FOCUS_GRAIN
+    grains = {dataset.name: dataset.grain for dataset in (*USAGE_DATASETS, *BILLING_DATASETS)} | FOCUS_GRAIN
     chain = [
         catalog_asset(settings),
         raw_usage_asset(settings),
@@ -29,6 +32,9 @@ def usage_chain(settings: Settings) -> list[dg.AssetsDefinition]:
         unbilled_usage_asset(settings),
         focus_cost_and_usage_asset(settings),
         focus_price_list_asset(settings),
+        focus_billing_period_asset(settings),
+        focus_invoice_detail_asset(settings),
+        focus_contract_commitment_asset(settings),
     ]
     return [with_grain(asset, grains) for asset in chain]
 

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from focus_assets.billing_stages import period_close
 from focus_assets.chain import Upstream, focus_cost_and_usage_days
 from focus_assets.orchestration.assets.common import appearance, by_day
 from focus_assets.orchestration.column_lineage import FOCUS, column_lineage
@@ -33,12 +34,19 @@ def focus_cost_and_usage_asset(settings: Settings) -> dg.AssetsDefinition:
 
         A day's cost is the price of the quantity to date minus the price of the quantity before, so days add up
         to the invoice line, whatever tiers they cross. Totals of earlier days are read strictly: one that is
-        missing stops the run. *Plots* below shows cost and rows by day; `cost_chart` of the newest day shows a
-        month by service.
+        missing stops the run. Once a billing period has closed, its rows name their invoice, and what rounding the
+        invoice's lines adds stands on the day each line ends. *Plots* below shows cost and rows by day; `cost_chart`
+        of the newest day shows a month by service.
         """
         with explained():
             return Days(
-                focus_cost_and_usage_days(normalized_usage, usage_totals, catalog, settings.start_date)
+                focus_cost_and_usage_days(
+                    normalized_usage,
+                    usage_totals,
+                    catalog,
+                    settings.start_date,
+                    period_close(settings),
+                )
             )
 
     return focus_cost_and_usage

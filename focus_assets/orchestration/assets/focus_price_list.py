@@ -13,7 +13,7 @@ from focus_assets.settings import Settings
 def focus_price_list_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset ``focus_price_list``."""
 
-    @dg.asset(**by_day(settings), **looks(PRICE_LIST, group="focus", kinds={"polars"}, stage="focus"))
+    @dg.asset(**by_day(settings), **looks(PRICE_LIST, group="billing", kinds={"polars"}, stage="billing"))
     def focus_price_list(focus_cost_and_usage: Upstream, catalog: Upstream) -> Days:
         """Every price that a charge of the day refers to by SkuPriceId, as published and as agreed.
 

@@ -1,0 +1,80 @@
+"""When a billing period closes, and which invoice it then is.
+
+What belongs here: the close as a function of the catalog, the settings and the instant that counts as now. What does
+not: rows, and what rounding adds (``rounding``).
+
+Where no invoices are imported, a period closes some days after its end and is one invoice for each customer, period
+and currency. Its id is made of these, so computing it again gives the same.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from focus_assets.catalog.charges import ChargeSlice, midnight
+from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.periods import Period
+
+Charged = TypeVar("Charged", ChargeSlice, Fee)
+"""What a billing period holds: usage of a charge on a day, or a flat fee."""
+
+CLOSED_PERIODS = "billing/closed_periods"
+"""The entry in the record of a day's FOCUS rows that says which of its billing periods had closed."""
+
+
+@dataclass(frozen=True)
+class PeriodClose:
+    """What closes at ``as_of``: periods that ended ``after_days`` ago or earlier; none where that is ``None``.
+
+    ``start`` is the first day of all. A period whose charges began before it has rows missing and never closes.
+    """
+
+    as_of: dt.datetime
+    after_days: int | None
+    start: dt.date
+
+    def closes_at(self, billing: Period) -> dt.datetime | None:
+        """The instant at which a billing period closes and its invoice is issued."""
+        return None if self.after_days is None else billing.end + dt.timedelta(days=self.after_days)
+
+    def invoice_of(self, charged: ChargeSlice | Fee) -> str | None:
+        """The invoice of its billing period, such as ``acme/20260801-20260901/USD``; ``None`` while open."""
+        billing = charged.billing
+        closes = self.closes_at(billing)
+        begun = max(billing.start, charged.subscription.active_from)
+        if closes is None or closes > self.as_of or begun < midnight(self.start):
+            return None
+        span = f"{_compact(billing.start)}-{_compact(billing.end)}"
+        return f"{charged.customer.account_id}/{span}/{charged.currency}"
+
+    def invoiced(self, charged: Iterable[Charged]) -> list[Charged]:
+        """All of ``charged`` with the invoices of their billing periods, where those have closed."""
+        return [replace(each, invoice=self.invoice_of(each)) for each in charged]
+
+    def fingerprint(self, charged: Iterable[ChargeSlice | Fee]) -> dict[str, str]:
+        """An entry for records: differs when and only when other billing periods of ``charged`` have closed."""
+        invoices = sorted({invoice for each in charged if (invoice := self.invoice_of(each)) is not None})
+        return {CLOSED_PERIODS: hashlib.sha256("\n".join(invoices).encode()).hexdigest()}
+
+
+NEVER_CLOSES = PeriodClose(dt.datetime.min.replace(tzinfo=dt.UTC), None, dt.date.min)
+"""Every period stays open."""
+
+
+def ending(slices: Sequence[ChargeSlice]) -> list[ChargeSlice]:
+    """Those invoiced slices with which their charge, or its part in the billing period, ends."""
+    return [s for s in slices if s.invoice is not None and s.period.end == s.billed_period.end]
+
+
+def days_before(slices: Sequence[ChargeSlice], day: dt.date, start: dt.date) -> list[dt.date]:
+    """The days before ``day`` that hold rows of the slices' invoice lines, from ``start`` on."""
+    begun = min((max(s.billed_period.start.date(), start) for s in slices), default=day)
+    return [begun + dt.timedelta(days=n) for n in range((day - begun).days)]
+
+
+def _compact(instant: dt.datetime) -> str:
+    return f"{instant:%Y%m%d}" if instant.time() == dt.time() else f"{instant:%Y%m%dT%H%M%SZ}"

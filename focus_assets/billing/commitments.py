@@ -1,0 +1,118 @@
+"""The dataset Contract Commitment: what customers committed to spend, from the minimum of a rate card's price.
+
+What belongs here: its rows. What does not: what a customer is short of a commitment (``rating.spend_limits``).
+Several columns that FOCUS requires have no source in a rate card; the configuration says them, or nothing is filled.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import polars as pl
+
+from focus_assets.billing.datasets import CONTRACT_COMMITMENTS
+from focus_assets.billing.periods import issuer_of
+from focus_assets.catalog.charges import Charge, ChargeSlice
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.decimals import PRICING_QUANTITY, UNIT_PRICE, multiply
+from focus_assets.focus.dimensions import Resolution, resolve
+from focus_assets.lake import canonical_json
+from focus_assets.settings import CommitmentSettings
+
+_INTERVALS: Final = {(1, 0): "Monthly", (3, 0): "Quarterly", (6, 0): "Semi-Annual", (12, 0): "Annual"}
+
+
+def contract_commitments(
+    day: dt.date,
+    catalog: Catalog,
+    slices: Sequence[ChargeSlice],
+    terms: CommitmentSettings | None,
+    *,
+    start: dt.date,
+) -> pl.LazyFrame:
+    """:data:`~focus_assets.billing.datasets.CONTRACT_COMMITMENTS` of the charges that begin on ``day``.
+
+    A minimum spend is a commitment of money for one rating period; the contract is the subscription in that billing
+    period, for a subscription without an end has no other. Without ``terms`` there are none. On the first day,
+    ``start``, stand those too that began before.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for s in slices:
+        begins = max(s.charge.period.start.date(), start)
+        if terms is not None and begins == day and _minimum(s):
+            found.setdefault(s.charge.charge_id, _row(s, resolve(catalog), terms))
+    names = CONTRACT_COMMITMENTS.schema.names()
+    rows = [{name: found[key].get(name) for name in names} for key in sorted(found)]
+    return pl.LazyFrame(rows, schema=CONTRACT_COMMITMENTS.schema, orient="row").sort(
+        CONTRACT_COMMITMENTS.order
+    )
+
+
+def _row(s: ChargeSlice, resolution: Resolution, terms: CommitmentSettings) -> dict[str, Any]:
+    charge = s.charge
+    amount = _minimum(s)
+    priced_in = charge.priced_in.currency.code if charge.priced_in else charge.currency
+    is_own = any(card.key == charge.rate_card.key for card in charge.subscription.rate_cards)
+    interval = _INTERVALS.get((charge.cadence.months, charge.cadence.days))
+    is_over = s.invoice is not None
+    return {
+        "BillingCurrency": charge.currency,
+        "ContractCommitmentApplicability": _scope(charge.charge_id),
+        "ContractCommitmentBenefitCategory": terms.benefit_category,
+        "ContractCommitmentCategory": "Spend",
+        "ContractCommitmentCost": _in_money(charge, amount),
+        "ContractCommitmentCreated": charge.period.start,
+        "ContractCommitmentDescription": f"{charge.feature.title}, at least {amount:f} {priced_in}",
+        "ContractCommitmentDurationType": str(charge.cadence),
+        "ContractCommitmentFulfillmentInterval": "Full Period",
+        "ContractCommitmentId": charge.charge_id,
+        "ContractCommitmentLastUpdated": charge.period.end if is_over else charge.period.start,
+        "ContractCommitmentLifecycleStatus": "Expired" if is_over else "Active",
+        "ContractCommitmentModel": terms.model,
+        "ContractCommitmentOfferCategory": "Negotiated" if is_own else "Public",
+        "ContractCommitmentPaymentInterval": interval or "Custom",
+        "ContractCommitmentPaymentModel": _payment_model(terms.upfront_percentage),
+        "ContractCommitmentPaymentUpfrontPercentage": terms.upfront_percentage / 100,
+        "ContractCommitmentPeriodEnd": charge.period.end,
+        "ContractCommitmentPeriodStart": charge.period.start,
+        "ContractCommitmentType": terms.type,
+        "ContractId": f"{charge.subscription.key}/{s.billing.start:%Y%m%dT%H%M%SZ}",
+        "ContractPeriodEnd": max(s.billing.end, charge.period.end),
+        "ContractPeriodStart": s.billing.start,
+        "InvoiceIssuerName": issuer_of(s, resolution),
+        "PricingCurrency": priced_in,
+        "PricingCurrencyContractCommitmentCost": amount,
+        "ServiceProviderName": issuer_of(s, resolution, "ServiceProviderName"),
+        "x_BillingAccountId": charge.customer.account_id,
+        "x_CustomerKey": charge.customer.key,
+        "x_FeatureKey": charge.feature.key,
+        "x_SubscriptionKey": charge.subscription.key,
+    }
+
+
+def _scope(charge_id: str) -> str:
+    """What counts towards the commitment: the rows of its charge."""
+    condition = {"Dimension": "x_ChargeId", "Operator": "In", "Values": [charge_id]}
+    return canonical_json({"InclusionOperator": "And", "Inclusions": [condition]}).decode()
+
+
+def _minimum(s: ChargeSlice) -> Decimal:
+    """What the charge costs at least; prices without minimum: 0."""
+    amount: Decimal | None = getattr(s.rate_card.price, "minimum_amount", None)
+    return amount or Decimal(0)
+
+
+def _in_money(charge: Charge, amount: Decimal) -> Decimal:
+    """``amount`` in the currency of the invoice."""
+    if charge.priced_in is None:
+        return amount
+    quantity, rate = pl.lit(amount, PRICING_QUANTITY), pl.lit(charge.priced_in.rate, UNIT_PRICE)
+    cost: Decimal = pl.select(multiply(quantity, rate)).item()
+    return cost
+
+
+def _payment_model(upfront: Decimal) -> str:
+    return {Decimal(0): "No Upfront", Decimal(100): "All Upfront"}.get(upfront, "Partial Upfront")

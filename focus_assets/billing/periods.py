@@ -1,0 +1,130 @@
+"""The dataset Billing Period: whether the charges of a period can still change.
+
+What belongs here: its rows. What does not: when a period closes (``close``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from focus_assets.billing.close import PeriodClose
+from focus_assets.billing.datasets import BILLING_PERIODS
+from focus_assets.catalog.charges import ChargeSlice, midnight
+from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.errors import FocusAssetsError
+from focus_assets.focus.dimensions import Resolution, resolve
+from focus_assets.focus.settable import SETTABLE
+
+Snapshot = tuple[Catalog, Sequence[ChargeSlice | Fee]]
+"""A day's catalog, and what is rated and which fees are due on that day."""
+
+
+class UnresolvedIssuer(FocusAssetsError):
+    """Who issues an invoice is known from events alone, and a period may have none."""
+
+
+class AccountPeriod(NamedTuple):
+    """A billing period of an account with one issuer of invoices: what a row is identified by."""
+
+    start: dt.datetime
+    end: dt.datetime
+    issuer: str
+    account: str
+    customer: str
+
+
+def billing_periods(
+    day: dt.date, today: Snapshot, close: PeriodClose, on: Callable[[dt.date], Snapshot]
+) -> pl.LazyFrame:
+    """:data:`~focus_assets.billing.datasets.BILLING_PERIODS` that accounts enter on ``day``.
+
+    A period that an account enters late is listed on the day it does, so each stands in one partition. ``on`` gives
+    an earlier day's snapshot (:func:`earlier_days` says which are asked for); it is asked only where a period of
+    today began before, the day before first.
+    """
+    resolution = resolve(today[0])
+    charged = {_period(each, resolution): each for each in today[1]}
+    new = set(charged)
+    for earlier in reversed(earlier_days(day, today[1], close.start)):
+        if not any(p.start < midnight(day) for p in new):
+            break
+        catalog, before = on(earlier)
+        known = resolve(catalog)
+        new -= {_period(each, known) for each in before}
+    rows = [_row(p, charged[p], close) for p in sorted(new)]
+    return pl.LazyFrame(rows, schema=BILLING_PERIODS.schema, orient="row").sort(BILLING_PERIODS.order)
+
+
+def earlier_days(day: dt.date, charged: Sequence[ChargeSlice | Fee], start: dt.date) -> list[dt.date]:
+    """The days before ``day``, from ``start`` on, on which a billing period of today may have been listed."""
+    begun = min((max(each.billing.start.date(), start) for each in charged), default=day)
+    return [begun + dt.timedelta(days=n) for n in range((day - begun).days)]
+
+
+def by_issuer(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The periods of several accounts as one row for each start and issuer, for whom accounts are all the same.
+
+    Closed when every account's is; it ends with the longest, and changed when the last of them did.
+    """
+    closed = (pl.col("BillingPeriodStatus") == "Closed").all()
+    key = ("BillingPeriodStart", "InvoiceIssuerName")
+    return (
+        rows.group_by(key)
+        .agg(
+            pl.col("BillingPeriodEnd").max(),
+            pl.col("BillingPeriodCreated").min(),
+            pl.col("BillingPeriodLastUpdated").max(),
+            pl.when(closed).then(pl.lit("Closed")).otherwise(pl.lit("Open")).alias("BillingPeriodStatus"),
+            pl.lit(None, pl.String).alias("x_BillingAccountId"),
+            pl.lit(None, pl.String).alias("x_CustomerKey"),
+        )
+        .select(BILLING_PERIODS.schema.names())
+        .sort(key)
+    )
+
+
+def _period(charged: ChargeSlice | Fee, resolution: Resolution) -> AccountPeriod:
+    billing, customer = charged.billing, charged.customer
+    issuer = issuer_of(charged, resolution)
+    return AccountPeriod(billing.start, billing.end, issuer, customer.account_id, customer.key)
+
+
+def issuer_of(
+    charged: ChargeSlice | Fee, resolution: Resolution, column: str | None = "InvoiceIssuerName"
+) -> str:
+    """Who issues the invoice (or another name), as rows without an event's own value say it."""
+    own = charged.customer.dimensions
+    fee = resolution.of_fee(charged) if isinstance(charged, Fee) else None
+    while column is not None:
+        answer = fee[column] if fee is not None else resolution.of(_meter(charged), column)
+        text = own.get(column) or answer.text
+        if text is not None:
+            return text
+        column = SETTABLE[column].follows
+    raise UnresolvedIssuer(
+        f"subscription {charged.subscription.key}: InvoiceIssuerName comes from events alone, so that a billing "
+        "period has none. Set defaults.invoice_issuer_name, or a default beside the dimension. Nothing was written."
+    )
+
+
+def _meter(charged: ChargeSlice | Fee) -> str:
+    return charged.charge.meter.slug if isinstance(charged, ChargeSlice) else ""
+
+
+def _row(p: AccountPeriod, charged: ChargeSlice | Fee, close: PeriodClose) -> dict[str, Any]:
+    closed = close.closes_at(charged.billing) if close.invoice_of(charged) is not None else None
+    return {
+        "BillingPeriodCreated": p.start,
+        "BillingPeriodEnd": p.end,
+        "BillingPeriodLastUpdated": closed or p.start,
+        "BillingPeriodStart": p.start,
+        "BillingPeriodStatus": "Closed" if closed else "Open",
+        "InvoiceIssuerName": p.issuer,
+        "x_BillingAccountId": p.account,
+        "x_CustomerKey": p.customer,
+    }

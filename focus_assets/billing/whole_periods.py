@@ -1,0 +1,198 @@
+"""What an invoice's lines come to when each charge is rated at once, as OpenMeter would: the reference.
+
+What belongs here: asking ``rating.detailed_lines`` and naming its lines as rows name them. What does not: rows, and
+comparing. Nothing here reads a row's cost, so it is a second opinion about all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import polars as pl
+
+from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.custom_currencies import PricedIn
+from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.prices import FlatPrice, TieredPrice
+from focus_assets.catalog.rate_card_terms import ProRatingConfig
+from focus_assets.decimals import COST, UNIT_PRICE, convert, minor_unit, multiply, round_to
+from focus_assets.focus.invoice_lines import line_period, line_stem
+from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
+from focus_assets.rating.lines import (
+    FLAT_FEE_COMPONENT,
+    MINIMUM_COMPONENT,
+    TIER_FEE_COMPONENT,
+    USAGE_COMPONENT,
+)
+from focus_assets.rating.proration import prorated_amount
+
+WHOLE_LINES: Final = pl.Schema({"InvoiceDetailId": pl.String(), "total": COST, "tolerance": COST})
+"""A line of an invoice: its total, rounded, and how far rounding may have moved it from the exact cost."""
+
+_PRICED_LINES: Final = pl.Schema(
+    {
+        "InvoiceDetailId": pl.String(),
+        "total": COST,
+        "_roundings": pl.Int64(),
+        "_smallest": COST,
+        "_unit": COST,
+        "_rate": UNIT_PRICE,
+    }
+)
+
+_ZERO: Final = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a charge used in the part that a line is for, and before it: metered quantities and gross amounts."""
+
+    quantity: Decimal = _ZERO
+    before: Decimal = _ZERO
+    previously_billed: Decimal = _ZERO
+
+
+def metered_usage(totals: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str, Usage]:
+    """What the charges of ``slices`` used in all, from ``usage_totals`` of all their days."""
+    wanted = [s.charge.charge_id for s in slices]
+    sums = (
+        totals.filter(pl.col("charge_id").is_in(wanted))
+        .sort("charge_date")
+        .group_by("charge_id")
+        .agg(pl.col("quantity").sum(), pl.col("quantity_to_date").drop_nulls().last().alias("to_date"))
+        .select("charge_id", pl.coalesce("to_date", "quantity"))
+        .collect()
+    )
+    return {charge_id: Usage(quantity or _ZERO) for charge_id, quantity in sums.iter_rows()}
+
+
+def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str, Usage]:
+    """What the charges of ``slices`` used in their billing period and before it, from rows of all their days.
+
+    Of a charge that goes on over several billing periods a day's total does not say where within the day one ends.
+    """
+    start = pl.col("ChargePeriodStart")
+    cost = multiply(pl.col("PricingQuantity"), pl.col("PricingCurrencyContractedUnitPrice"))
+    found = {}
+    for s in slices:
+        part = s.billed_period
+        within, earlier = (start >= part.start) & (start < part.end), start < part.start
+        row = (
+            rows.filter(pl.col("x_ChargeId") == s.charge.charge_id, pl.col("ChargeCategory") != "Adjustment")
+            .select(
+                pl.col("ConsumedQuantity").filter(within).sum().alias("quantity"),
+                pl.col("ConsumedQuantity").filter(earlier).sum().alias("before"),
+                cost.filter(earlier).sum().alias("billed"),
+            )
+            .collect()
+            .row(0)
+        )
+        found[s.charge.charge_id] = Usage(*(value or _ZERO for value in row))
+    return found
+
+
+def whole_lines(last: Sequence[ChargeSlice | Fee], usage: Mapping[str, Usage]) -> pl.DataFrame:
+    """:data:`WHOLE_LINES` of fees, and of the parts of charges that end with slices, sorted.
+
+    Args:
+        last: the fees, and one slice of each part, any of it.
+        usage: by charge id; a charge that is not in it used nothing.
+
+    Raises:
+        LineNotRated: usage below zero where tiers are graduated, for instance.
+    """
+    slices = {line_stem(each): each for each in last}
+    tables = line_tables([_line(stem, s, usage) for stem, s in sorted(slices.items())])
+    found = detailed_lines(tables.lines, tables.tiers, tables.credits).collect()
+    totals: dict[str, Decimal] = {}
+    roundings: dict[str, int] = {}
+    for row in found.iter_rows(named=True):
+        s = slices[row["line_id"]]
+        key = f"{row['line_id']}/{_name(s, row)}"
+        totals[key] = totals.get(key, _ZERO) + row["total"]
+        roundings[row["line_id"]] = roundings.get(row["line_id"], 0) + (2 if row["amount_discounts"] else 1)
+    rows = [
+        (key, total, roundings[stem], _smallest(slices[stem]), minor_unit(slices[stem].currency), rate)
+        for key, total in sorted(totals.items())
+        for stem in [key.rpartition("/")[0]]
+        for rate in [_rate(slices[stem])]
+    ]
+    return _in_money(pl.DataFrame(rows, schema=_PRICED_LINES, orient="row"))
+
+
+def _in_money(lines: pl.DataFrame) -> pl.DataFrame:
+    """Totals in the currency of the invoice; what a custom currency prices is rounded again when it is converted."""
+    rate, unit, half = pl.col("_rate"), pl.col("_unit"), pl.col("_smallest") / 2
+    tolerance = half * pl.col("_roundings")
+    return lines.select(
+        "InvoiceDetailId",
+        pl.when(rate.is_null())
+        .then("total")
+        .otherwise(round_to(convert(pl.col("total"), rate), unit))
+        .alias("total"),
+        pl.when(rate.is_null())
+        .then(tolerance)
+        .otherwise(convert(tolerance.cast(COST), rate) + unit / 2)
+        .cast(COST)
+        .alias("tolerance"),
+    )
+
+
+def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> Line:
+    period, used = line_period(charged), usage.get(charged.charge_id, Usage())
+    price = _prorated(charged) if isinstance(charged, Fee) else charged.rate_card.price
+    return Line(
+        line_id=stem,
+        price=price,
+        minor_unit=_smallest(charged),
+        period=period,
+        full_period=period if isinstance(charged, Fee) else charged.charge.period,
+        quantity=used.quantity,
+        before=used.before,
+        previously_billed=used.previously_billed,
+        discounts=charged.rate_card.discounts,
+        unit_config=charged.rate_card.unit_config,
+    )
+
+
+def _prorated(fee: Fee) -> FlatPrice:
+    config = ProRatingConfig(enabled=fee.prorates)
+    digits = None if fee.priced_in is None else fee.priced_in.currency.precision
+    amount = prorated_amount(
+        fee.price.amount, fee.currency, config, service=fee.service, full=fee.full, custom_digits=digits
+    )
+    return fee.price.model_copy(update={"amount": amount})
+
+
+def _name(charged: ChargeSlice | Fee, row: Mapping[str, object]) -> str:
+    """The line's name as ``focus.invoice_lines`` gives it."""
+    if isinstance(charged, Fee):
+        return FLAT_FEE_COMPONENT
+    price = charged.charge.rate_card.price
+    if row["category"] == "commitment":
+        return MINIMUM_COMPONENT
+    if getattr(price, "maximum_amount", None) is not None:
+        return USAGE_COMPONENT
+    name = TIER_FEE_COMPONENT if str(row["ref"]).endswith("-flat-price") else USAGE_COMPONENT
+    tiered = isinstance(price, TieredPrice) and price.mode == "graduated"
+    return f"{name}:{row['tier']}" if tiered else name
+
+
+def _priced_in(charged: ChargeSlice | Fee) -> PricedIn | None:
+    return charged.priced_in if isinstance(charged, Fee) else charged.charge.priced_in
+
+
+def _rate(charged: ChargeSlice | Fee) -> Decimal | None:
+    priced_in = _priced_in(charged)
+    return None if priced_in is None else priced_in.rate
+
+
+def _smallest(charged: ChargeSlice | Fee) -> Decimal:
+    """The smallest amount of the currency that prices are in."""
+    priced_in = _priced_in(charged)
+    if priced_in is None:
+        return minor_unit(charged.currency)
+    return minor_unit(priced_in.currency.code, priced_in.currency.precision)
