@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.prices import FlatPrice, TieredPrice
 from focus_assets.catalog.rate_card_terms import ProRatingConfig
@@ -102,7 +103,7 @@ def whole_lines(last: Sequence[ChargeSlice | Fee], usage: Mapping[str, Usage]) -
         totals[key] = totals.get(key, _ZERO) + row["total"]
         roundings[row["line_id"]] = roundings.get(row["line_id"], 0) + (2 if row["amount_discounts"] else 1)
     rows = [
-        (key, total, _half(slices[stem]) * roundings[stem])
+        (key, _in_money(slices[stem], total), _half(slices[stem]) * roundings[stem])
         for key, total in sorted(totals.items())
         for stem in [key.rpartition("/")[0]]
     ]
@@ -115,7 +116,7 @@ def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> 
     return Line(
         line_id=stem,
         price=price,
-        minor_unit=minor_unit(charged.currency),
+        minor_unit=_pricing_unit(charged),
         period=period,
         full_period=period if isinstance(charged, Fee) else charged.charge.period,
         quantity=used.quantity,
@@ -128,7 +129,15 @@ def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> 
 
 def _prorated(fee: Fee) -> FlatPrice:
     config = ProRatingConfig(enabled=fee.prorates)
-    amount = prorated_amount(fee.price.amount, fee.currency, config, service=fee.service, full=fee.full)
+    custom = fee.priced_in.currency if fee.priced_in else None
+    amount = prorated_amount(
+        fee.price.amount,
+        custom.code if custom else fee.currency,
+        config,
+        service=fee.service,
+        full=fee.full,
+        custom_digits=custom.precision if custom else None,
+    )
     return fee.price.model_copy(update={"amount": amount})
 
 
@@ -146,5 +155,28 @@ def _name(charged: ChargeSlice | Fee, row: Mapping[str, object]) -> str:
     return f"{name}:{row['tier']}" if tiered else name
 
 
+def priced_in(charged: ChargeSlice | Fee) -> PricedIn | None:
+    """The custom currency that prices are in, with its worth; None where they are in money."""
+    return charged.priced_in if isinstance(charged, Fee) else charged.charge.priced_in
+
+
+def _pricing_unit(charged: ChargeSlice | Fee) -> Decimal:
+    """The smallest amount of what prices are in."""
+    custom = priced_in(charged)
+    if custom is None:
+        return minor_unit(charged.currency)
+    return minor_unit(custom.currency.code, custom.currency.precision)
+
+
+def _in_money(charged: ChargeSlice | Fee, total: Decimal) -> Decimal:
+    """What an invoice asks for ``total`` of the currency that prices are in: a custom one's worth, rounded."""
+    custom = priced_in(charged)
+    if custom is None:
+        return total
+    return (total * custom.rate).quantize(minor_unit(charged.currency), ROUND_HALF_UP)
+
+
 def _half(charged: ChargeSlice | Fee) -> Decimal:
-    return minor_unit(charged.currency) / 2
+    """What rounding once can move a line by, in money."""
+    half, custom = minor_unit(charged.currency) / 2, priced_in(charged)
+    return half if custom is None else half + _pricing_unit(charged) / 2 * custom.rate
