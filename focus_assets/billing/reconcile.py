@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from focus_assets.billing.rounding import ROUNDING
-from focus_assets.billing.whole_periods import Usage, priced_in, whole_lines
+from focus_assets.billing.whole_periods import Usage, whole_lines
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.fees import Fee
 from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, convert, minor_unit
@@ -72,7 +72,7 @@ def reconciled(
     """
     terms = pl.DataFrame(
         sorted(
-            {(line_stem(each), each.billing.start, each.currency, _half(each), _rate(each)) for each in last}
+            {(line_stem(each), each.billing.start, each.currency, _half(each), _worth(each)) for each in last}
         ),
         schema=_INVOICES,
         orient="row",
@@ -178,9 +178,9 @@ def _finding() -> pl.Expr:
     )
 
 
-def _rate(charged: ChargeSlice | Fee) -> Decimal:
+def _worth(charged: ChargeSlice | Fee) -> Decimal:
     """Money for one of what prices are in."""
-    custom = priced_in(charged)
+    custom = charged.priced_in if isinstance(charged, Fee) else charged.charge.priced_in
     return custom.rate if custom else Decimal(1)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Final
 
 import polars as pl
@@ -18,7 +18,7 @@ from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.prices import FlatPrice, TieredPrice
 from focus_assets.catalog.rate_card_terms import ProRatingConfig
-from focus_assets.decimals import COST, minor_unit
+from focus_assets.decimals import COST, UNIT_PRICE, convert, minor_unit, multiply, round_to
 from focus_assets.focus.invoice_lines import line_period, line_stem
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
 from focus_assets.rating.lines import (
@@ -31,6 +31,17 @@ from focus_assets.rating.proration import prorated_amount
 
 WHOLE_LINES: Final = pl.Schema({"InvoiceDetailId": pl.String(), "total": COST, "tolerance": COST})
 """A line of an invoice: its total, rounded, and how far rounding may have moved it from the exact cost."""
+
+_PRICED_LINES: Final = pl.Schema(
+    {
+        "InvoiceDetailId": pl.String(),
+        "total": COST,
+        "_roundings": pl.Int64(),
+        "_smallest": COST,
+        "_unit": COST,
+        "_rate": UNIT_PRICE,
+    }
+)
 
 _ZERO: Final = Decimal(0)
 
@@ -63,7 +74,8 @@ def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str
 
     Of a charge that goes on over several billing periods a day's total does not say where within the day one ends.
     """
-    start, cost = pl.col("ChargePeriodStart"), pl.col("ContractedCost")
+    start = pl.col("ChargePeriodStart")
+    cost = multiply(pl.col("PricingQuantity"), pl.col("PricingCurrencyContractedUnitPrice"))
     found = {}
     for s in slices:
         part = s.billed_period
@@ -103,11 +115,30 @@ def whole_lines(last: Sequence[ChargeSlice | Fee], usage: Mapping[str, Usage]) -
         totals[key] = totals.get(key, _ZERO) + row["total"]
         roundings[row["line_id"]] = roundings.get(row["line_id"], 0) + (2 if row["amount_discounts"] else 1)
     rows = [
-        (key, _in_money(slices[stem], total), _half(slices[stem]) * roundings[stem])
+        (key, total, roundings[stem], _smallest(slices[stem]), minor_unit(slices[stem].currency), rate)
         for key, total in sorted(totals.items())
         for stem in [key.rpartition("/")[0]]
+        for rate in [_rate(slices[stem])]
     ]
-    return pl.DataFrame(rows, schema=WHOLE_LINES, orient="row")
+    return _in_money(pl.DataFrame(rows, schema=_PRICED_LINES, orient="row"))
+
+
+def _in_money(lines: pl.DataFrame) -> pl.DataFrame:
+    """Totals in the currency of the invoice; what a custom currency prices is rounded again when it is converted."""
+    rate, unit, half = pl.col("_rate"), pl.col("_unit"), pl.col("_smallest") / 2
+    tolerance = half * pl.col("_roundings")
+    return lines.select(
+        "InvoiceDetailId",
+        pl.when(rate.is_null())
+        .then("total")
+        .otherwise(round_to(convert(pl.col("total"), rate), unit))
+        .alias("total"),
+        pl.when(rate.is_null())
+        .then(tolerance)
+        .otherwise(convert(tolerance.cast(COST), rate) + unit / 2)
+        .cast(COST)
+        .alias("tolerance"),
+    )
 
 
 def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> Line:
@@ -116,7 +147,7 @@ def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> 
     return Line(
         line_id=stem,
         price=price,
-        minor_unit=_pricing_unit(charged),
+        minor_unit=_smallest(charged),
         period=period,
         full_period=period if isinstance(charged, Fee) else charged.charge.period,
         quantity=used.quantity,
@@ -129,14 +160,9 @@ def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> 
 
 def _prorated(fee: Fee) -> FlatPrice:
     config = ProRatingConfig(enabled=fee.prorates)
-    custom = fee.priced_in.currency if fee.priced_in else None
+    digits = None if fee.priced_in is None else fee.priced_in.currency.precision
     amount = prorated_amount(
-        fee.price.amount,
-        custom.code if custom else fee.currency,
-        config,
-        service=fee.service,
-        full=fee.full,
-        custom_digits=custom.precision if custom else None,
+        fee.price.amount, fee.currency, config, service=fee.service, full=fee.full, custom_digits=digits
     )
     return fee.price.model_copy(update={"amount": amount})
 
@@ -155,28 +181,18 @@ def _name(charged: ChargeSlice | Fee, row: Mapping[str, object]) -> str:
     return f"{name}:{row['tier']}" if tiered else name
 
 
-def priced_in(charged: ChargeSlice | Fee) -> PricedIn | None:
-    """The custom currency that prices are in, with its worth; None where they are in money."""
+def _priced_in(charged: ChargeSlice | Fee) -> PricedIn | None:
     return charged.priced_in if isinstance(charged, Fee) else charged.charge.priced_in
 
 
-def _pricing_unit(charged: ChargeSlice | Fee) -> Decimal:
-    """The smallest amount of what prices are in."""
-    custom = priced_in(charged)
-    if custom is None:
+def _rate(charged: ChargeSlice | Fee) -> Decimal | None:
+    priced_in = _priced_in(charged)
+    return None if priced_in is None else priced_in.rate
+
+
+def _smallest(charged: ChargeSlice | Fee) -> Decimal:
+    """The smallest amount of the currency that prices are in."""
+    priced_in = _priced_in(charged)
+    if priced_in is None:
         return minor_unit(charged.currency)
-    return minor_unit(custom.currency.code, custom.currency.precision)
-
-
-def _in_money(charged: ChargeSlice | Fee, total: Decimal) -> Decimal:
-    """What an invoice asks for ``total`` of the currency that prices are in: a custom one's worth, rounded."""
-    custom = priced_in(charged)
-    if custom is None:
-        return total
-    return (total * custom.rate).quantize(minor_unit(charged.currency), ROUND_HALF_UP)
-
-
-def _half(charged: ChargeSlice | Fee) -> Decimal:
-    """What rounding once can move a line by, in money."""
-    half, custom = minor_unit(charged.currency) / 2, priced_in(charged)
-    return half if custom is None else half + _pricing_unit(charged) / 2 * custom.rate
+    return minor_unit(priced_in.currency.code, priced_in.currency.precision)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,6 +40,9 @@ from focus_assets.lake.store import ObjectStore, open_store
 from focus_assets.settings import Destination
 
 _FOCUS_AS_IS: Final = Provider()
+_TIDYING: Final = dt.timedelta(days=31)
+"""How long after the grace period deliveries of other months remove what a month retired."""
+
 OpenDestination = Callable[[Destination], ObjectStore]
 """Opens a destination's store; replaced where credentials come from elsewhere than the environment."""
 
@@ -179,6 +182,9 @@ def deliver_all(
                     provider=provider,
                 )
             )
+            # The delivery stands; what cannot be removed now is tried again with the next.
+            with suppress(FocusAssetsError):
+                _tidy(opener(destination), destination, _replaced(lake, destination, month, now), now)
         except FocusAssetsError as error:
             found.append(DeliveryFailure(destination.name, month, error))
     return found
@@ -189,6 +195,27 @@ def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | 
         return require_rules(lake, passed, version)
     except FocusAssetsError as error:
         return error
+
+
+def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime) -> list[str]:
+    """The other months whose newest delivery replaced one, and whose readers have had their grace since."""
+    newest = ledger.entries_of(lake, destination.name).group_by("billing_month", maintain_order=True).last()
+    found = newest.select("billing_month", "sequence", "delivered_at").iter_rows()
+    return [
+        other
+        for other, sequence, at in found
+        if other != month
+        and sequence > 1
+        and at + destination.grace <= now <= at + destination.grace + _TIDYING
+    ]
+
+
+def _tidy(store: ObjectStore, destination: Destination, months: Sequence[str], now: dt.datetime) -> None:
+    """Remove what deliveries of other months retired: those months may never be delivered again."""
+    for month in months:
+        there = _read_manifest(store, destination, month)
+        if there is not None and there.manifest.sealed_as_it_is:
+            remove_retired(store, there.manifest, destination.grace, now)
 
 
 def _sweep(store: ObjectStore, destination: Destination, month: str) -> None:

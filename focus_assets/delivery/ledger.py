@@ -166,6 +166,11 @@ def entries(lake: Lake) -> pl.DataFrame:
     return _frame(lake, sorted(info.path for info in lake.store.list(f"{ROOT}/")))
 
 
+def entries_of(lake: Lake, destination: str) -> pl.DataFrame:
+    """Every delivery to one destination, as :data:`SCHEMA`, sorted by billing month and sequence."""
+    return _frame(lake, sorted(info.path for info in lake.store.list(f"{ROOT}/{destination}/")))
+
+
 def latest_deliveries(lake: Lake) -> pl.DataFrame:
     """The newest entry of each destination's billing month, as :data:`SCHEMA`; reads those alone."""
     newest: dict[str, str] = {}

@@ -75,6 +75,9 @@ def _cut(text: str, last_day: dt.date, customers: int | None) -> str:
     company["as_of"] = dt.datetime.combine(last_day, dt.time(), dt.UTC) + dt.timedelta(days=1, hours=6)
     company["customers"] = [c for c in company["customers"] if c["key"] in kept]
     company["credits"] = [grant for grant in company["credits"] if grant["customer"] in kept]
+    everybody = [d for d in company["destinations"] if d.get("customers", "all") == "all"]
+    own = [d for d in company["destinations"] if d not in everybody and set(d["customers"]) <= set(kept)]
+    company["destinations"] = [d for d in company["destinations"] if d in everybody or d in own]
     company["subscriptions"] = [s for s in company["subscriptions"] if s["customer"] in kept]
     cut: str = yaml.safe_dump(company, sort_keys=False)
     return cut

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from focus_assets.delivery import deliver, verify
+from focus_assets.delivery import deliver, deliver_all, verify
 from focus_assets.delivery.layout import layout_of, month_of_manifest, split_manifest_url
 from focus_assets.delivery.manifest import Manifest
 from focus_assets.delivery.put import remove_retired
@@ -216,3 +216,19 @@ def test_a_manifest_in_another_layout_s_place_is_found(lake, destination):
     [found] = verify(destination.url)
 
     assert "the manifest is one of layout hive for destination warehouse, elsewhere" in found.problems
+
+
+def test_what_a_month_retired_is_removed_by_deliveries_of_later_months_too(lake, destination):
+    asked = asking(destination, keep_hours=24)
+    first = deliver(lake, asked, AUGUST, now=NOW).manifest
+    write_day(lake, SECOND, [row(SECOND, quantity=99)])
+    deliver(lake, asked, AUGUST, now=NOW + HOUR)
+    for day in [dt.date(2026, 8, n) for n in range(5, 32)] + [dt.date(2026, 9, 1)]:
+        write_day(lake, day, [row(day)] if day.month == 9 else [])
+
+    deliver_all(lake, [asked], "2026-09", now=NOW + 24 * HOUR)
+    assert first.files[1].path in names(asked)
+    deliver_all(lake, [asked], "2026-09", now=NOW + 25 * HOUR)
+
+    assert first.files[1].path not in names(asked)
+    assert [problem for found in verify(asked.url) for problem in found.problems] == []

@@ -180,9 +180,23 @@ def test_a_subject_moves_from_one_customer_to_another(catalog: Catalog) -> None:
     assert (before, after) == ("cust-05", "cust-06")
 
 
-def test_there_are_destinations_for_all_customers_and_for_one() -> None:
-    customers = [d["customers"] for d in yaml.safe_load(company_yaml())["destinations"]]
-    assert customers == ["all", ["cust-01"]]
+def test_there_are_destinations_for_all_customers_and_for_two_in_every_layout_and_format() -> None:
+    destinations = yaml.safe_load(company_yaml())["destinations"]
+    assert [d.get("customers", "all") for d in destinations] == [
+        "all",
+        ["cust-01"],
+        ["cust-02"],
+        "all",
+        "all",
+    ]
+    assert {d.get("layout", "hive") for d in destinations} == {"hive", "aws", "finops-hubs"}
+    assert {d.get("format", "parquet") for d in destinations} == {"parquet", "csv"}
+    assert {d["focus_version"] for d in destinations} == {"1.2", "1.4"}
+
+
+def test_a_company_that_is_cut_has_no_destination_of_a_customer_that_was(tmp_path: Path) -> None:
+    settings = Settings.load(sample_company(tmp_path, days=1, customers=1).config)
+    assert [d.name for d in settings.destinations] == ["finance", "cust-01", "warehouse", "hub"]
 
 
 def test_every_service_category_and_region_is_given_for_every_meter(catalog: Catalog) -> None:

@@ -45,6 +45,15 @@ def test_a_person_delivers_to_it_all_the_same_and_what_is_there_is_not_put_again
     assert set(company.rows_delivered("only-bob")["x_CustomerKey"]) == {"bob"}
 
 
+def test_the_ui_shows_the_history_of_a_destination(company: Company) -> None:
+    outcome = Outcome()
+    company.chain.deliver_months(["2026-08"], ["everyone"], outcome)
+    [delivery] = outcome.deliveries
+    history = delivery["history"]
+    assert history.startswith("The newest 1 of 1 deliveries.")
+    assert "| 2026-08 | 1 | 2026-08-11 | delivered |" in history
+
+
 def test_unknown_destinations_and_months_are_named_before_anything_starts(
     company: Company, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,7 +82,8 @@ def test_the_definitions_load_without_a_warning(tmp_path: Path) -> None:
 
 
 def test_the_chain_is_complete(specs: dict[str, dg.AssetSpec]) -> None:
-    assert set(specs) == {*CHAIN, f"{EXPORT}/finance", f"{EXPORT}/cust-01"}
+    destinations = ("finance", "cust-01", "cust-02", "warehouse", "hub")
+    assert set(specs) == {*CHAIN, *(f"{EXPORT}/{name}" for name in destinations)}
 
 
 def test_every_asset_says_what_it_is_who_owns_it_and_where_it_belongs(specs: dict[str, dg.AssetSpec]) -> None:

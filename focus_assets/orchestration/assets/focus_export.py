@@ -5,11 +5,15 @@ from decimal import Decimal
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from focus_assets.delivery import DeliveryResult, Provider, check_destinations, deliver_all
+from focus_assets.delivery.ledger import entries_of
 from focus_assets.focus.tags import vendor_prefix
+from focus_assets.lake import Lake
 from focus_assets.orchestration.assets.common import LAKE_POOL, OWNERS
 from focus_assets.orchestration.failures import explained
+from focus_assets.orchestration.metadata import markdown_table
 from focus_assets.orchestration.partitions import billing_months
 from focus_assets.orchestration.resources import LakeResource
 from focus_assets.settings import CustomersByLabel, Destination, Settings
@@ -17,6 +21,7 @@ from focus_assets.settings.access import open_place
 from focus_assets.stage_controls import control_problems
 
 EXPORT = "focus_export"
+_HISTORY = 20
 
 
 def export_key(destination: str) -> dg.AssetKey:
@@ -60,7 +65,8 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
         for result in results:
             if isinstance(result, DeliveryResult):
                 yield dg.MaterializeResult(
-                    asset_key=export_key(result.destination), metadata=_metadata(result)
+                    asset_key=export_key(result.destination),
+                    metadata=_metadata(result) | {"history": _history(opened, result.destination)},
                 )
             else:
                 failures.setdefault(str(result.error), []).append(result.destination)
@@ -107,6 +113,24 @@ def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
 def _told(failures: Mapping[str, list[str]]) -> str:
     """Each reason once: a month that is refused is refused to every destination."""
     return "\n\n".join(f"{', '.join(names)}: {reason}" for reason, names in failures.items())
+
+
+def _history(lake: Lake, destination: str) -> dg.MarkdownMetadataValue:
+    """The newest entries of the ledger for a destination, the newest first."""
+    newest = entries_of(lake, destination).sort("delivered_at", "billing_month", descending=True)
+    shown = newest.head(_HISTORY).select(
+        "billing_month",
+        "sequence",
+        "delivered_at",
+        "result",
+        "rows",
+        "billed_cost",
+        pl.col("content_digest").str.head(12),
+        pl.col("supersedes").str.head(12),
+    )
+    return dg.MetadataValue.md(
+        f"The newest {shown.height} of {newest.height} deliveries.\n\n{markdown_table(shown)}"
+    )
 
 
 def _metadata(result: DeliveryResult) -> dict[str, Any]:
