@@ -15,8 +15,9 @@ import polars as pl
 
 from focus_assets.billing.datasets import CONTRACT_COMMITMENTS
 from focus_assets.billing.periods import issuer_of
-from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.charges import Charge, ChargeSlice
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.decimals import PRICING_QUANTITY, UNIT_PRICE, multiply
 from focus_assets.focus.dimensions import Resolution, resolve
 from focus_assets.lake import canonical_json
 from focus_assets.settings import CommitmentSettings
@@ -53,6 +54,7 @@ def contract_commitments(
 def _row(s: ChargeSlice, resolution: Resolution, terms: CommitmentSettings) -> dict[str, Any]:
     charge = s.charge
     amount = _minimum(s)
+    priced_in = charge.priced_in.currency.code if charge.priced_in else charge.currency
     is_own = any(card.key == charge.rate_card.key for card in charge.subscription.rate_cards)
     interval = _INTERVALS.get((charge.cadence.months, charge.cadence.days))
     is_over = s.invoice is not None
@@ -61,9 +63,9 @@ def _row(s: ChargeSlice, resolution: Resolution, terms: CommitmentSettings) -> d
         "ContractCommitmentApplicability": _scope(charge.charge_id),
         "ContractCommitmentBenefitCategory": terms.benefit_category,
         "ContractCommitmentCategory": "Spend",
-        "ContractCommitmentCost": amount,
+        "ContractCommitmentCost": _in_money(charge, amount),
         "ContractCommitmentCreated": charge.period.start,
-        "ContractCommitmentDescription": f"{charge.feature.title}, at least {amount:f} {charge.currency}",
+        "ContractCommitmentDescription": f"{charge.feature.title}, at least {amount:f} {priced_in}",
         "ContractCommitmentDurationType": str(charge.cadence),
         "ContractCommitmentFulfillmentInterval": "Full Period",
         "ContractCommitmentId": charge.charge_id,
@@ -81,7 +83,7 @@ def _row(s: ChargeSlice, resolution: Resolution, terms: CommitmentSettings) -> d
         "ContractPeriodEnd": max(s.billing.end, charge.period.end),
         "ContractPeriodStart": s.billing.start,
         "InvoiceIssuerName": issuer_of(s, resolution),
-        "PricingCurrency": charge.currency,
+        "PricingCurrency": priced_in,
         "PricingCurrencyContractCommitmentCost": amount,
         "ServiceProviderName": issuer_of(s, resolution, "ServiceProviderName"),
         "x_BillingAccountId": charge.customer.account_id,
@@ -101,6 +103,15 @@ def _minimum(s: ChargeSlice) -> Decimal:
     """What the charge costs at least; prices without minimum: 0."""
     amount: Decimal | None = getattr(s.rate_card.price, "minimum_amount", None)
     return amount or Decimal(0)
+
+
+def _in_money(charge: Charge, amount: Decimal) -> Decimal:
+    """``amount`` in the currency of the invoice."""
+    if charge.priced_in is None:
+        return amount
+    quantity, rate = pl.lit(amount, PRICING_QUANTITY), pl.lit(charge.priced_in.rate, UNIT_PRICE)
+    cost: Decimal = pl.select(multiply(quantity, rate)).item()
+    return cost
 
 
 def _payment_model(upfront: Decimal) -> str:
