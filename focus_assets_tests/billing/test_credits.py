@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from focus_assets.stage_controls import credits_not_overdrawn
 from focus_assets_tests.billing.weeks import Weeks, configuration, price
 
 SINCE = {"customer": "ann", "effective_at": "2026-08-02T00:00:00Z"}
@@ -64,6 +65,20 @@ def test_credit_bought_in_a_custom_currency_leaves_no_difference(tmp_path: Path)
 def test_credit_that_was_given_in_a_custom_currency_leaves_no_difference(tmp_path: Path) -> None:
     computed = weeks(tmp_path, {"key": "gift", "currency": "AI_CREDITS", "amount": "5"}, custom=True)
     assert findings(computed) == []
+
+
+def test_what_an_invoice_rounds_is_nothing_that_a_credit_paid(tmp_path: Path) -> None:
+    computed = weeks(
+        tmp_path, {"key": "gift", "amount": "3.333"}, {"key": "more", "amount": "0.5", "priority": 20}
+    )
+    paid = {"gift": Decimal(0), "more": Decimal(0)}
+    for day in computed.lake.days("focus_cost_and_usage"):
+        record = computed.lake.record("focus_cost_and_usage", day)
+        assert record is not None
+        assert credits_not_overdrawn(computed.lake, day).is_empty()
+        for grant, charges in record.facts.get("credits", {}).get("used", {}).items():
+            paid[grant] += sum(map(Decimal, charges.values()), Decimal(0))
+    assert paid == {"gift": Decimal("3.333"), "more": Decimal("0.5")}
 
 
 def test_credit_in_money_leaves_no_difference(tmp_path: Path) -> None:
