@@ -6,11 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import chain, look_back, metering, pull
+from benchmarks import chain, look_back, metering, pull, rating
 from benchmarks.harness import run
 
 BENCHMARKS = {
-    each.name: each for each in (chain.BENCHMARK, metering.BENCHMARK, look_back.BENCHMARK, pull.BENCHMARK)
+    each.name: each
+    for each in (
+        chain.BENCHMARK,
+        metering.BENCHMARK,
+        look_back.BENCHMARK,
+        pull.BENCHMARK,
+        rating.BENCHMARK,
+        rating.EVERY_PRICE_BENCHMARK,
+    )
 }
 
 

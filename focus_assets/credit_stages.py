@@ -20,6 +20,7 @@ from typing import Any, Final
 import polars as pl
 
 from focus_assets.catalog.credits import CreditGrant
+from focus_assets.decimals import COST
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.credits import Spent
 from focus_assets.lake import Lake, MissingPartitions, day_ranges
@@ -115,10 +116,27 @@ class CreditFacts:
         by_grant, by_charge, by_priced = pl.collect_all([used, billed, in_pricing])
         of_grants: dict[str, dict[str, str]] = {each.grant_id: {} for each in self.grants}
         for grant_id, charge, amount in by_grant.iter_rows():
-            of_grants[grant_id][charge] = f"{amount.normalize():f}"
+            of_grants.setdefault(grant_id, {})[charge] = f"{amount.normalize():f}"
         facts = {"used": of_grants, "billed": _texts(by_charge), "priced": _texts(by_priced)}
         return {**self.others(frame), _FACT: facts}
 
 
 def _texts(sums: pl.DataFrame) -> dict[str, str]:
     return {charge: f"{amount.normalize():f}" for charge, amount in sums.iter_rows()}
+
+
+def overdrawn(
+    rows: pl.LazyFrame, grants: Sequence[CreditGrant], custom: frozenset[str], spent: Spent
+) -> pl.DataFrame:
+    """Grants that have paid more than there was by the end of a day, or taken back more than they had paid.
+
+    ``rows`` are the day's, ``spent`` is what earlier days say. Columns: grant, amount, used.
+    """
+    today = CreditFacts(grants, custom, lambda _: {})(rows)[_FACT]["used"]
+    found = []
+    for grant in grants:
+        paid = [*spent.used.get(grant.grant_id, {}).values(), *map(Decimal, today[grant.grant_id].values())]
+        used = sum(paid, Decimal(0))
+        if not 0 <= used <= grant.amount:
+            found.append((grant.grant_id, grant.amount, used))
+    return pl.DataFrame(found, schema={"grant": pl.String, "amount": COST, "used": COST}, orient="row")

@@ -16,6 +16,7 @@ from focus_assets.billing_stages import reconciled_day
 from focus_assets.catalog.charges import ChargeSlice, slices_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.credit_stages import overdrawn, spent_before
 from focus_assets.focus.price_list import PRICE_LIST, prices_not_listed
 from focus_assets.lake import Lake, partition_of_input
 from focus_assets.usage.controls import (
@@ -75,6 +76,13 @@ def every_fee_charged_once(lake: Lake, day: dt.date) -> pl.DataFrame:
     return fees_against_focus(_fees(lake, day), lake.scan(FOCUS, [day]))
 
 
+def credits_not_overdrawn(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Grants that have paid more by the end of ``day`` than they are worth, or less than nothing."""
+    catalog = Catalog.from_frame(lake.scan("catalog", [day]))
+    spent = spent_before(lake, catalog.credits, day)
+    return overdrawn(lake.scan(FOCUS, [day]), catalog.credits, frozenset(catalog.custom_currency), spent)
+
+
 def prices_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Prices that FOCUS rows refer to and ``focus_price_list`` does not hold."""
     earlier = _days_read(lake, day, FOCUS)
@@ -94,6 +102,7 @@ CONTROLS: Mapping[str, tuple[str, Control]] = {
     "consumed_quantities": (FOCUS, consumed_quantities),
     "customers_of_charges": (FOCUS, customers_of_charges),
     "every_fee_charged_once": (FOCUS, every_fee_charged_once),
+    "credits_not_overdrawn": (FOCUS, credits_not_overdrawn),
 }
 """Check name → the dataset it guards, and the comparison."""
 

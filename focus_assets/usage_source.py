@@ -53,6 +53,7 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
             details=openmeter.meters,
             fees=openmeter.fees,
             credits=settings.catalog.credits,
+            custom_currencies=settings.catalog.custom_currencies,
             customer_id_is_subject=openmeter.customer_id_is_subject,
         )
         snapshots = {output.day: output for output in catalog_days(asked_once(openmeter, question), new)}

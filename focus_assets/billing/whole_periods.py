@@ -14,10 +14,11 @@ from typing import Final
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.prices import FlatPrice, TieredPrice
 from focus_assets.catalog.rate_card_terms import ProRatingConfig
-from focus_assets.decimals import COST, minor_unit
+from focus_assets.decimals import COST, UNIT_PRICE, convert, minor_unit, multiply, round_to
 from focus_assets.focus.invoice_lines import line_period, line_stem
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
 from focus_assets.rating.lines import (
@@ -30,6 +31,17 @@ from focus_assets.rating.proration import prorated_amount
 
 WHOLE_LINES: Final = pl.Schema({"InvoiceDetailId": pl.String(), "total": COST, "tolerance": COST})
 """A line of an invoice: its total, rounded, and how far rounding may have moved it from the exact cost."""
+
+_PRICED_LINES: Final = pl.Schema(
+    {
+        "InvoiceDetailId": pl.String(),
+        "total": COST,
+        "_roundings": pl.Int64(),
+        "_smallest": COST,
+        "_unit": COST,
+        "_rate": UNIT_PRICE,
+    }
+)
 
 _ZERO: Final = Decimal(0)
 
@@ -62,7 +74,8 @@ def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str
 
     Of a charge that goes on over several billing periods a day's total does not say where within the day one ends.
     """
-    start, cost = pl.col("ChargePeriodStart"), pl.col("ContractedCost")
+    start = pl.col("ChargePeriodStart")
+    cost = multiply(pl.col("PricingQuantity"), pl.col("PricingCurrencyContractedUnitPrice"))
     found = {}
     for s in slices:
         part = s.billed_period
@@ -102,11 +115,30 @@ def whole_lines(last: Sequence[ChargeSlice | Fee], usage: Mapping[str, Usage]) -
         totals[key] = totals.get(key, _ZERO) + row["total"]
         roundings[row["line_id"]] = roundings.get(row["line_id"], 0) + (2 if row["amount_discounts"] else 1)
     rows = [
-        (key, total, _half(slices[stem]) * roundings[stem])
+        (key, total, roundings[stem], _smallest(slices[stem]), minor_unit(slices[stem].currency), rate)
         for key, total in sorted(totals.items())
         for stem in [key.rpartition("/")[0]]
+        for rate in [_rate(slices[stem])]
     ]
-    return pl.DataFrame(rows, schema=WHOLE_LINES, orient="row")
+    return _in_money(pl.DataFrame(rows, schema=_PRICED_LINES, orient="row"))
+
+
+def _in_money(lines: pl.DataFrame) -> pl.DataFrame:
+    """Totals in the currency of the invoice; what a custom currency prices is rounded again when it is converted."""
+    rate, unit, half = pl.col("_rate"), pl.col("_unit"), pl.col("_smallest") / 2
+    tolerance = half * pl.col("_roundings")
+    return lines.select(
+        "InvoiceDetailId",
+        pl.when(rate.is_null())
+        .then("total")
+        .otherwise(round_to(convert(pl.col("total"), rate), unit))
+        .alias("total"),
+        pl.when(rate.is_null())
+        .then(tolerance)
+        .otherwise(convert(tolerance.cast(COST), rate) + unit / 2)
+        .cast(COST)
+        .alias("tolerance"),
+    )
 
 
 def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> Line:
@@ -115,7 +147,7 @@ def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> 
     return Line(
         line_id=stem,
         price=price,
-        minor_unit=minor_unit(charged.currency),
+        minor_unit=_smallest(charged),
         period=period,
         full_period=period if isinstance(charged, Fee) else charged.charge.period,
         quantity=used.quantity,
@@ -128,7 +160,10 @@ def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> 
 
 def _prorated(fee: Fee) -> FlatPrice:
     config = ProRatingConfig(enabled=fee.prorates)
-    amount = prorated_amount(fee.price.amount, fee.currency, config, service=fee.service, full=fee.full)
+    digits = None if fee.priced_in is None else fee.priced_in.currency.precision
+    amount = prorated_amount(
+        fee.price.amount, fee.currency, config, service=fee.service, full=fee.full, custom_digits=digits
+    )
     return fee.price.model_copy(update={"amount": amount})
 
 
@@ -146,5 +181,18 @@ def _name(charged: ChargeSlice | Fee, row: Mapping[str, object]) -> str:
     return f"{name}:{row['tier']}" if tiered else name
 
 
-def _half(charged: ChargeSlice | Fee) -> Decimal:
-    return minor_unit(charged.currency) / 2
+def _priced_in(charged: ChargeSlice | Fee) -> PricedIn | None:
+    return charged.priced_in if isinstance(charged, Fee) else charged.charge.priced_in
+
+
+def _rate(charged: ChargeSlice | Fee) -> Decimal | None:
+    priced_in = _priced_in(charged)
+    return None if priced_in is None else priced_in.rate
+
+
+def _smallest(charged: ChargeSlice | Fee) -> Decimal:
+    """The smallest amount of the currency that prices are in."""
+    priced_in = _priced_in(charged)
+    if priced_in is None:
+        return minor_unit(charged.currency)
+    return minor_unit(priced_in.currency.code, priced_in.currency.precision)

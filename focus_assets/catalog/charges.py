@@ -184,6 +184,22 @@ def require_known_opening(slices: Sequence[ChargeSlice], start: dt.date, *, assu
         )
 
 
+_INDEXED: dict[int, tuple[tuple[RateCard, ...], Mapping[str, list[RateCard]]]] = {}
+
+
+def _cards_by_key(cards: tuple[RateCard, ...]) -> Mapping[str, list[RateCard]]:
+    """Looked up by the tuple itself: a plan of 1,000 cards sold to many is otherwise gone through for every charge."""
+    held = _INDEXED.get(id(cards))
+    if held is None or held[0] is not cards:
+        if len(_INDEXED) > 256:
+            _INDEXED.clear()
+        by_key: dict[str, list[RateCard]] = {}
+        for card in cards:
+            by_key.setdefault(card.key, []).append(card)
+        held = _INDEXED[id(cards)] = (cards, by_key)
+    return held[1]
+
+
 def published_card(plan: Plan | None, own: RateCard, instant: dt.datetime) -> RateCard | None:
     """The plan's card that ``own`` is compared with: in force under the same key, of the same feature, in like units.
 
@@ -192,9 +208,8 @@ def published_card(plan: Plan | None, own: RateCard, instant: dt.datetime) -> Ra
     """
     cards = [
         card
-        for card in (plan.rate_cards if plan else ())
-        if card.key == own.key
-        and card.feature == own.feature
+        for card in (_cards_by_key(plan.rate_cards).get(own.key, ()) if plan else ())
+        if card.feature == own.feature
         and card.is_fee == own.is_fee
         and (card.valid_from or BEGINNING) <= instant
     ]

@@ -18,18 +18,22 @@ from focus_assets.cloudevents.sql_text import identifier
 
 
 def mark_duplicates(connection: DuckDBPyConnection, table: str, lookback_days: int) -> None:
-    """Mark every event of ``table`` that another of it makes a duplicate; keys are compared whole, never by hash."""
+    """Mark every event of ``table`` that another of it makes a duplicate.
+
+    Keys are compared whole. A hash only says which need not be: keys whose hash stands once are equal to no other,
+    and to count numbers takes a third of what texts take.
+    """
     name = identifier(table)
     connection.execute(
         f"""
         UPDATE {name} SET duplicate = true FROM (
-            WITH repeated AS (
-                SELECT source, id FROM {name} WHERE reason IS NULL AND id IS NOT NULL
-                GROUP BY source, id HAVING count(*) > 1
+            WITH candidate AS (
+                SELECT hash(source, id) AS key FROM {name} WHERE reason IS NULL AND id IS NOT NULL
+                GROUP BY key HAVING count(*) > 1
             )
             SELECT seq, day - lag(day) OVER (PARTITION BY source, id ORDER BY day, seq) AS days_since
-            FROM {name} SEMI JOIN repeated USING (source, id)
-            WHERE reason IS NULL
+            FROM {name} SEMI JOIN candidate ON hash({name}.source, {name}.id) = candidate.key
+            WHERE reason IS NULL AND id IS NOT NULL
         ) AS again
         WHERE {name}.seq = again.seq AND again.days_since <= $lookback_days
         """,

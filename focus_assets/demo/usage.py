@@ -22,6 +22,8 @@ LAST_DAY: Final = dt.date(2026, 9, 30)
 _REGIONS: Final = ("eu-1", "us-1", "ap-1")
 _BUSY_HOURS: Final = (*range(24), *range(7, 19), *range(8, 18), *range(9, 17))
 _WEEKEND_PERCENT: Final = 45
+_ORDERING: Final = (12,)
+"""Customers that order at the marketplace."""
 
 
 class NumberText(str):
@@ -86,6 +88,8 @@ def events_of(seed: int, day: dt.date, customers: int | None) -> Iterator[dict[s
         if subject.customer not in seated:
             seated.add(subject.customer)
             yield _seats(day, subject)
+        if subject.customer in _ORDERING:
+            yield from _orders(Random(f"{seed}/{day}/{subject.key}/orders"), day, subject)
 
 
 def _requests(draw: Random, day: dt.date, subject: _Subject, busy: int) -> Iterator[dict[str, Any]]:
@@ -121,6 +125,21 @@ def _model_usage(draw: Random, day: dt.date, subject: _Subject, busy: int) -> It
             if odd > 0.999:
                 del event["data"]["type"]
             yield event
+
+
+def _orders(draw: Random, day: dt.date, subject: _Subject) -> Iterator[dict[str, Any]]:
+    """What was ordered at the marketplace on some days; the metered value is money."""
+    for n in range(int(draw.random() * 3)):
+        cents = 100 + int(draw.random() * 1_900)
+        event = _event(
+            "marketplace",
+            "marketplace.order",
+            f"{subject.key}/{day:%Y%m%d}/order/{n}",
+            subject,
+            _instant(draw, day),
+        )
+        event["data"] = {"amount": f"{cents // 100}.{cents % 100:02d}"}
+        yield event
 
 
 def _storage(draw: Random, day: dt.date, subject: _Subject) -> Iterator[dict[str, Any]]:

@@ -58,11 +58,12 @@ def with_credits(
         if of_kind:
             rows = _paid(rows, of_kind, spent, catalog, left, custom=custom)
     own = [grant for grant in grants if grant.is_bought]
-    of_grants = [
-        build_credit(lines, own, catalog)
-        for lines in (purchase_lines(own, day), expiry_lines(own, left, day))
-    ]
-    return pl.concat([others, rows, *of_grants])
+    parts = [others, rows]
+    if any(grant.takes_effect_on(day) for grant in own):
+        parts.append(build_credit(purchase_lines(own, day), own, catalog))
+    if any(grant.ends_on(day) for grant in own):
+        parts.append(build_credit(expiry_lines(own, left, day), own, catalog))
+    return pl.concat(parts)
 
 
 def _paid(

@@ -114,6 +114,8 @@ def checked_rows(question: Question, request: str, rows: Iterable[Row]) -> list[
     """
     wanted, names, of_subjects = set(question.subjects), question.dimensions, question.groups_subjects
     windows: dict[tuple[dt.datetime, dt.datetime], tuple[dt.datetime, dt.datetime]] = {}
+    # Combinations repeat: one mapping serves all rows of one.
+    known: dict[tuple[str, ...], dict[str, str | None]] = {}
     seen: set[tuple[Any, ...]] = set()
     found = []
     for row in rows:
@@ -126,23 +128,18 @@ def checked_rows(question: Question, request: str, rows: Iterable[Row]) -> list[
             raise MalformedResponse(f"{request}: a row names no subject, although they were asked for")
         if wanted and subject not in wanted:
             raise InconsistentRows(f"{request}: a row is of subject {subject!r}, which was not asked about")
-        texts = [row.dimensions.get(name) or "" for name in names]
-        key = (start, subject, *texts)
+        texts = tuple([row.dimensions.get(name) or "" for name in names])
+        key = (start, subject, texts)
         if key in seen:
             raise InconsistentRows(
                 f"{request}: two rows of {start:%FT%TZ}, subject {subject!r}, "
                 f"{canonical(dict(zip(names, texts, strict=True)))}. Nothing was written."
             )
         seen.add(key)
-        found.append(
-            Row(
-                start,
-                end,
-                subject,
-                dict(zip(names, texts, strict=True)),
-                _stored(question, request, row.value),
-            )
-        )
+        dimensions = known.get(texts)
+        if dimensions is None:
+            dimensions = known[texts] = dict(zip(names, texts, strict=True))
+        found.append(Row(start, end, subject, dimensions, _stored(question, request, row.value)))
     return found
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, TypeVar
 from pydantic import ValidationError
 
 from focus_assets.catalog.credits import CreditGrant
+from focus_assets.catalog.custom_currencies import CustomCurrency
 from focus_assets.catalog.models import (
     Aggregation,
     Customer,
@@ -36,6 +37,7 @@ from focus_assets.openmeter.unit_costs import currencies, llm_prices, unit_costs
 from focus_assets.openmeter.v1 import V1
 
 _DRAFT: Final = "draft"
+_ISO_4217: Final = 3
 _FREE: Final = {"type": "unit", "amount": "0"}
 E = TypeVar("E", bound=Entry)
 Features = Mapping[str, Feature]
@@ -55,6 +57,7 @@ async def catalog_now(
     *,
     fees: Mapping[str, FeeColumns] | None = None,
     credits: Sequence[CreditGrant] = (),
+    custom_currencies: Sequence[CustomCurrency] = (),
     customer_id_is_subject: bool = False,
 ) -> Catalog:
     """Everything the server sells and meters, checked. Raises OpenMeterError and CatalogProblem.
@@ -107,6 +110,7 @@ async def catalog_now(
             server.v1, [defaults.currency, *(each.currency for each in sellers if each.currency is not None)]
         ),
         credits=tuple(credits),
+        custom_currencies=tuple(custom_currencies),
     )
     catalog.check_references()
     return catalog
@@ -271,11 +275,13 @@ def _subscription(
     ]
     if not cards:
         return None
+    # Its items are priced in the custom currency of its plan, whatever its invoices are in.
+    custom = plan is not None and len(plan.currency or "") > _ISO_4217
     described = {
         "key": subscription.id,
         "customer": key,
         # A plan in another currency publishes no price that this subscription could be compared with.
-        "plan": plan.key if plan and plan.currency == subscription.currency else None,
+        "plan": plan.key if plan and (plan.currency == subscription.currency or custom) else None,
         "currency": subscription.currency,
         "active_from": _whole_second(subscription.active_from),
         "active_to": subscription.active_to and _whole_second(subscription.active_to),

@@ -186,12 +186,14 @@ class OpenMeterRange:
 
 
 def _window_rows(day: dt.date, answers: Iterable[Answer]) -> Iterator[tuple[Any, ...]]:
-    spelled: dict[tuple[tuple[str, str | None], ...], str] = {}
     for answer in answers:
         request, slug = answer.question.text(), answer.question.meter.slug
+        # Rows of one combination share their mapping (``checked_rows``), so each is spelled once.
+        spelled: dict[int, str] = {}
         for row in answer.rows:
-            key = tuple(row.dimensions.items())
-            dimensions = spelled.get(key) or spelled.setdefault(key, canonical(row.dimensions))
+            dimensions = spelled.get(id(row.dimensions))
+            if dimensions is None:
+                dimensions = spelled[id(row.dimensions)] = canonical(row.dimensions)
             yield (day, slug, "window", request, row.start, row.end, row.subject, None, dimensions, row.value)
 
 

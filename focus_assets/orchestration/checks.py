@@ -41,6 +41,7 @@ _CONTROL_DESCRIPTIONS = {
         "Each line of an invoice is what rating its charge at once comes to, and what its FOCUS rows add up to."
     ),
     "customers_of_charges": "The FOCUS rows of each charge belong to its customer and to nobody else.",
+    "credits_not_overdrawn": "No credit has paid more than it is worth, counted from the day it took effect.",
     "every_fee_charged_once": "Each flat fee that is due by the catalog is one FOCUS row, and no other row is a fee.",
 }
 

@@ -138,10 +138,16 @@ def days_read(instance: DagsterInstance, after: int) -> Iterator[DayRead]:
 
 
 def last_day_touched(lake: Lake, of: dt.date) -> dt.date:
-    """The last day of any rating period that has a part on a day, by the day's own catalog."""
+    """The last day of any rating period that has a part on a day, by the day's own catalog.
+
+    Where credit can be used on the day there is no last one: what is left of it changes for all days after.
+    """
     if lake.record(CATALOG.name, of) is None:
         return of
-    slices = slices_on(Catalog.from_frame(lake.scan(CATALOG.name, [of])), of)
+    catalog = Catalog.from_frame(lake.scan(CATALOG.name, [of]))
+    if catalog.credits:
+        return dt.date.max
+    slices = slices_on(catalog, of)
     ends = [(s.charge.rating.end - dt.timedelta(seconds=1)).date() for s in slices]
     return max(ends, default=of)
 

@@ -12,6 +12,7 @@ from focus_assets.rating.lines import CONVERSIONS, OPENINGS, RATED_LINES, SEGMEN
 from focus_assets.rating.segments import price_table
 from focus_assets.rating.slices import slice_table
 from focus_assets.rating.spans import ChargeNotRated
+from focus_assets.rating.splits import SPLITS
 
 __all__ = [
     "CONVERSIONS",
@@ -20,6 +21,7 @@ __all__ = [
     "RATED_LINES",
     "SEGMENTS",
     "SLICES",
+    "SPLITS",
     "USAGE",
     "ChargeNotRated",
     "conversion_table",

@@ -8,7 +8,7 @@ conversions once they are rounded. Source: OpenMeter ``billing/rating/service/mu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
 from functools import partial
@@ -99,7 +99,8 @@ def with_priced(
 ) -> pl.LazyFrame:
     """``frame`` with each metered quantity to date of ``names`` also in priced units, under the name given there.
 
-    ``frame`` needs ``charge_id``; its order is lost.
+    ``frame`` needs ``charge_id``; its order is lost. Where it has ``split_start``, converted units are rounded from
+    there on: what came before a part of a split period and what lies within it, each by itself.
     """
     plain = [pl.col(name).cast(PRICING_QUANTITY).alias(priced) for name, priced in names.items()]
     given = frame.with_columns(plain)
@@ -124,12 +125,29 @@ def _converted(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     parts = []
     for operation in frame["operation"].unique():
         part = frame.filter(pl.col("operation").eq_missing(operation))
-        if operation is not None:
-            part = part.with_columns(_OPERATIONS[operation](pl.col(name)).alias(name) for name in names)
-        if operation in ("multiply", "divide") and part["rounding_unit"].is_not_null().any():
-            part = part.with_columns(rounded(pl.col(name)).alias(name) for name in names)
+        if operation == PACKAGE:
+            part = part.with_columns(_packages(pl.col(name)).alias(name) for name in names)
+        elif operation is not None:
+            part = _in_converted_units(part, operation, names)
         parts.append(part)
     return pl.concat(parts) if parts else frame
+
+
+def _in_converted_units(frame: pl.DataFrame, operation: str, names: Sequence[str]) -> pl.DataFrame:
+    convert = _multiplied if operation == "multiply" else _divided
+    if "split_start" in frame.columns and frame["split_start"].is_not_null().any():
+        start = pl.col("split_start").fill_null(0).cast(PRICING_QUANTITY)
+        frame = frame.with_columns(
+            start.alias("_before_split"), *((pl.col(name) - start).alias(name) for name in names)
+        )
+        names = ("_before_split", *names)
+    frame = frame.with_columns(convert(pl.col(name)).alias(name) for name in names)
+    if frame["rounding_unit"].is_not_null().any():
+        frame = frame.with_columns(rounded(pl.col(name)).alias(name) for name in names)
+    if "_before_split" in frame.columns:
+        before, *others = names
+        frame = frame.with_columns(pl.col(name) + pl.col(before) for name in others).drop(before)
+    return frame
 
 
 def _packages(quantity: pl.Expr) -> pl.Expr:
@@ -149,10 +167,3 @@ def _multiplied(quantity: pl.Expr) -> pl.Expr:
 
 def _divided(quantity: pl.Expr) -> pl.Expr:
     return divide(quantity, pl.col("conversion_factor"))
-
-
-_OPERATIONS: Final[Mapping[str, Callable[[pl.Expr], pl.Expr]]] = {
-    "multiply": _multiplied,
-    "divide": _divided,
-    PACKAGE: _packages,
-}

@@ -26,7 +26,10 @@ def converted_usage(
     slices = moved.filter(pl.col("method") == CONVERTED, pl.col("lowest") < pl.col("highest"))
     steps = (
         usage.drop("slice_to")
-        .join(slices.select(*SLICE_KEY, "slice_to", "before", "priced_before"), on=SLICE_KEY)
+        .join(
+            slices.select(*SLICE_KEY, "slice_to", "before", "priced_before", "split_start", "priced_split"),
+            on=SLICE_KEY,
+        )
         .with_columns((pl.col("before") + running).alias("_end"))
         .with_columns((pl.col("_end") - pl.col("quantity")).alias("_start"))
     )

@@ -10,9 +10,20 @@ _NOTHING = pl.lit(0, PRICING_QUANTITY)
 
 
 def lowest_priced() -> pl.Expr:
-    """Where a segment begins, in priced units; null where it also prices what lies below zero."""
-    lower = pl.col("segment_from")
-    return pl.when(pl.col("prices_negative") & (lower == 0)).then(None).otherwise(lower)
+    """Where a segment begins, in priced units; null where it also prices what lies below zero.
+
+    In a part of a split period (``priced_split`` is its start, else null) a price that leaves what lies below zero
+    free leaves free what lies below the part's start.
+    """
+    lower, split = pl.col("segment_from"), pl.col("priced_split")
+    of_part = pl.when(lower == 0).then(split).otherwise(pl.max_horizontal(split, lower))
+    return (
+        pl.when(pl.col("prices_negative") & (lower == 0))
+        .then(None)
+        .when(split.is_not_null() & ~pl.col("prices_negative"))
+        .then(of_part)
+        .otherwise(lower.cast(PRICING_QUANTITY))
+    )
 
 
 def lowest_metered() -> pl.Expr:
@@ -36,7 +47,7 @@ def fee_owed_at(position: pl.Expr) -> pl.Expr:
 def held_at(position: pl.Expr) -> pl.Expr:
     """What the segment prices of a quantity to date, in priced units; PRICING_QUANTITY."""
     lower, upper = _priced(lowest_priced()), _priced(pl.col("segment_to"))
-    part = _priced(position).clip(lower, upper) - _priced(pl.col("segment_from"))
+    part = _priced(position).clip(lower, upper) - pl.coalesce(lower, _priced(pl.col("segment_from")))
     return pl.when(applies_at(position)).then(part).otherwise(_NOTHING)
 
 

@@ -39,6 +39,7 @@ def rate(
     limits: pl.LazyFrame | None = None,
     conversions: pl.LazyFrame | None = None,
     earlier: pl.LazyFrame | None = None,
+    splits: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
     """Rate ``usage`` (USAGE) of ``slices`` (SLICES) after ``opening`` (OPENINGS) at ``segments`` (SEGMENTS).
 
@@ -46,7 +47,9 @@ def rate(
     charge's currency. A line whose quantities are both zero is left out. ``limits``
     (:data:`~focus_assets.rating.charge_limits.LIMITS`): what of their cost some charges pay. ``conversions``
     (:data:`~focus_assets.rating.lines.CONVERSIONS`): in which units some charges are priced. ``earlier``
-    (:data:`~focus_assets.rating.lines.EARLIER_USAGE`): whose the usage was that volume tiers price anew.
+    (:data:`~focus_assets.rating.lines.EARLIER_USAGE`): whose the usage was that volume tiers price anew. ``splits``
+    (:data:`~focus_assets.rating.splits.SPLITS`): in which parts invoices bill some charges; the others are rated by the
+    quantity to date.
 
     - ``consumed_quantity`` sums to the usage's quantity per charge and slice, in metered units and whatever is
       billed of it: a tier without unit price has usage lines at price 0, and where the quantity to date is below
@@ -67,7 +70,8 @@ def rate(
         pl.col("list_unit_price", "contracted_unit_price").fill_null(pl.lit(0, UNIT_PRICE))
     )
     by_buyer = usage.group_by(*SLICE_KEY, *_BUYER).agg(pl.col("quantity").sum())
-    moved = computed(spans(usage, opening, slices, segments, conversions))
+    splits = splits if splits is not None and some(splits) else None
+    moved = computed(spans(usage, opening, slices, segments, conversions, splits))
     bands = prices.filter(pl.col("component") != TIER_FEE_COMPONENT).drop("refuses_negative")
     marginal = moved.filter(pl.col("method") == MARGINAL, pl.col("lowest") < pl.col("highest"))
     within = computed(_within_one_segment(marginal, bands))
@@ -86,7 +90,7 @@ def rate(
     )
     rated = with_costs(lines).select(RATED_LINES.names())
     if limits is not None and some(limits):
-        rated = limited(rated, moved, prices, limits)
+        rated = limited(rated, moved, prices, limits, conversions, splits)
     return rated.sort(LINE_KEY)
 
 
@@ -95,7 +99,7 @@ def _within_one_segment(marginal: pl.LazyFrame, bands: pl.LazyFrame) -> pl.LazyF
     return (
         marginal.join(bands, on="charge_id")
         .filter(
-            pl.col("segment_from") <= pl.col("lowest"),
+            pl.max_horizontal("segment_from", "split_start") <= pl.col("lowest"),
             pl.col("segment_to").is_null() | (pl.col("highest") <= pl.col("segment_to")),
         )
         .select(*SLICE_KEY, "slice_to", *_PRICES)
@@ -121,14 +125,14 @@ def _usage_across(usage: pl.LazyFrame, crossing: pl.LazyFrame, bands: pl.LazyFra
     running = pl.col("quantity").cum_sum().over(SLICE_KEY, order_by=["window_from", *_BUYER])
     start, end, upper = pl.col("_start"), pl.col("_end"), pl.col("segment_to")
     lowest = lowest_metered()
-    lowest_price = lowest_priced()
+    lowest_price = lowest_priced().cast(METERED_QUANTITY)
 
     def part(lower_bound: pl.Expr) -> pl.Expr:
         return end.clip(lower_bound, upper) - start.clip(lower_bound, upper)
 
     return (
         usage.drop("slice_to")
-        .join(crossing.select(*SLICE_KEY, "slice_to", "before"), on=SLICE_KEY)
+        .join(crossing.select(*SLICE_KEY, "slice_to", "before", "priced_split"), on=SLICE_KEY)
         .with_columns((pl.col("before") + running).alias("_end"))
         .with_columns((pl.col("_end") - pl.col("quantity")).alias("_start"))
         .join(bands, on="charge_id")

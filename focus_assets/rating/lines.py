@@ -61,6 +61,7 @@ SEGMENTS: Final = pl.Schema(
         "applies_from": METERED_QUANTITY,
         "applies_to": METERED_QUANTITY,
         "published_at": METERED_QUANTITY,
+        "gross_unit_price": UNIT_PRICE,
     }
 )
 """A range (segment_from, segment_to] of the quantity to date with one contracted and one list price.
@@ -70,7 +71,7 @@ price is null where the tier has none (it then costs nothing). Of a ``tier_fee``
 owes it. Ranges are in priced units (packages, converted units); ``metered_from`` and ``metered_to`` say the same in
 metered ones. The segment prices only while the whole quantity to date is in (applies_from, applies_to]; null: no
 bound. ``method``: see below; one for all segments of a charge. ``published_at``: where the published price is
-looked up.
+looked up. ``gross_unit_price``: the contracted one before any percentage.
 """
 
 MARGINAL: Final = "marginal"

@@ -22,7 +22,7 @@ from focus_assets.rating.lines import (
     TIER_FEE_COMPONENT,
     USAGE_COMPONENT,
 )
-from focus_assets.rating.prices import Band, Schedule, schedule_of
+from focus_assets.rating.prices import Band, Schedule, schedule_of, times
 from focus_assets.rating.prices.free import after_free_units
 
 _ZERO = Decimal(0)
@@ -46,6 +46,7 @@ class Segment:
     applies_from: Decimal | None
     applies_to: Decimal | None
     published_at: Decimal
+    gross_unit_price: Decimal | None
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def price_table(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
 
 
 def _segments(terms: _Terms) -> Iterator[Segment]:
-    own, published = schedule_of(terms.own[0]).times(terms.factor), schedule_of(terms.published[0])
+    own, published = schedule_of(terms.own[0]), schedule_of(terms.published[0])
     if own.by_total or published.by_total:
         yield from _by_total(own, published, terms)
     else:
@@ -124,7 +125,7 @@ def _marginal(contracted: Schedule, published: Schedule, terms: _Terms) -> Itera
             tier=tier,
             segment_from=start,
             segment_to=end,
-            contracted_unit_price=own,
+            contracted_unit_price=times(own, terms.factor),
             list_unit_price=listed,
             refuses_negative=contracted.refuses_negative,
             prices_negative=contracted.prices_negative,
@@ -135,6 +136,7 @@ def _marginal(contracted: Schedule, published: Schedule, terms: _Terms) -> Itera
             applies_to=None,
             # Free units are stated in metered units beside packages, in priced ones otherwise.
             published_at=metered if terms.conversion and terms.conversion.operation == PACKAGE else start,
+            gross_unit_price=own,
         )
 
     for tier, start, end in zip(numbers, starts, ends, strict=True):
@@ -170,7 +172,7 @@ def _by_total(own: Schedule, published: Schedule, terms: _Terms) -> Iterator[Seg
             tier=tier,
             segment_from=part[0],
             segment_to=part[1],
-            contracted_unit_price=prices[0],
+            contracted_unit_price=times(prices[0], terms.factor),
             list_unit_price=prices[1],
             refuses_negative=False,
             prices_negative=own.prices_negative and not free,
@@ -181,6 +183,7 @@ def _by_total(own: Schedule, published: Schedule, terms: _Terms) -> Iterator[Seg
             applies_from=start or None,
             applies_to=applies[1] if applies else None,
             published_at=part[0] if part[0] < published_free else max(start, published_free),
+            gross_unit_price=prices[0],
         )
 
     for number, (start, end) in enumerate(tiers, 1):

@@ -7,7 +7,8 @@ import polars as pl
 from focus_assets.decimals import METERED_QUANTITY, QUANTITY_LIMIT, may_exceed_cost
 from focus_assets.errors import FocusAssetsError
 from focus_assets.rating.conversions import with_priced
-from focus_assets.rating.lines import MARGINAL, TIER_FEE_COMPONENT
+from focus_assets.rating.lines import BY_TOTAL, MARGINAL, TIER_FEE_COMPONENT
+from focus_assets.rating.splits import with_splits
 
 SLICE_KEY = ("charge_id", "slice_from")
 _ZERO = pl.lit(0, METERED_QUANTITY)
@@ -23,12 +24,14 @@ def spans(
     slices: pl.LazyFrame,
     segments: pl.LazyFrame,
     conversions: pl.LazyFrame | None = None,
+    splits: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
     """One row per slice with the quantity to date around it; raises :class:`ChargeNotRated` when collected.
 
     Adds to SLICES ``before`` and ``after`` (quantity to date at the slice's start and end), ``lowest`` and
     ``highest``, which no order of its usage leaves, the first two also in priced units (``priced_before``,
-    ``priced_after``), and the ``method`` of the charge's prices. ``usage`` needs the slice key and ``quantity``.
+    ``priced_after``), the part of a split period it lies in (see :mod:`~focus_assets.rating.splits`, also with
+    ``priced_split``), and the ``method`` of the charge's prices. ``usage`` needs the slice key and ``quantity``.
     """
     increase = pl.col("quantity").clip(lower_bound=_ZERO).sum().alias("increase")
     moved = usage.group_by(SLICE_KEY).agg(pl.col("quantity").sum(), increase)
@@ -40,6 +43,7 @@ def spans(
         .max()
         .alias("highest_price"),
     )
+    slices = with_splits(slices, splits)
     limit = pl.lit(QUANTITY_LIMIT, METERED_QUANTITY)
     if conversions is None:
         prices = prices.with_columns(limit.alias("quantity_limit"))
@@ -62,9 +66,15 @@ def spans(
         )
         .map_batches(_in_range, predicate_pushdown=False, projection_pushdown=False)
     )
-    priced = {"before": "priced_before", "after": "priced_after", "lowest": "_lowest", "highest": "_highest"}
+    priced = {
+        "before": "priced_before",
+        "after": "priced_after",
+        "lowest": "_lowest",
+        "highest": "_highest",
+        "_split": "priced_split",
+    }
     return (
-        with_priced(known, conversions, priced)
+        with_priced(known.with_columns(pl.col("split_start").alias("_split")), conversions, priced)
         .map_batches(_affordable, predicate_pushdown=False, projection_pushdown=False)
         .select(
             *SLICE_KEY,
@@ -77,6 +87,10 @@ def spans(
             "highest",
             "priced_before",
             "priced_after",
+            "split_from",
+            "split_start",
+            "split_begins",
+            pl.when(pl.col("split_start").is_not_null()).then("priced_split").alias("priced_split"),
         )
     )
 
@@ -85,6 +99,17 @@ def _in_range(found: pl.DataFrame) -> pl.DataFrame:
     """``found`` unchanged; a small table, so that an error can be a sentence that names the charge."""
     _refuse(found, pl.col("slice_to").is_null(), "has usage in a slice that is not among the day's slices")
     _refuse(found, pl.col("refuses_negative").is_null(), "has no price")
+    split = pl.col("split_from").is_not_null()
+    _refuse(
+        found,
+        split & pl.col("split_start").is_null(),
+        "has an invoice for a part of its period, and this slice lies in none of the parts",
+    )
+    _refuse(
+        found,
+        split & (pl.col("method") == BY_TOTAL),
+        "has an invoice for a part of its period, which volume tiers do not allow",
+    )
     _refuse(
         found,
         pl.col("refuses_negative") & (pl.min_horizontal("before", "after") < 0),

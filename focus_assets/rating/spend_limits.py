@@ -21,21 +21,36 @@ from focus_assets.rating.lines import (
 )
 from focus_assets.rating.small import computed
 from focus_assets.rating.spans import SLICE_KEY
+from focus_assets.rating.splits import previously_billed
 
 _ZERO = pl.lit(0, COST)
+_NOTHING = pl.lit(0, PRICING_QUANTITY)
 _PAID = pl.col("billed_cost")
 _ORDER = LINE_KEY[2:]
 
 
 def limited(
-    lines: pl.LazyFrame, moved: pl.LazyFrame, prices: pl.LazyFrame, limits: pl.LazyFrame
+    lines: pl.LazyFrame,
+    moved: pl.LazyFrame,
+    prices: pl.LazyFrame,
+    limits: pl.LazyFrame,
+    conversions: pl.LazyFrame | None = None,
+    splits: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
     """``lines`` (RATED_LINES) as ``limits`` (LIMITS) leave them, with the top-ups to a minimum; unsorted.
 
     ``moved``: :func:`~focus_assets.rating.spans.spans`; ``prices``: SEGMENTS without null prices.
     """
     untouched = lines.join(limits, on="charge_id", how="anti")
-    before = computed(_paid_before(moved.join(limits, on="charge_id"), prices))
+    slices = moved.join(limits, on="charge_id")
+    if splits is None:
+        slices = slices.with_columns(_ZERO.alias("previously_billed"))
+    else:
+        earlier = previously_billed(splits, prices, conversions)
+        slices = slices.join(earlier, on=["charge_id", "split_from"], how="left").with_columns(
+            pl.col("previously_billed").fill_null(_ZERO)
+        )
+    before = computed(_paid_before(slices, prices))
     terms = before.select(*SLICE_KEY, "paid_share", "maximum_amount", "_before")
     touched = lines.join(terms, on=SLICE_KEY).with_columns(
         share_of(_PAID, pl.col("paid_share")).alias("billed_cost")
@@ -47,20 +62,29 @@ def limited(
 
 
 def _paid_before(slices: pl.LazyFrame, prices: pl.LazyFrame) -> pl.LazyFrame:
-    """Adds ``_before``: what the charge came to before the slice, after the percentage and without limits."""
-    position = pl.col("priced_before")
+    """Adds ``_before``: what the charge came to before the slice, after the percentage and without limits.
+
+    Of a split period: what was billed for earlier parts, and what this part came to before the slice.
+    """
+    position, split = pl.col("priced_before"), pl.col("priced_split")
     is_fee = pl.col("component") == TIER_FEE_COMPONENT
-    owed = ~pl.col("begins") & fee_owed_at(position)
-    units = pl.when(is_fee).then(owed.cast(pl.Int8).cast(PRICING_QUANTITY)).otherwise(held_at(position))
+    of_earlier_part = pl.when(split.is_not_null() & ~pl.col("split_begins")).then(fee_owed_at(split))
+    owed = (~pl.col("begins") & fee_owed_at(position)).cast(pl.Int8) - of_earlier_part.fill_null(
+        value=False
+    ).cast(pl.Int8)
+    held = held_at(position) - pl.when(split.is_not_null()).then(held_at(split)).otherwise(_NOTHING)
+    units = pl.when(is_fee).then(owed.cast(PRICING_QUANTITY)).otherwise(held)
     costs = (
-        slices.select(*SLICE_KEY, "begins", "priced_before")
+        slices.select(*SLICE_KEY, "begins", "priced_before", "priced_split", "split_begins")
         .join(prices, on="charge_id")
         .with_columns(units.alias("_units"))
         .group_by(SLICE_KEY)
         .agg(multiply(pl.col("_units"), pl.col("contracted_unit_price")).sum().alias("_cost"))
     )
     return slices.join(costs, on=SLICE_KEY, how="left").with_columns(
-        share_of(pl.col("_cost").fill_null(_ZERO), pl.col("paid_share")).alias("_before")
+        (
+            pl.col("previously_billed") + share_of(pl.col("_cost").fill_null(_ZERO), pl.col("paid_share"))
+        ).alias("_before")
     )
 
 
@@ -84,7 +108,8 @@ def _capped(lines: pl.LazyFrame) -> pl.LazyFrame:
 def _top_ups(slices: pl.LazyFrame, paid: pl.LazyFrame) -> pl.LazyFrame:
     """What a charge is short of its minimum when it ends, also without usage."""
     of_slice = paid.group_by(SLICE_KEY).agg(_PAID.sum().alias("_paid"))
-    have = _up_to(pl.col("_before")) + pl.col("_paid").fill_null(_ZERO)
+    earlier = pl.col("previously_billed")
+    have = earlier + _up_to(pl.col("_before")) - _up_to(earlier) + pl.col("_paid").fill_null(_ZERO)
     short = (pl.col("minimum_amount") - have).round(16, mode="half_away_from_zero").cast(PRICING_QUANTITY)
     one = pl.lit(1, UNIT_PRICE)
     found = (

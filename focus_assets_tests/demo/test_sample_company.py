@@ -15,7 +15,7 @@ import yaml
 
 from focus_assets.catalog.charges import Charge, require_known_opening, slices_on
 from focus_assets.catalog.fees import Fee, fees_on
-from focus_assets.catalog.models import Aggregation, TieredPrice
+from focus_assets.catalog.models import Aggregation, FlatPrice, FreePrice, TieredPrice
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.demo.company import ConfigurationInUse, SampleCompany, company_yaml, sample_company
 from focus_assets.demo.events import EventsFolderInUse, write_events
@@ -24,7 +24,16 @@ from focus_assets.settings import Settings
 from focus_assets_tests.demo.reading import Entry, entries, first_of_each
 
 DAYS = [FIRST_DAY + dt.timedelta(days=n) for n in range((LAST_DAY - FIRST_DAY).days + 1)]
-KINDS = ("defaults", "meters", "features", "customers", "plans", "subscriptions", "credits")
+KINDS = (
+    "defaults",
+    "meters",
+    "features",
+    "customers",
+    "plans",
+    "subscriptions",
+    "credits",
+    "custom_currencies",
+)
 
 
 def catalog_of(text: str) -> Catalog:
@@ -79,6 +88,21 @@ def test_it_charges_fees_of_every_kind_some_of_them_cut_short(fees: list[Fee]) -
     assert any(fee.service.end < fee.full.end for fee in cut)
     assert any(fee.rate_card.discounts.percentage for fee in fees)
     assert len({fee.charge_id for fee in fees}) == len(fees) > 60
+
+
+def test_it_uses_every_price_there_is_with_discounts_and_limits(
+    charges: list[Charge], fees: list[Fee]
+) -> None:
+    cards = [c.rate_card for c in charges] + [fee.rate_card for fee in fees]
+    kinds = {card.price.mode if isinstance(card.price, TieredPrice) else card.price.type for card in cards}
+    assert kinds == {"free", "flat", "unit", "graduated", "volume", "package", "dynamic"}
+    assert any(card.unit_config for card in cards)
+    assert any(card.discounts.usage for card in cards)
+    assert any(card.discounts.percentage for card in cards if not card.is_fee)
+    limits = [c.rate_card.price for c in charges if not isinstance(c.rate_card.price, FreePrice | FlatPrice)]
+    assert any(price.minimum_amount for price in limits)
+    assert any(price.maximum_amount for price in limits)
+    assert any(charge.priced_in for charge in charges)
 
 
 def test_it_has_credit_that_was_given_and_that_was_bought_some_of_which_expires(catalog: Catalog) -> None:

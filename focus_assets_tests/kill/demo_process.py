@@ -18,11 +18,14 @@ from pathlib import Path
 
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, EventRecordsFilter
 
+from focus_assets.cloudevents.file_days import MEMORY
+
 DAYS = 4
 LAST_DAY = f"2026-08-{DAYS:02}"
 FINISHED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
-LOCKS = {".put.lock"}
-"""Lock files that a run makes only where it finds something to replace; empty, and nothing reads them."""
+NO_DATA = {".put.lock", MEMORY}
+"""A lock file that a run makes only where it finds something to replace, empty; and what is remembered of event files
+and their times, from which nothing is computed that could not be read again."""
 
 _POLL = 0.001
 _PATIENCE = 300
@@ -112,12 +115,12 @@ class DemoFolder:
         return self._kill(self.start(), seconds)
 
     def contents(self, *below: str) -> dict[str, str]:
-        """The digest of every file below folders of the data folder, but for locks."""
+        """The digest of every file below folders of the data folder, but for :data:`NO_DATA`."""
         return {
             str(file.relative_to(self.data)): hashlib.sha256(file.read_bytes()).hexdigest()
             for folder in below
             for file in sorted((self.data / folder).rglob("*"))
-            if file.is_file() and file.name not in LOCKS
+            if file.is_file() and file.name not in NO_DATA
         }
 
     def touched(self, *below: str) -> dict[str, tuple[int, int, int]]:
@@ -126,7 +129,7 @@ class DemoFolder:
             str(file.relative_to(self.data)): (stat.st_ino, stat.st_size, stat.st_mtime_ns)
             for folder in below
             for file in sorted((self.data / folder).rglob("*"))
-            if file.is_file()
+            if file.is_file() and file.name not in NO_DATA
             for stat in [file.stat()]
         }
 

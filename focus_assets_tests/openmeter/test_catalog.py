@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from focus_assets.catalog.charges import slices_on
+from focus_assets.catalog.custom_currencies import CustomCurrency, PricedIn
 from focus_assets.catalog.fees import fees_on
-from focus_assets.catalog.snapshot import Catalog, FocusDefaults
+from focus_assets.catalog.snapshot import Catalog, CatalogProblem, FocusDefaults
 from focus_assets.openmeter import asked_once, catalog_now
 from focus_assets.openmeter.errors import UnsupportedCatalogEntry
 from focus_assets.settings import MeterDetails
@@ -32,12 +34,15 @@ def read(
     known: Catalog,
     details: dict[str, MeterDetails] | None = None,
     fees: dict[str, dict[str, str | None]] | None = None,
+    custom: Sequence[CustomCurrency] = (),
     **company: Any,
 ) -> Catalog:
     of = Company(known, NoMetering(), **company)
     return asked_once(
         SourceSettings(),
-        lambda server: catalog_now(server, FocusDefaults(provider_name="Test"), details or {}, fees=fees),
+        lambda server: catalog_now(
+            server, FocusDefaults(provider_name="Test"), details or {}, fees=fees, custom_currencies=custom
+        ),
         connected_to(validated(of)),
     )
 
@@ -265,3 +270,20 @@ def test_a_unit_cost_that_is_not_known_here_names_the_feature(monkeypatch: pytes
     monkeypatch.setattr("focus_assets_tests.openmeter_server.validation.available", lambda: False)
     with pytest.raises(UnsupportedCatalogEntry, match=r"feature '.*', unit cost cannot be represented"):
         read(catalog())
+
+
+def test_a_plan_in_a_custom_currency_needs_to_be_told_what_it_is_worth(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("focus_assets_tests.openmeter_server.validation.available", lambda: False)
+    worth = {"code": "AI_CREDITS", "cost_bases": [{"fiat_code": "USD", "rate": "0.02"}]}
+    plan = catalog().plans[0].model_dump() | {"currency": "AI_CREDITS"}
+    known = catalog(plans=[plan], custom_currencies=[worth])
+    found = read(known, custom=known.custom_currencies)
+    [bob] = [s for s in slices_on(found.on(DAYS[1]), DAYS[1]) if s.charge.customer.key == "bob"][:1]
+    assert (bob.charge.currency, bob.charge.priced_in) == (
+        "USD",
+        PricedIn(known.custom_currencies[0], Decimal("0.02")),
+    )
+    with pytest.raises(CatalogProblem, match=r"plans\[0\]\.currency: unknown currency 'AI_CREDITS'"):
+        read(known)

@@ -250,7 +250,7 @@ def plan_v1(catalog: Catalog, plan: Plan) -> Document:
 
 def _subscription_terms(catalog: Catalog, subscription: Subscription) -> tuple[Plan | None, str, str]:
     plan = catalog.plan.get(subscription.plan or "")
-    currency = subscription.currency or (plan.currency if plan else None) or catalog.defaults.currency
+    currency = catalog.invoiced_in(subscription)
     cadence = subscription.billing_cadence or (plan.billing_cadence if plan else None)
     return plan, currency, str(cadence or "P1M")
 

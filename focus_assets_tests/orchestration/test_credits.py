@@ -15,6 +15,8 @@ from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.orchestration.in_process import RunFailed
+from focus_assets.orchestration.late_usage_sensor import last_day_touched
+from focus_assets.stage_controls import credits_not_overdrawn
 from focus_assets_tests.orchestration.company import START, Company
 
 FOCUS = "focus_cost_and_usage"
@@ -142,6 +144,17 @@ def test_rows_with_credits_break_no_rule_of_any_version(made: Company, version: 
     assert [result.sentence for result in report.violated] == []
 
 
+def test_credit_that_paid_more_than_there_was_is_found(company: Company) -> None:
+    day = dt.date(2026, 8, 3)
+    assert credits_not_overdrawn(company.lake, day).is_empty()
+    of_grant = pl.col("x_CreditGrantId") == "01K2PREPAID"
+    more = pl.when(of_grant).then(pl.col("EffectiveCost") + 30).otherwise(pl.col("EffectiveCost"))
+    company.rewrite(FOCUS, "2026-08-03", lambda rows: rows.with_columns(more.alias("EffectiveCost")))
+    found = credits_not_overdrawn(company.lake, day)
+    assert found["grant"].to_list() == ["01K2PREPAID"]
+    assert found["used"].item() > 30
+
+
 def test_a_day_that_is_computed_again_is_the_same(company: Company) -> None:
     day = dt.date(2026, 8, 3)
     before = company.lake.record(FOCUS, day)
@@ -154,6 +167,10 @@ def test_a_day_that_changes_makes_the_later_ones_stale(company: Company) -> None
     company.event("2026-08-02T12:00:00Z", "ann-1", tokens=5, model="small")
     company.run("2026-08-02")
     assert "focus_cost_and_usage/2026-08-02" in company.lake.stale_inputs(FOCUS, dt.date(2026, 8, 4))
+
+
+def test_usage_that_comes_late_asks_for_all_later_days_of_credit(made: Company) -> None:
+    assert last_day_touched(made.lake, dt.date(2026, 8, 3)) == dt.date.max
 
 
 def test_a_day_is_refused_whose_earlier_credits_are_not_known(company: Company) -> None:

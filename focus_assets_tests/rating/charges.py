@@ -118,6 +118,7 @@ def rated(
     windows: pl.LazyFrame,
     before: pl.LazyFrame | None = None,
     earlier: pl.LazyFrame | None = None,
+    splits: pl.LazyFrame | None = None,
 ) -> pl.DataFrame:
     return rate(
         windows,
@@ -127,6 +128,7 @@ def rated(
         limit_table(of),
         conversion_table(of),
         earlier,
+        splits,
     ).collect()
 
 

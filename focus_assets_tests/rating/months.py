@@ -5,16 +5,20 @@ Rating a batch costs little more than rating one charge, and charges know nothin
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
 from hypothesis import strategies as st
 
 from focus_assets.catalog.charges import Charge, ChargeSlice
+from focus_assets.catalog.periods import Period
+from focus_assets.rating import SPLITS
 from focus_assets.rating.lines import EARLIER_USAGE
 from focus_assets_tests.rating.charges import (
     END,
@@ -165,7 +169,15 @@ class Month:
         return usage(day, [w for w in self.windows if day.period.start <= w[0] < day.period.end])
 
     def before(self, day: ChargeSlice) -> Decimal:
-        return sum((Decimal(w[3]) for w in self.windows if w[0] < day.period.start), Decimal(0))
+        return self.used_before(day.period.start)
+
+    def used_before(self, instant: dt.datetime) -> Decimal:
+        return sum((Decimal(w[3]) for w in self.windows if w[0] < instant), Decimal(0))
+
+    def parts(self, cuts: Sequence[int]) -> list[Period]:
+        """The parts that the hours ``cuts`` make of the period."""
+        instants = [START, *(START + hour * HOUR for hour in cuts), END]
+        return [Period(start, end) for start, end in pairwise(instants)]
 
     def opening_of(self, day: ChargeSlice) -> pl.LazyFrame:
         before = self.before(day)
@@ -205,8 +217,15 @@ class Month:
         return whole([self])
 
 
-def day_by_day(months: Sequence[Month], chosen: dict[str, Sequence[int]] | None = None) -> pl.DataFrame:
-    """Each day of each month as if nothing were known of the others: every day is a charge of its own."""
+def day_by_day(
+    months: Sequence[Month],
+    chosen: dict[str, Sequence[int]] | None = None,
+    splits: Sequence[Sequence[int]] | None = None,
+) -> pl.DataFrame:
+    """Each day of each month as if nothing were known of the others: every day is a charge of its own.
+
+    ``splits``: the hours at which each month's period is invoiced in parts.
+    """
     alone = [
         (month, replace(day, charge=replace(day.charge, charge_id=f"{day.charge.charge_id}@{n}")))
         for month in months
@@ -218,8 +237,21 @@ def day_by_day(months: Sequence[Month], chosen: dict[str, Sequence[int]] | None 
         _one(month.usage_of(day) for month, day in alone),
         _one(month.opening_of(day) for month, day in alone),
         _one(month.earlier_of(day) for month, day in alone),
+        None
+        if splits is None
+        else _one(splits_of(month, splits[months.index(month)], day) for month, day in alone),
     )
     return lines.with_columns(pl.col("charge_id").str.replace("@.*", ""))
+
+
+def splits_of(month: Month, cuts: Sequence[int], day: ChargeSlice) -> pl.LazyFrame:
+    """SPLITS of a day's charge up to the part that holds the day."""
+    rows = [
+        (day.charge.charge_id, part.start, part.end, month.used_before(part.start))
+        for part in (month.parts(cuts) if cuts else ())
+        if part.start < day.period.end
+    ]
+    return pl.LazyFrame(rows, schema=SPLITS, orient="row")
 
 
 def whole(months: Sequence[Month]) -> pl.DataFrame:

@@ -8,11 +8,11 @@ from focus_assets.rating.prices.dynamic import dynamic_schedule
 from focus_assets.rating.prices.free import free_schedule
 from focus_assets.rating.prices.graduated import graduated_schedule
 from focus_assets.rating.prices.package import package_schedule
-from focus_assets.rating.prices.schedule import Band, Schedule
+from focus_assets.rating.prices.schedule import Band, Schedule, times
 from focus_assets.rating.prices.unit import unit_schedule
 from focus_assets.rating.prices.volume import volume_schedule
 
-__all__ = ["Band", "Schedule", "schedule_of"]
+__all__ = ["Band", "Schedule", "schedule_of", "times"]
 
 
 def schedule_of(price: Price) -> Schedule:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 
@@ -35,26 +35,13 @@ class Schedule:
     prices_negative: bool = False
     by_total: bool = False
 
-    def times(self, factor: Decimal) -> Schedule:
-        """The same bands at ``factor`` times their prices."""
-        if factor == 1:
-            return self
-        bands = tuple(
-            replace(
-                band,
-                unit_price=_times(band.unit_price, factor),
-                flat_price=_times(band.flat_price, factor),
-            )
-            for band in self.bands
-        )
-        return replace(self, bands=bands)
-
     def at(self, quantity: Decimal) -> Band:
         """The band that begins at ``quantity`` or holds what lies just above it."""
         return max((band for band in self.bands if band.start <= quantity), key=lambda band: band.start)
 
 
-def _times(price: Decimal | None, factor: Decimal) -> Decimal | None:
+def times(price: Decimal | None, factor: Decimal) -> Decimal | None:
+    """``factor`` times ``price``, exactly."""
     with localcontext() as context:
         context.prec = 60
-        return None if price is None else price * factor
+        return price if price is None or factor == 1 else price * factor
