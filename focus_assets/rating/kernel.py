@@ -15,6 +15,7 @@ from focus_assets.rating.costs import with_costs
 from focus_assets.rating.held import fee_owed_at, lowest_metered, lowest_priced
 from focus_assets.rating.lines import (
     BY_TOTAL,
+    CONVERTED,
     LINE_KEY,
     MARGINAL,
     NO_DIMENSIONS,
@@ -22,7 +23,7 @@ from focus_assets.rating.lines import (
     TIER_FEE_COMPONENT,
     USAGE,
 )
-from focus_assets.rating.repriced_usage import repriced_usage
+from focus_assets.rating.repriced_usage import earlier_usage, repriced_usage
 from focus_assets.rating.small import computed, some
 from focus_assets.rating.spans import SLICE_KEY, spans
 from focus_assets.rating.spend_limits import limited
@@ -69,29 +70,72 @@ def rate(
     prices = segments.with_columns(
         pl.col("list_unit_price", "contracted_unit_price").fill_null(pl.lit(0, UNIT_PRICE))
     )
-    by_buyer = usage.group_by(*SLICE_KEY, *_BUYER).agg(pl.col("quantity").sum())
     splits = splits if splits is not None and some(splits) else None
     moved = computed(spans(usage, opening, slices, segments, conversions, splits))
+    earlier = _earlier_usage(segments, opening, earlier)
+    if limits is None or not some(limits):
+        return _lines(usage, moved, prices, conversions, earlier).sort(LINE_KEY)
+    # Apart from the first step on: a plan that divides lines computes each of them for either part.
+    with_limits = limits.select("charge_id")
+    free_of_limits, touched = (
+        _lines(
+            usage.join(with_limits, on="charge_id", how=how),
+            computed(moved.join(with_limits, on="charge_id", how=how)),
+            prices,
+            conversions,
+            earlier,
+        )
+        for how in ("anti", "semi")
+    )
+    paid = limited(computed(touched), moved, prices, limits, conversions, splits)
+    return pl.concat([free_of_limits, paid]).sort(LINE_KEY)
+
+
+def _earlier_usage(
+    segments: pl.LazyFrame, opening: pl.LazyFrame, earlier: pl.LazyFrame | None
+) -> pl.LazyFrame | None:
+    """Whose the usage before was, of charges priced by the total; None where there are none."""
+    by_total = segments.filter(pl.col("method") == BY_TOTAL).select("charge_id").unique()
+    return (
+        computed(earlier_usage(opening.join(by_total, on="charge_id", how="semi"), earlier))
+        if some(by_total)
+        else None
+    )
+
+
+def _lines(
+    usage: pl.LazyFrame,
+    moved: pl.LazyFrame,
+    prices: pl.LazyFrame,
+    conversions: pl.LazyFrame | None,
+    earlier: pl.LazyFrame | None,
+) -> pl.LazyFrame:
+    """Lines before limits, unsorted. ``earlier`` is None where no charge is priced by the total."""
     bands = prices.filter(pl.col("component") != TIER_FEE_COMPONENT).drop("refuses_negative")
     marginal = moved.filter(pl.col("method") == MARGINAL, pl.col("lowest") < pl.col("highest"))
     within = computed(_within_one_segment(marginal, bands))
     crossing = computed(marginal.join(within, on=SLICE_KEY, how="anti"))
+    others = moved.filter(pl.col("method") != MARGINAL)
+    within_usage = usage if not some(others) else usage.join(within, on=SLICE_KEY, how="semi")
     quantities = [
-        _usage_within(by_buyer, within),
+        _usage_within(_by_buyer(within_usage), within),
         _usage_across(usage, crossing, bands),
         _fees(moved, prices.filter(pl.col("component") == TIER_FEE_COMPONENT)),
     ]
-    if conversions is not None:
+    if conversions is not None and some(others.filter(pl.col("method") == CONVERTED)):
         quantities.append(converted_usage(usage, moved, bands, conversions))
-    if some(segments.filter(pl.col("method") == BY_TOTAL)):
-        quantities.append(repriced_usage(by_buyer, moved, bands, conversions, opening, earlier))
+    if earlier is not None and some(others.filter(pl.col("method") == BY_TOTAL)):
+        of_totals = others.filter(pl.col("method") == BY_TOTAL)
+        by_buyer = _by_buyer(usage.join(of_totals, on=SLICE_KEY, how="semi"))
+        quantities.append(repriced_usage(by_buyer, moved, bands, conversions, earlier))
     lines = pl.concat(quantities).filter(
         (pl.col("consumed_quantity") != 0) | (pl.col("pricing_quantity") != 0)
     )
-    rated = with_costs(lines).select(RATED_LINES.names())
-    if limits is not None and some(limits):
-        rated = limited(rated, moved, prices, limits, conversions, splits)
-    return rated.sort(LINE_KEY)
+    return with_costs(lines).select(RATED_LINES.names())
+
+
+def _by_buyer(usage: pl.LazyFrame) -> pl.LazyFrame:
+    return usage.group_by(*SLICE_KEY, *_BUYER).agg(pl.col("quantity").sum())
 
 
 def _within_one_segment(marginal: pl.LazyFrame, bands: pl.LazyFrame) -> pl.LazyFrame:

@@ -29,13 +29,11 @@ def repriced_usage(
     moved: pl.LazyFrame,
     bands: pl.LazyFrame,
     conversions: pl.LazyFrame | None,
-    opening: pl.LazyFrame,
-    earlier: pl.LazyFrame | None,
+    earlier: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Slice, buyer and price columns of :data:`~focus_assets.rating.lines.RATED_LINES`, summed.
 
-    ``by_buyer``: usage by slice and buyer. What ``opening`` says beyond ``earlier`` (EARLIER_USAGE) is nobody's:
-    usage without subject and dimensions.
+    ``by_buyer``: usage by slice and buyer. ``earlier``: :func:`earlier_usage`.
     """
     slices = moved.filter(pl.col("method") == BY_TOTAL)
     usage = by_buyer.select(EARLIER_USAGE.names())
@@ -53,7 +51,7 @@ def repriced_usage(
     )
     leaving = computed(turned.filter(pl.col("_turn") != 0))
     of_leaving = leaving.select("charge_id").unique()
-    history = pl.concat([_earlier(opening, earlier), usage]).join(of_leaving, on="charge_id", how="semi")
+    history = pl.concat([earlier, usage]).join(of_leaving, on="charge_id", how="semi")
     nothing = pl.lit(0, METERED_QUANTITY).alias("before")
     takes_back = pl.col("_turn") < 0
     repriced = (
@@ -73,8 +71,8 @@ def repriced_usage(
     )
 
 
-def _earlier(opening: pl.LazyFrame, earlier: pl.LazyFrame | None) -> pl.LazyFrame:
-    """``earlier`` and what the opening quantity holds beyond it."""
+def earlier_usage(opening: pl.LazyFrame, earlier: pl.LazyFrame | None) -> pl.LazyFrame:
+    """``earlier`` (EARLIER_USAGE), and what the opening quantity holds beyond it as usage without a buyer."""
     known = pl.LazyFrame(schema=EARLIER_USAGE) if earlier is None else earlier.select(EARLIER_USAGE.names())
     sums = known.group_by("charge_id").agg(pl.col("quantity").sum().alias("_known"))
     unknown = (

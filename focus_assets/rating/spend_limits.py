@@ -39,9 +39,9 @@ def limited(
 ) -> pl.LazyFrame:
     """``lines`` (RATED_LINES) as ``limits`` (LIMITS) leave them, with the top-ups to a minimum; unsorted.
 
+    ``lines`` are those of the charges in ``limits``.
     ``moved``: :func:`~focus_assets.rating.spans.spans`; ``prices``: SEGMENTS without null prices.
     """
-    untouched = lines.join(limits, on="charge_id", how="anti")
     slices = moved.join(limits, on="charge_id")
     if splits is None:
         slices = slices.with_columns(_ZERO.alias("previously_billed"))
@@ -58,7 +58,7 @@ def limited(
     capped = _capped(touched)
     top_ups = _top_ups(before, capped)
     paid = capped.with_columns(_PAID.alias("effective_cost")).select(RATED_LINES.names())
-    return pl.concat([untouched.select(RATED_LINES.names()), paid, top_ups])
+    return pl.concat([paid, top_ups])
 
 
 def _paid_before(slices: pl.LazyFrame, prices: pl.LazyFrame) -> pl.LazyFrame:

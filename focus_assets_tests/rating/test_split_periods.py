@@ -127,10 +127,10 @@ def test_usage_taken_back_does_not_credit_an_earlier_part(of: list[Month], chanc
         assert_parts_are_openmeters(splittable, chosen_cuts(splittable, chance))
 
 
-def example(**of: Any) -> list[Decimal]:
-    """80 units in each half of a period that is invoiced in two parts; what the halves are billed."""
+def example(units: str = "80", **of: Any) -> list[Decimal]:
+    """``units`` in each half of a period that is invoiced in two parts; what the halves are billed."""
     sold = charge(**of)
-    whole = Month(sold, [(START, "a", "{}", "80"), (START + 10 * HOUR, "a", "{}", "80")], [10])
+    whole = Month(sold, [(START, "a", "{}", units), (START + 10 * HOUR, "a", "{}", units)], [10])
     return list(billed([whole], [[10]]).values())
 
 
@@ -154,7 +154,12 @@ def test_a_minimum_counts_what_earlier_parts_were_billed_before_their_percentage
 
 def test_converted_units_are_rounded_in_each_part() -> None:
     config = {"operation": "divide", "conversion_factor": "100", "rounding": "ceiling"}
-    assert example(price=unit("3"), unit_config=config) == [Decimal(3), Decimal(3)]
+    assert example("40", price=unit("3"), unit_config=config) == [Decimal(3), Decimal(3)]
+
+
+def test_a_minimum_counts_what_a_maximum_of_zero_took_off_earlier_parts() -> None:
+    price = {**unit("1"), "minimum_amount": "60", "maximum_amount": "0"}
+    assert example(price=price) == [Decimal(0), Decimal(0)]
 
 
 def refused(price: dict[str, Any], parts: list[tuple[Any, Any, str]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from focus_assets.rating import price_table
 from focus_assets.rating.lines import EARLIER_USAGE
 from focus_assets_tests.rating.charges import (
     END,
@@ -144,6 +145,12 @@ def test_one_price_on_a_plan_of_volume_tiers_has_the_published_tiers_as_list_pri
     lines = days([[("a", "15")], [("a", "1")]], price=unit("4"), published=TIERS)
     last = lines.filter(pl.col("slice_from") == pl.col("slice_from").max())
     assert last.select("tier", "list_cost", "contracted_cost").rows() == [(1, -150, -60), (2, 80, 64)]
+
+
+def test_the_first_tier_is_looked_up_behind_the_published_free_units() -> None:
+    [whole] = slices(charge(TIERS, free="5"))
+    looked_up = price_table([whole]).select("component", "tier", "published_at").collect()
+    assert looked_up.rows() == [("free", None, 0), ("usage", 1, 5), ("usage", 2, 20)]
 
 
 def test_a_maximum_limits_what_is_left_after_usage_is_priced_anew() -> None:
