@@ -17,7 +17,7 @@ from focus_assets.billing.rounding import ROUNDING
 from focus_assets.billing.whole_periods import Usage, whole_lines
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.fees import Fee
-from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, convert, minor_unit
+from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, convert, minor_unit, round_to
 from focus_assets.focus.invoice_lines import line_stem
 from focus_assets.rating.lines import CREDIT_COMPONENT
 
@@ -110,13 +110,16 @@ def reconciled(
         # What credit in a custom currency paid of a line was not converted and asked for.
         .with_columns((pl.col("_covered") + convert(pl.col("_priced"), pl.col("_rate"))).alias("covered"))
     )
+    total, covered = pl.col("total").fill_null(_ZERO), pl.col("covered").fill_null(_ZERO)
     filled = lines.with_columns(
         pl.coalesce("InvoiceId", "_stated_on").alias("InvoiceId"),
         pl.col("_currency").alias("BillingCurrency"),
         # What bought credit pays is billed with the credit; what given credit pays nobody else can say.
         pl.when(pl.col("InvoiceDetailId").str.ends_with(f"/{CREDIT_COMPONENT}"))
         .then("charged")
-        .otherwise(pl.col("total").fill_null(_ZERO) - pl.col("covered").fill_null(_ZERO))
+        .when(covered != 0)
+        .then(round_to(total - covered, pl.col("_half") + pl.col("_half")))
+        .otherwise(total)
         .alias("reference"),
         *(pl.col(name).fill_null(_ZERO) for name in ("charged", "stated", "rounding", "covered")),
     ).with_columns((pl.col("charged") - pl.col("reference")).alias("difference"))
