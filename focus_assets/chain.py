@@ -241,8 +241,11 @@ def focus_cost_and_usage_days(
         grants = snapshot.credits
         rated = _rated(usage, opening, before, invoiced)
         rows = build(pl.concat([rated, fee_lines(fees)]), invoiced, snapshot, fees)
+        facts: Facts = cost_facts
         if grants:
-            rows = with_credits(rows, grants, spent_before(totals.lake, grants, day), snapshot, day)
+            credited = with_credits(rows, grants, spent_before(totals.lake, grants, day), snapshot, day)
+            rows = credited.rows
+            facts = CreditFacts(grants, credited.used, frozenset(snapshot.custom_currency), cost_facts)
         last = ending(invoiced)
         billed = days_before(last, day, start)
         if last or (grants and any(fee.invoice for fee in fees)):
@@ -263,7 +266,7 @@ def focus_cost_and_usage_days(
             | digests(totals.lake, FOCUS, billed)
             | close.fingerprint([*found, *fees])
             | digests(totals.lake, COSTS, days_of_credit(grants, day)),
-            CreditFacts(grants, frozenset(snapshot.custom_currency), cost_facts) if grants else cost_facts,
+            facts,
         )
 
 

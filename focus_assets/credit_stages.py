@@ -12,7 +12,7 @@ ones stale.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -20,7 +20,7 @@ from typing import Any, Final
 import polars as pl
 
 from focus_assets.catalog.credits import CreditGrant
-from focus_assets.decimals import COST
+from focus_assets.decimals import COST, minor_unit
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.credits import Spent
 from focus_assets.lake import Lake, MissingPartitions, day_ranges
@@ -30,6 +30,7 @@ DATASET: Final = "focus_cost_and_usage"
 _FACT: Final = "credits"
 _OWN: Final = (CREDIT_PURCHASE_COMPONENT, CREDIT_EXPIRY_COMPONENT)
 _DAY: Final = dt.timedelta(days=1)
+_CENT: Final = Decimal("0.01")
 
 
 class EarlierCreditsMissing(FocusAssetsError):
@@ -85,44 +86,34 @@ def _command(first: dt.date, last: dt.date) -> str:
 class CreditFacts:
     """The facts of a day with those of its credits; see the module.
 
-    ``custom``: the custom currencies, in which a grant then pays.
+    ``used`` is what grants paid, before an invoice rounds it. ``custom``: the custom currencies.
     """
 
     grants: Sequence[CreditGrant]
+    used: Mapping[str, Mapping[str, Decimal]]
     custom: frozenset[str]
     others: Callable[[pl.LazyFrame], Mapping[str, Any]]
 
     def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
-        customers = sorted({grant.customer for grant in self.grants})
-        rows = frame.filter(pl.col("x_CustomerKey").is_in(customers), ~pl.col("x_PriceComponent").is_in(_OWN))
-        in_custom = [grant.grant_id for grant in self.grants if grant.currency in self.custom]
-        grant, is_credit = pl.col("x_CreditGrantId"), pl.col("ChargeCategory") == "Credit"
-        of_custom = grant.is_in(in_custom).fill_null(False)
-        money, priced = pl.col("EffectiveCost"), pl.col("PricingCurrencyEffectiveCost")
-        paid = pl.when(of_custom).then(priced).otherwise(money)
-        used = (
-            rows.filter(grant.is_not_null())
-            .group_by(grant, "x_ChargeId")
-            .agg(pl.when(is_credit).then(-paid).otherwise(paid).sum())
-            .sort("x_CreditGrantId", "x_ChargeId")
-        )
+        rows = _charged(frame, self.grants)
         billed = rows.group_by("x_ChargeId").agg(pl.col("BilledCost").sum()).sort("x_ChargeId")
         # What money paid for was billed as far as credit in the custom currency is concerned.
+        of_custom, is_credit = _of_custom(self.grants, self.custom), pl.col("ChargeCategory") == "Credit"
         left = rows.filter(
             pl.col("PricingCurrency") != pl.col("BillingCurrency"),
             (of_custom & is_credit) | (~of_custom & ~is_credit),
         )
-        in_pricing = left.group_by("x_ChargeId").agg(priced.sum()).sort("x_ChargeId")
-        by_grant, by_charge, by_priced = pl.collect_all([used, billed, in_pricing])
-        of_grants: dict[str, dict[str, str]] = {each.grant_id: {} for each in self.grants}
-        for grant_id, charge, amount in by_grant.iter_rows():
-            of_grants.setdefault(grant_id, {})[charge] = f"{amount.normalize():f}"
-        facts = {"used": of_grants, "billed": _texts(by_charge), "priced": _texts(by_priced)}
+        priced = (
+            left.group_by("x_ChargeId").agg(pl.col("PricingCurrencyEffectiveCost").sum()).sort("x_ChargeId")
+        )
+        by_charge, by_priced = pl.collect_all([billed, priced])
+        used = {grant: _texts(sorted(charges.items())) for grant, charges in sorted(self.used.items())}
+        facts = {
+            "used": used,
+            "billed": _texts(by_charge.iter_rows()),
+            "priced": _texts(by_priced.iter_rows()),
+        }
         return {**self.others(frame), _FACT: facts}
-
-
-def _texts(sums: pl.DataFrame) -> dict[str, str]:
-    return {charge: f"{amount.normalize():f}" for charge, amount in sums.iter_rows()}
 
 
 def overdrawn(
@@ -130,13 +121,43 @@ def overdrawn(
 ) -> pl.DataFrame:
     """Grants that have paid more than there was by the end of a day, or taken back more than they had paid.
 
-    ``rows`` are the day's, ``spent`` is what earlier days say. Columns: grant, amount, used.
+    ``rows`` are the day's, ``spent`` is what earlier days say. An invoice may round each of the day's rows of a grant.
+    Columns: grant, amount, used.
     """
-    today = CreditFacts(grants, custom, lambda _: {})(rows)[_FACT]["used"]
+    paid = pl.when(_of_custom(grants, custom)).then("PricingCurrencyEffectiveCost").otherwise("EffectiveCost")
+    today = (
+        _charged(rows, grants)
+        .filter(pl.col("x_CreditGrantId").is_not_null())
+        .group_by("x_CreditGrantId")
+        .agg(pl.when(pl.col("ChargeCategory") == "Credit").then(-paid).otherwise(paid).sum(), pl.len())
+        .collect()
+    )
+    by_grant = {grant: (amount, rows) for grant, amount, rows in today.iter_rows()}
     found = []
     for grant in grants:
-        paid = [*spent.used.get(grant.grant_id, {}).values(), *map(Decimal, today[grant.grant_id].values())]
-        used = sum(paid, Decimal(0))
-        if not 0 <= used <= grant.amount:
+        amount, count = by_grant.get(grant.grant_id, (Decimal(0), 0))
+        used = sum(spent.used.get(grant.grant_id, {}).values(), amount)
+        is_money = grant.currency is None or len(grant.currency) == 3
+        slack = count * (minor_unit(grant.currency or "USD") if is_money else _CENT)
+        if not -slack <= used <= grant.amount + slack:
             found.append((grant.grant_id, grant.amount, used))
     return pl.DataFrame(found, schema={"grant": pl.String, "amount": COST, "used": COST}, orient="row")
+
+
+def _charged(frame: pl.LazyFrame, grants: Sequence[CreditGrant]) -> pl.LazyFrame:
+    """The rows of customers who have credit, without those of the credit itself and of rounding."""
+    customers = sorted({grant.customer for grant in grants})
+    return frame.filter(
+        pl.col("x_CustomerKey").is_in(customers),
+        ~pl.col("x_PriceComponent").is_in(_OWN),
+        pl.col("ChargeCategory") != "Adjustment",
+    )
+
+
+def _of_custom(grants: Sequence[CreditGrant], custom: frozenset[str]) -> pl.Expr:
+    ids = [grant.grant_id for grant in grants if grant.currency in custom]
+    return pl.col("x_CreditGrantId").is_in(ids).fill_null(False)
+
+
+def _texts(sums: Iterable[tuple[str, Decimal]]) -> dict[str, str]:
+    return {charge: f"{amount.normalize():f}" for charge, amount in sums}

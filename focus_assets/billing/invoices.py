@@ -42,7 +42,7 @@ def invoice_details(
     # Every line has a row that is none of rounding; what a line says of itself is what that row says.
     named = pl.col("x_PriceComponent") != ROUNDING
     category = pl.col("ChargeCategory").filter(named).first()
-    grain = pl.concat_str(pl.lit('{"InvoiceDetailId":'), _json_text(pl.col("_line_id")), pl.lit("}"))
+    grain = pl.concat_str(pl.lit('{"x_InvoiceDetailId":'), _json_text(pl.col("_line_id")), pl.lit("}"))
     issue = pl.col("_issued")
     days = terms.payment_days
     due = pl.lit(None, UTC_INSTANT) if days is None else issue + pl.duration(days=days)

@@ -17,7 +17,7 @@ from focus_assets.billing.rounding import ROUNDING
 from focus_assets.billing.whole_periods import Usage, whole_lines
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.fees import Fee
-from focus_assets.decimals import COST, UTC_INSTANT, minor_unit
+from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, convert, minor_unit, round_to
 from focus_assets.focus.invoice_lines import line_stem
 from focus_assets.rating.lines import CREDIT_COMPONENT
 
@@ -44,8 +44,16 @@ _ZERO: Final = pl.lit(0, COST)
 _COVERED: Final = (pl.col("BilledCost") == 0) & pl.col("x_CreditGrantId").is_not_null()
 """Rows that bought credit pays for."""
 
+_IN_MONEY: Final = pl.col("PricingCurrency") == pl.col("BillingCurrency")
+
 _INVOICES: Final = pl.Schema(
-    {"stem": pl.String(), "BillingPeriodStart": UTC_INSTANT, "_currency": pl.String(), "_half": COST}
+    {
+        "stem": pl.String(),
+        "BillingPeriodStart": UTC_INSTANT,
+        "_currency": pl.String(),
+        "_half": COST,
+        "_rate": UNIT_PRICE,
+    }
 )
 
 
@@ -63,7 +71,9 @@ def reconciled(
     A line that nobody charged and whose reference is zero is left out.
     """
     terms = pl.DataFrame(
-        sorted({(line_stem(each), each.billing.start, each.currency, _half(each)) for each in last}),
+        sorted(
+            {(line_stem(each), each.billing.start, each.currency, _half(each), _worth(each)) for each in last}
+        ),
         schema=_INVOICES,
         orient="row",
     )
@@ -79,7 +89,8 @@ def reconciled(
             pl.col("InvoiceId").n_unique().alias("_invoices"),
             pl.col("BilledCost").sum().alias("charged"),
             pl.col("BilledCost").filter(pl.col("x_PriceComponent") == ROUNDING).sum().alias("rounding"),
-            pl.when(_COVERED).then("EffectiveCost").sum().alias("covered"),
+            pl.when(_COVERED & _IN_MONEY).then("EffectiveCost").sum().alias("_covered"),
+            pl.when(_COVERED & ~_IN_MONEY).then("PricingCurrencyEffectiveCost").sum().alias("_priced"),
         )
         .collect()
     )
@@ -96,14 +107,19 @@ def reconciled(
         .join(stated, on="InvoiceDetailId", how="full", coalesce=True)
         .with_columns(stem)
         .join(terms, on="stem", how="left")
+        # What credit in a custom currency paid of a line was not converted and asked for.
+        .with_columns((pl.col("_covered") + convert(pl.col("_priced"), pl.col("_rate"))).alias("covered"))
     )
+    total, covered = pl.col("total").fill_null(_ZERO), pl.col("covered").fill_null(_ZERO)
     filled = lines.with_columns(
         pl.coalesce("InvoiceId", "_stated_on").alias("InvoiceId"),
         pl.col("_currency").alias("BillingCurrency"),
         # What bought credit pays is billed with the credit; what given credit pays nobody else can say.
         pl.when(pl.col("InvoiceDetailId").str.ends_with(f"/{CREDIT_COMPONENT}"))
         .then("charged")
-        .otherwise(pl.col("total").fill_null(_ZERO) - pl.col("covered").fill_null(_ZERO))
+        .when(covered != 0)
+        .then(round_to(total - covered, pl.col("_half") + pl.col("_half")))
+        .otherwise(total)
         .alias("reference"),
         *(pl.col(name).fill_null(_ZERO) for name in ("charged", "stated", "rounding", "covered")),
     ).with_columns((pl.col("charged") - pl.col("reference")).alias("difference"))
@@ -163,6 +179,12 @@ def _finding() -> pl.Expr:
         .when(pl.col("rounding").abs() > tolerance)
         .then(pl.lit("more was added than rounding can be"))
     )
+
+
+def _worth(charged: ChargeSlice | Fee) -> Decimal:
+    """Money for one of what prices are in."""
+    custom = charged.priced_in if isinstance(charged, Fee) else charged.charge.priced_in
+    return custom.rate if custom else Decimal(1)
 
 
 def _half(charged: ChargeSlice | Fee) -> Decimal:

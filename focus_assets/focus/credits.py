@@ -41,29 +41,43 @@ class Spent:
     priced: Mapping[str, Decimal] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Credited:
+    """Rows of a day after credits, and what each grant paid of each charge that day, by grant id and charge."""
+
+    rows: pl.LazyFrame
+    used: Mapping[str, Mapping[str, Decimal]]
+
+
 def with_credits(
     rows: pl.LazyFrame, grants: Sequence[CreditGrant], spent: Spent, catalog: Catalog, day: dt.date
-) -> pl.LazyFrame:
+) -> Credited:
     """``rows`` of ``day`` (the stored shape) after ``grants``, all that can be used that day, paid for them.
 
     Credit in a custom currency pays first, for what is priced in it; then credit in money for what is left to be
     billed. The rows of the grants' customers are computed here and held, the others when the result is. They come
     first; then rows that no bought credit pays, those it pays, credits, and the grants' own rows.
     """
-    left: dict[str, Decimal] = {}
+    used: dict[str, dict[str, Decimal]] = {grant.grant_id: {} for grant in grants}
     theirs = pl.col("x_CustomerKey").is_in(sorted({grant.customer for grant in grants})).fill_null(False)
     others, rows = rows.filter(~theirs), rows.filter(theirs).collect().lazy()
     for custom in (True, False):
         of_kind = [grant for grant in grants if (grant.currency in catalog.custom_currency) == custom]
         if of_kind:
-            rows = _paid(rows, of_kind, spent, catalog, left, custom=custom)
+            rows = _paid(rows, of_kind, spent, catalog, used, custom=custom)
+    left = {grant.grant_id: grant.amount - _total(spent, used, grant) for grant in grants}
     own = [grant for grant in grants if grant.is_bought]
     parts = [others, rows]
     if any(grant.takes_effect_on(day) for grant in own):
         parts.append(build_credit(purchase_lines(own, day), own, catalog))
     if any(grant.ends_on(day) for grant in own):
         parts.append(build_credit(expiry_lines(own, left, day), own, catalog))
-    return pl.concat(parts)
+    return Credited(pl.concat(parts), used)
+
+
+def _total(spent: Spent, used: Mapping[str, Mapping[str, Decimal]], grant: CreditGrant) -> Decimal:
+    paid = (*spent.used.get(grant.grant_id, {}).values(), *used[grant.grant_id].values())
+    return sum(paid, Decimal(0))
 
 
 def _paid(
@@ -71,24 +85,24 @@ def _paid(
     grants: Sequence[CreditGrant],
     spent: Spent,
     catalog: Catalog,
-    left: dict[str, Decimal],
+    used_today: dict[str, dict[str, Decimal]],
     *,
     custom: bool,
 ) -> pl.LazyFrame:
-    """``rows`` after ``grants`` of one kind; ``left`` learns what each still has."""
+    """``rows`` after ``grants`` of one kind; ``used_today`` learns what each pays."""
     lines = rows.with_row_index("_line")
     used = [(g.grant_id, charge, v) for g in grants for charge, v in spent.used.get(g.grant_id, {}).items()]
     billed = spent.priced if custom else spent.billed
+    payable = _payable(lines, custom=custom)
     paid = draw_down(
-        _payable(lines, custom=custom),
+        payable,
         _ranked(grants, catalog),
         pl.DataFrame(sorted(used), schema=USED, orient="row"),
         pl.DataFrame(sorted(billed.items()), schema=BILLED, orient="row"),
     )
-    today = dict(paid.group_by("grant").agg(pl.col("amount").sum()).iter_rows())
-    for grant in grants:
-        before = sum(spent.used.get(grant.grant_id, {}).values(), Decimal(0))
-        left[grant.grant_id] = grant.amount - before - today.get(grant.grant_id, Decimal(0))
+    by_charge = paid.join(payable.select("line", "charge_id"), on="line").group_by("grant", "charge_id")
+    for grant_id, charge, amount in by_charge.agg(pl.col("amount").sum()).iter_rows():
+        used_today[grant_id][charge] = amount
     about = [
         (g.grant_id, g.title, g.is_bought, g.purchase.per_unit_cost_basis if g.purchase else 1)
         for g in grants

@@ -62,6 +62,7 @@ def test_what_bought_credit_pays_is_not_invoiced_again(tmp_path: Path) -> None:
     found = lines(weeks)
     assert all(cost == round(cost, 2) for cost in found.values())
     assert sum(found.values()) == D("2.77")
+    assert weeks.reconciled()["difference"].unique().to_list() == [D(0)]
     assert weeks.reconciled()["finding"].null_count() == weeks.reconciled().height
 
 

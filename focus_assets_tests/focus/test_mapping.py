@@ -266,7 +266,7 @@ def credits_example() -> pl.LazyFrame:
         ]
     )
     vendor.check_references()
-    return with_credits(example(vendor), vendor.credits, Spent(), vendor, FIRST_DAY)
+    return with_credits(example(vendor), vendor.credits, Spent(), vendor, FIRST_DAY).rows
 
 
 SHOWN_OF_CREDITS = (
@@ -315,7 +315,7 @@ def custom_currency_example() -> pl.LazyFrame:
         slice_table(of_day),
         price_table(of_day),
     )
-    return with_credits(build(lines, of_day, vendor), vendor.credits, Spent(), vendor, FIRST_DAY)
+    return with_credits(build(lines, of_day, vendor), vendor.credits, Spent(), vendor, FIRST_DAY).rows
 
 
 SHOWN_OF_CUSTOM_CURRENCY = (

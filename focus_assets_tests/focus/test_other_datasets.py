@@ -110,6 +110,11 @@ def test_each_list_is_closed_and_case_counts(dataset: str) -> None:
             {"PaymentDueDate": dt.datetime(2026, 11, 1, tzinfo=dt.UTC)},
         ),
         (INVOICE_DETAIL, "key_values.InvoiceDetailGrain_flat", {"InvoiceDetailGrain": '{"a":[]}'}),
+        (
+            INVOICE_DETAIL,
+            "key_values.InvoiceDetailGrain_names",
+            {"InvoiceDetailGrain": '{"SkuId":"tokens","InvoiceDetailId":"INV-1/1"}'},
+        ),
         (INVOICE_DETAIL, "values.PaymentCurrency", {"PaymentCurrency": "usd"}),
         (
             CONTRACT_COMMITMENT,

@@ -143,7 +143,8 @@ def test_only_what_changed_runs_again(company: Company) -> None:
             "valid_from": "2026-08-08T00:00:00Z",
         }
     )
-    assert company.chain.days_to_run(everything) == [day(8), day(9), day(10)]
+    # The 7th too: it becomes the last day of the charge that the new price ends, on which a minimum would be due.
+    assert company.chain.days_to_run(everything) == [day(7), day(8), day(9), day(10)]
 
 
 def test_a_day_without_usage_is_written_with_its_columns_and_no_usage(company: Company) -> None:

@@ -26,6 +26,19 @@ SKU_PRICE_PROPERTIES: Final = (
 )
 """Properties of SkuPriceDetails that FOCUS 1.2 to 1.4 define; every other begins with ``x_``."""
 
+INVOICE_DETAIL_GRAIN: Final = (
+    "ContractId",
+    "RegionId",
+    "ResourceId",
+    "ResourceType",
+    "ServiceName",
+    "SkuId",
+    "SkuMeter",
+    "SkuPriceId",
+    "SubAccountId",
+)
+"""Columns of Cost and Usage that InvoiceDetailGrain may name in 1.4; every other key begins with ``x_``."""
+
 # A flat JSON object is a regular language (RFC 8259 without nesting), so one expression decides it, at the
 # speed of Polars' text search and without parsing a value.
 _SPACE: Final = r"[ \t\r\n]*"
@@ -40,7 +53,11 @@ def _object(key: str) -> str:
 
 
 _FLAT: Final = _object(_TEXT)
-_PREFIXED: Final = _object(rf'"(?:x_{_CHARACTERS}|{"|".join(SKU_PRICE_PROPERTIES)})"')
+_Names = tuple[str, ...]
+
+
+def _named(names: _Names) -> str:
+    return _object(rf'"(?:x_{_CHARACTERS}|{"|".join(names)})"')
 
 
 def rules() -> tuple[AnyRule, ...]:
@@ -66,14 +83,31 @@ def _flat(entry: FocusColumn) -> RowRule:
 
 
 def _property_names() -> RowRule:
-    details = pl.col("SkuPriceDetails")
     return RowRule(
         id="key_values.SkuPriceDetails_names",
         sentence="The name of a property of SkuPriceDetails outside FOCUS must begin with x_.",
         section="Columns: SkuPriceDetails, SKU Price properties",
         versions=both("SkuPriceDetails", since("1.2")),
         reads={"SkuPriceDetails": Reads.TEXT},
-        violation=details.str.contains(_FLAT).fill_null(False)
-        & ~details.str.contains(_PREFIXED).fill_null(True),
+        violation=_has_other_names("SkuPriceDetails", SKU_PRICE_PROPERTIES),
         by_value=True,
     )
+
+
+def grain_names() -> RowRule:
+    """Prefixed names in InvoiceDetailGrain, but for the columns that FOCUS lists."""
+    return RowRule(
+        id="key_values.InvoiceDetailGrain_names",
+        sentence="A key of InvoiceDetailGrain that is none of the columns FOCUS lists must begin with x_.",
+        section="Columns: InvoiceDetailGrain",
+        versions=("1.4",),
+        reads={"InvoiceDetailGrain": Reads.TEXT},
+        violation=_has_other_names("InvoiceDetailGrain", INVOICE_DETAIL_GRAIN),
+        by_value=True,
+    )
+
+
+def _has_other_names(name: str, known: _Names) -> pl.Expr:
+    """Whether a flat object has a key neither ``known`` nor prefixed; what is no flat object breaks another rule."""
+    value = pl.col(name)
+    return value.str.contains(_FLAT).fill_null(False) & ~value.str.contains(_named(known)).fill_null(True)

@@ -153,6 +153,7 @@ _ISSUED: Final = one_of("InvoiceIssueStatus", "Issued")
 
 _OWN: Final[dict[str, tuple[AnyRule, ...]]] = {
     INVOICE_DETAIL: (
+        key_values.grain_names(),
         _needed("InvoiceIssueDate", _ISSUED, "the invoice is issued", "InvoiceIssueStatus"),
         _ordered("InvoiceIssueDate", "PaymentDueDate", strictly=False),
         *(
