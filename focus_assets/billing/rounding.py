@@ -24,7 +24,7 @@ from focus_assets.catalog.fees import Fee
 from focus_assets.decimals import COST, UTC_INSTANT, minor_unit, round_to
 from focus_assets.focus.invoice_lines import invoice_id, invoice_lines, line_period, line_stem
 from focus_assets.focus.schema import internal_schema
-from focus_assets.rating.lines import CREDIT_COMPONENT, MINIMUM_COMPONENT, TIER_FEE_COMPONENT
+from focus_assets.rating.lines import CREDIT_COMPONENT, MINIMUM_COMPONENT, TIER_FEE_COMPONENT, USAGE_COMPONENT
 
 ROUNDING: Final = "rounding"
 """PriceComponent and AdjustmentReason of a rounding difference."""
@@ -60,7 +60,7 @@ _TERMS: Final = pl.Schema(
 
 @dataclass(frozen=True)
 class Settled:
-    """A day's lines that end: rows to add, and rows of the day to round in place, by InvoiceDetailId."""
+    """A day's lines that end: rows to add, and rows of the day to round in place, by InvoiceId and InvoiceDetailId."""
 
     adjustments: pl.DataFrame
     in_place: pl.DataFrame
@@ -68,10 +68,13 @@ class Settled:
     def applied_to(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """The day's ``rows`` (stored shape), rounded where they are a whole line, then the adjustments."""
         if not self.in_place.is_empty():
-            found = pl.col("InvoiceDetailId").replace_strict(
-                self.in_place["_line_id"], self.in_place["_total"], default=None, return_dtype=COST
+            # Both: one line of a charge is on two invoices where usage decides who issues them.
+            found = self.in_place.lazy().rename({"_invoice_id": "InvoiceId", "_line_id": "InvoiceDetailId"})
+            rows = (
+                rows.join(found, on=["InvoiceId", "InvoiceDetailId"], how="left", maintain_order="left")
+                .with_columns(_in_money(name, pl.coalesce("_total", name)) for name in _IN_PLACE)
+                .drop("_total")
             )
-            rows = rows.with_columns(_in_money(name, pl.coalesce(found, pl.col(name))) for name in _IN_PLACE)
         return rows if self.adjustments.is_empty() else pl.concat([rows, self.adjustments.lazy()])
 
 
@@ -103,7 +106,7 @@ def settle(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], day: dt.date, 
     alone = (pl.col("_rows") == 1) & (pl.col("_rows_of_day") == 1)
     return Settled(
         adjustments=_adjustments(lines.filter(~alone)),
-        in_place=lines.filter(alone).select("_line_id", "_total"),
+        in_place=lines.filter(alone).select(*_KEY, "_total"),
     )
 
 
@@ -142,7 +145,10 @@ def of_lines(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], issuer: str)
     slices = [each for each in last if isinstance(each, ChargeSlice)]
     names = invoice_lines(slices).select(x_ChargeId="charge_id", x_PriceComponent=component, _name="line")
     own = pl.col("x_PriceComponent").str.split(":").list.first()
-    is_fee = own.is_in([TIER_FEE_COMPONENT, MINIMUM_COMPONENT])
+    # Below a maximum a fee is not a line of its own, and one that bought credit pays in part is several rows.
+    of_its_own = pl.coalesce("_name", pl.lit("")) != USAGE_COMPONENT
+    whole = pl.len().over("x_ChargeId", "x_PriceComponent", "ChargePeriodStart") == 1
+    is_fee = own.is_in([TIER_FEE_COMPONENT, MINIMUM_COMPONENT]) & of_its_own & whole
     return (
         rows.filter(pl.col("x_ChargeId").is_in([each.charge_id for each in last]))
         .join(terms, on="x_ChargeId")

@@ -123,6 +123,9 @@ class CreditGrant(Entry):
 
 
 def in_order_of_use(grants: Iterable[CreditGrant]) -> list[CreditGrant]:
-    """By priority, then what expires first, then what took effect first."""
+    """By priority, then what expires first, then what took effect first.
+
+    Voiding a grant later changes nothing of the order in which it was used before.
+    """
     never = dt.datetime.max.replace(tzinfo=dt.UTC)
-    return sorted(grants, key=lambda g: (g.priority, g.end or never, g.effective_at, g.key))
+    return sorted(grants, key=lambda g: (g.priority, g.expires_at or never, g.effective_at, g.key))

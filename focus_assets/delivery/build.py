@@ -123,7 +123,7 @@ def build(
         columns=columns,
         focus_schema=schema.reference,
         focus_metadata=entry,
-        source_digest=passed.held.source_digest,
+        source_digest=passed.held.source_digest_for(destination),
         terms_digest=asked_terms(destination),
         supersedes=None if before is None else before.content_digest,
         retired=_retired(destination, before, (path for path in there if path not in files), now),

@@ -55,7 +55,7 @@ def due(
         names = []
         for destination in sorted(destinations, key=lambda d: d.name):
             last = newest.get((destination.name, month))
-            if last is not None and last[:2] == (held.source_digest, terms_of(destination)):
+            if last is not None and last[:2] == (held.source_digest_for(destination), terms_of(destination)):
                 continue
             delivered_before = last is not None or first.get(destination.name, month) < month
             if now is None or (

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from focus_assets.datasets import CATALOG
 from focus_assets.delivery.facts import BILLING_MONTHS
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions, PartitionRecord
+from focus_assets.settings import CustomersByLabel, Destination
 
 DATASET: Final = "focus_cost_and_usage"
 UNRECORDED: Final = "unrecorded"
@@ -33,13 +35,14 @@ class BillingMonth:
 
     A day belongs to the month when it holds rows of it, or lies in the calendar month: such a day without
     rows is delivered as complete and empty. A day whose record cannot be read has the digest ``unrecorded``;
-    the gate refuses it.
+    the gate refuses it. ``last_catalog`` is the digest of the catalog that the newest day was made from.
     """
 
     month: str
     digests: Mapping[dt.date, str] = field(default_factory=dict)
     since: dt.date | None = None
     estimates: int | None = None
+    last_catalog: str = ""
 
     @property
     def closed(self) -> bool:
@@ -76,19 +79,30 @@ class BillingMonth:
         lines = "".join(f"{day.isoformat()} {self.digests[day]}\n" for day in self.days)
         return hashlib.sha256(lines.encode()).hexdigest()
 
+    def source_digest_for(self, destination: Destination) -> str:
+        """:attr:`source_digest`, and where labels choose the customers that of the catalog that holds the labels."""
+        if not isinstance(destination.customers, CustomersByLabel):
+            return self.source_digest
+        return hashlib.sha256(f"{self.source_digest} {self.last_catalog}".encode()).hexdigest()
+
 
 def billing_months(lake: Lake, since: dt.date | None = None) -> dict[str, BillingMonth]:
     """Every billing month of the lake, sorted; reads the record of each day. ``since``: the first day of all."""
     digests: dict[str, dict[dt.date, str]] = {}
     estimates: dict[str, int | None] = {}
+    catalogs: dict[str, str] = {}
     for day, record in _records(lake).items():
         held = set() if record is None else _held(record)
         for month in held | {month_of(day)}:
             digests.setdefault(month, {})[day] = UNRECORDED if record is None else record.sha256
+            catalogs[month] = "" if record is None else record.inputs.get(f"{CATALOG.name}/{day:%F}", "")
             counted = estimates.setdefault(month, 0)
             more = None if record is None else _estimates(record, month)
             estimates[month] = None if counted is None or more is None else counted + more
-    return {month: BillingMonth(month, digests[month], since, estimates[month]) for month in sorted(digests)}
+    return {
+        month: BillingMonth(month, digests[month], since, estimates[month], catalogs[month])
+        for month in sorted(digests)
+    }
 
 
 def months_of(lake: Lake) -> dict[str, list[dt.date]]:

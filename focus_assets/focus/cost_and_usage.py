@@ -39,6 +39,7 @@ from focus_assets.rating.lines import (
     LINE_KEY,
     MINIMUM_COMPONENT,
     TIER_FEE_COMPONENT,
+    USAGE_COMPONENT,
 )
 
 NOT_FILLED: Final = (
@@ -317,7 +318,12 @@ def _columns(issuer: str) -> Mapping[str, pl.Expr]:
 
 def _rounded(cost: str) -> pl.Expr:
     """The cost of a fee on an invoice as the invoice shows it: such a row is the whole line. Usage stays exact."""
-    fee = _FEE & pl.col("_minor_unit").is_not_null()
+    # Below a maximum a fee is on the line of the usage, which is rounded as a whole.
+    fee = (
+        _FEE
+        & pl.col("_minor_unit").is_not_null()
+        & (pl.coalesce("_line_name", pl.lit("")) != USAGE_COMPONENT)
+    )
     return pl.when(fee).then(round_to(pl.col(cost), pl.col("_minor_unit"))).otherwise(pl.col(cost))
 
 

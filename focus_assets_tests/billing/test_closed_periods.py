@@ -162,3 +162,37 @@ def test_a_price_that_another_replaces_at_midnight_is_settled_on_its_last_day(tm
     }
     assert set(charges["InvoiceDetailId"]) <= set(weeks.rows("focus_invoice_detail")["InvoiceDetailId"])
     assert weeks.reconciled()["difference"].unique().to_list() == [D(0)]
+
+
+def test_a_line_that_two_issuers_share_is_rounded_for_each(tmp_path: Path) -> None:
+    catalog = configuration()
+    catalog["meters"][0]["dimensions"] = {"InvoiceIssuerName": {"dimension": "model", "default": "US"}}
+    catalog["plans"][0]["rate_cards"] = [{"feature": "tokens", "price": price("0.001")}]
+    usage = [(7, "ann", "tokens", "EU", "4"), (7, "ann", "tokens", "US", "5004")]
+
+    computed = Weeks(tmp_path, usage=usage, catalog=catalog).compute()
+
+    billed = computed.rows().filter(pl.col("InvoiceId").is_not_null()).group_by("InvoiceIssuerName")
+    assert dict(billed.agg(pl.col("BilledCost").sum()).rows()) == {"EU": Decimal(0), "US": Decimal(5)}
+
+
+def test_a_fee_below_a_maximum_in_a_custom_currency_is_rounded_with_its_line(tmp_path: Path) -> None:
+    tiers = [
+        {"up_to_amount": "15", "unit_price": "1.337", "flat_price": "2.555"},
+        {"up_to_amount": "30", "unit_price": "0.511"},
+        {"unit_price": "0.3", "flat_price": "1"},
+    ]
+    capped = {"type": "tiered", "mode": "graduated", "tiers": tiers, "maximum_amount": "32"}
+    plan = configuration()["plans"][0]
+    catalog = configuration(
+        custom_currencies=[{"code": "AI_CREDITS", "cost_bases": [{"fiat_code": "USD", "rate": "0.0133"}]}],
+        plans=[{**plan, "currency": "AI_CREDITS", "rate_cards": [{"feature": "tokens", "price": capped}]}],
+    )
+    usage = [(1, "ann", "tokens", "large", "20"), (3, "ann", "tokens", "large", "60")]
+
+    computed = Weeks(tmp_path, usage=usage, catalog=catalog).compute()
+
+    # 32 credits at 0.0133 are 0.4256.
+    billed = computed.rows().filter(pl.col("InvoiceId").str.starts_with("ann/"))["BilledCost"].sum()
+    assert billed == Decimal("0.43")
+    assert computed.reconciled()["finding"].drop_nulls().to_list() == []

@@ -85,3 +85,22 @@ def test_credit_in_money_leaves_no_difference(tmp_path: Path) -> None:
     bought = {"key": "pack", "amount": "2.5", "funding_method": "invoice"}
     computed = weeks(tmp_path, bought, {"key": "gift", "amount": "1.11", "priority": 1})
     assert findings(computed) == []
+
+
+def test_a_minimum_that_bought_credit_pays_in_part_is_invoiced_in_whole_cents(tmp_path: Path) -> None:
+    catalog = configuration(
+        credits=[
+            {
+                **SINCE,
+                "effective_at": "2026-08-01T00:00:00Z",
+                "key": "p",
+                "amount": "3",
+                "funding_method": "invoice",
+            }
+        ]
+    )
+    requests = {"feature": "requests", "price": price("1.0005", minimum_amount="7.777")}
+    catalog["plans"][0]["rate_cards"] = [requests]
+    computed = Weeks(tmp_path, usage=[(1, "ann", "requests", None, "2")], catalog=catalog).compute()
+    assert findings(computed) == []
+    assert paid_in_cents(computed)

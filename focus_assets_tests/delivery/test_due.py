@@ -9,7 +9,7 @@ from focus_assets.delivery import BillingMonth, billing_months, due
 from focus_assets.delivery.ledger import SCHEMA, terms_of
 from focus_assets.delivery.months import DATASET
 from focus_assets.lake import Lake
-from focus_assets.settings import Destination
+from focus_assets.settings import CustomersByLabel, Destination
 from focus_assets_tests.delivery.focus_rows import days, row, write_day
 
 DAY = dt.date(2026, 8, 1)
@@ -149,3 +149,16 @@ def test_a_month_is_closed_once_the_lake_holds_no_estimate_of_it(tmp_path):
     write_day(lake, ninth, [row(ninth, x_IsEstimated=False)])
     assert billing_months(lake)["2026-08"].closed
     assert lake.record(DATASET, ninth).facts["billing_months"]["2026-08"]["invoiced"] == 1
+
+
+def test_a_label_that_moved_makes_destinations_by_label_due_and_no_others() -> None:
+    """The days are the same, digest by digest: labels stand in the catalog alone."""
+    team = Destination(name="team", url="s3://bucket/team", customers=CustomersByLabel(labels={"team": "a"}))
+    before, after = (BillingMonth("2026-08", {DAY: "a"}, last_catalog=digest) for digest in ("c1", "c2"))
+    ledger = pl.DataFrame(
+        [entry(d, OLD) | {"source_digest": before.source_digest_for(d)} for d in (team, A)],
+        schema={name: SCHEMA[name] for name in entry(A, OLD)},
+    )
+
+    assert due({"2026-08": before}, [team, A], ledger, ["2026-08"]) == []
+    assert due({"2026-08": after}, [team, A], ledger, ["2026-08"]) == [("2026-08", ["team"])]
