@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -29,6 +30,7 @@ from focus_assets.orchestration.jobs import CHAIN_JOB, EXPORT_JOB
 from focus_assets.orchestration.partitions import day, usage_days
 from focus_assets.settings import Settings
 from focus_assets.source_changes import source_now
+from focus_assets.sql import create_views
 
 CHAIN = (
     "catalog",
@@ -165,6 +167,9 @@ class Chain:
         for _ in range(_PASSES):
             days = self.days_to_run(self.all_days())
             if not days:
+                # A run that was killed after its last day has left the views behind, or half made.
+                if self.settings.sql_path is not None:
+                    create_views(Path(self.settings.sql_path), self.lake)
                 return
             if begin is not None:
                 begin(len(days))

@@ -188,8 +188,11 @@ def price_v1(card: RateCard) -> Document:
             "type": "package",
             "amount": f"{card.price.amount:f}",
             "quantityPerPackage": f"{card.price.quantity_per_package:f}",
-            "minimumAmount": None,
-            "maximumAmount": None if card.price.maximum_amount is None else f"{card.price.maximum_amount:f}",
+            **(
+                {}
+                if card.price.maximum_amount is None
+                else {"maximumAmount": f"{card.price.maximum_amount:f}"}
+            ),
         }
     if isinstance(card.price, DynamicPrice):
         return {"type": "dynamic", "multiplier": f"{card.price.multiplier:f}"}

@@ -126,4 +126,23 @@ def _judge_body(document: dict[str, Any], schema: dict[str, Any], body: bytes, w
 @cache
 def _document(version: str) -> dict[str, Any]:
     text = (folder() / f"openapi-{version}.yaml").read_text(encoding="utf-8")
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # type: ignore[no-any-return]
+    loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return _with_nulls(loaded)  # type: ignore[no-any-return]
+
+
+def _with_nulls(node: Any) -> Any:
+    """``nullable`` beside ``allOf`` means that null may stand there, as OpenMeter's server puts it.
+
+    By the letter of OpenAPI 3.0 the referred schema would still refuse null, and a tier without a flat part, whose
+    ``flatPrice`` is required, could not be told at all.
+    """
+    if isinstance(node, list):
+        return [_with_nulls(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    found = {key: _with_nulls(value) for key, value in node.items()}
+    if found.get("nullable") is True and isinstance(found.get("allOf"), list):
+        return {
+            "anyOf": [{"type": "object", "nullable": True, "maxProperties": 0}, {"allOf": found["allOf"]}]
+        }
+    return found

@@ -28,6 +28,10 @@ DAYS = 94
 """To the day before ``as_of``; the log itself ends a day earlier, so the last day is empty."""
 
 
+USED = pl.col("ChargeCategory") == "Usage"
+"""Rows of usage; what rounds the line of an invoice is a row of its own."""
+
+
 @dataclass(frozen=True)
 class Delivered:
     """The folder in which the demo ran, what it said, and the oracle's figures."""
@@ -81,7 +85,7 @@ def test_node_seconds_by_user_and_day_are_those_of_the_log_in_every_stage(delive
 
     day = pl.col("ChargePeriodStart").dt.date()
     for rows in (delivered.rows("focus_cost_and_usage"), delivered.recipient_s_rows()):
-        consumed = rows.group_by("x_CustomerKey", day).agg(pl.col("ConsumedQuantity").sum())
+        consumed = rows.filter(USED).group_by("x_CustomerKey", day).agg(pl.col("ConsumedQuantity").sum())
         assert as_dict(consumed) == used
 
 
@@ -89,8 +93,27 @@ def test_cost_by_user_and_month_is_that_of_the_log_to_the_last_digit(delivered: 
     charged = {key: cost for key, cost in delivered.costs.items() if cost}
     month = pl.col("BillingPeriodStart").dt.strftime("%Y-%m")
     for rows in (delivered.rows("focus_cost_and_usage"), delivered.recipient_s_rows()):
-        for column in ("BilledCost", "ContractedCost", "ListCost", "EffectiveCost"):
-            assert as_dict(rows.group_by("x_CustomerKey", month).agg(pl.col(column).sum())) == charged
+        for column in ("ContractedCost", "ListCost"):
+            sums = rows.filter(USED).group_by("x_CustomerKey", month).agg(pl.col(column).sum())
+            assert as_dict(sums) == charged
+        for column in ("BilledCost", "EffectiveCost"):
+            still_open = rows.filter(pl.col("InvoiceId").is_null())
+            sums = as_dict(still_open.group_by("x_CustomerKey", month).agg(pl.col(column).sum()))
+            assert sums == {key: cost for key, cost in charged.items() if key[1] == "1993-12"}
+
+
+def test_invoices_of_closed_months_are_the_log_s_cost_in_whole_cents(delivered: Delivered) -> None:
+    month = pl.col("BillingPeriodStart").dt.strftime("%Y-%m")
+    rows = delivered.recipient_s_rows().filter(pl.col("InvoiceId").is_not_null())
+    billed = as_dict(rows.group_by("x_CustomerKey", month).agg(pl.col("BilledCost").sum()))
+    lines = as_dict(
+        rows.group_by("x_CustomerKey", month).agg(pl.col("x_PriceComponent").filter(USED).n_unique())
+    )
+    assert {key[1] for key in billed} == {"1993-10", "1993-11"}
+    for key, cost in billed.items():
+        assert cost == round(cost, 2)
+        # Each line, one for each tier, was rounded by itself.
+        assert abs(cost - delivered.costs[key]) <= lines[key] * Decimal("0.005")
 
 
 def test_nothing_of_the_log_is_quarantined_or_unbilled_and_every_check_passed(delivered: Delivered) -> None:

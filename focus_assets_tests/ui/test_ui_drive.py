@@ -57,7 +57,8 @@ def page() -> Iterator[Page]:
     pytest.importorskip("playwright", reason="no playwright: it is in the extra dev")
     from focus_assets_tests.ui.pages import browser_page
 
-    with browser_page() as opened:
+    # Wide enough for the whole graph: the UI draws only what can be seen.
+    with browser_page(viewport={"width": 2400, "height": 1350}) as opened:
         yield opened
 
 
