@@ -58,7 +58,7 @@ def page() -> Iterator[Page]:
     from focus_assets_tests.ui.pages import browser_page
 
     # Wide enough for the whole graph: the UI draws only what can be seen.
-    with browser_page(viewport={"width": 2400, "height": 1350}) as opened:
+    with browser_page(viewport={"width": 2400, "height": 2400}) as opened:
         yield opened
 
 
