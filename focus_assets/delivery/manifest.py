@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from functools import cache
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 
@@ -124,6 +125,7 @@ class Generator(_Part):
     version: str
 
     @classmethod
+    @cache
     def this(cls) -> Generator:
         """This program, as installed."""
         return cls(name="focus-assets", version=version("focus-assets"))
