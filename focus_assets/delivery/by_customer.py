@@ -30,7 +30,7 @@ from focus_assets.lake import Lake
 from focus_assets.lake.copies import temporary_folder
 
 ROWS_AT_A_TIME: Final = 250_000
-GATHERED: Final = 1_000_000
+GATHERED: Final = 250_000
 """Rows that a scope may have to be held at once; one with more is filtered from the lake, streaming."""
 
 _PLACE: Final = "x_place_in_day"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,9 @@ from focus_assets.settings import Destination
 _FOCUS_AS_IS: Final = Provider()
 _TIDYING: Final = dt.timedelta(days=31)
 """How long after the grace period deliveries of other months remove what a month retired."""
+
+SIDE_BY_SIDE: Final = 4
+"""Destinations that are delivered to at a time, where the month was taken apart for many."""
 
 OpenDestination = Callable[[Destination], ObjectStore]
 """Opens a destination's store; replaced where credentials come from elsewhere than the environment."""
@@ -171,37 +175,41 @@ def deliver_all(
         return [DeliveryFailure(destination.name, month, error) for destination in destinations]
     versions = sorted({destination.focus_version for destination in destinations})
     conforming = {version: _conforming(lake, passed, version) for version in versions}
-    found: list[DeliveryResult | DeliveryFailure] = []
+
+    def serve(destination: Destination, rows: RowsByCustomer | None) -> DeliveryResult | DeliveryFailure:
+        try:
+            month_passed = conforming[destination.focus_version]
+            if isinstance(month_passed, FocusAssetsError):
+                raise month_passed
+            with _blaming(destination):
+                _sweep(opener(destination), destination, month)
+            result = deliver(
+                lake,
+                destination,
+                month,
+                now=now,
+                opener=opener,
+                passed=month_passed,
+                provider=provider,
+                rows=rows,
+            )
+            # The delivery stands; what cannot be removed now is tried again with the next.
+            with suppress(FocusAssetsError):
+                _tidy(opener(destination), destination, _replaced(lake, destination, month, now), now)
+        except FocusAssetsError as error:
+            return DeliveryFailure(destination.name, month, error)
+        return result
+
     with ExitStack() as until_all_are_served:
         try:
             rows = until_all_are_served.enter_context(one_pass(lake, passed, destinations))
         except FocusAssetsError as error:
             return [DeliveryFailure(destination.name, month, error) for destination in destinations]
-        for destination in destinations:
-            try:
-                month_passed = conforming[destination.focus_version]
-                if isinstance(month_passed, FocusAssetsError):
-                    raise month_passed
-                with _blaming(destination):
-                    _sweep(opener(destination), destination, month)
-                found.append(
-                    deliver(
-                        lake,
-                        destination,
-                        month,
-                        now=now,
-                        opener=opener,
-                        passed=month_passed,
-                        provider=provider,
-                        rows=rows,
-                    )
-                )
-                # The delivery stands; what cannot be removed now is tried again with the next.
-                with suppress(FocusAssetsError):
-                    _tidy(opener(destination), destination, _replaced(lake, destination, month, now), now)
-            except FocusAssetsError as error:
-                found.append(DeliveryFailure(destination.name, month, error))
-    return found
+        if rows is None:
+            return [serve(destination, None) for destination in destinations]
+        # Most of a delivery of few rows is waiting for its store.
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            return list(pool.map(lambda destination: serve(destination, rows), destinations))
 
 
 def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | FocusAssetsError:

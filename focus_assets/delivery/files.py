@@ -146,11 +146,11 @@ def control_totals(frame: pl.LazyFrame) -> ControlTotals:
     }
     asked = {name: pair for name, pair in wanted.items() if set(pair) <= set(held)}
     # At once: of a thousand destinations' few rows, most of the time would go into asking four times.
-    rows, *sums = pl.collect_all([frame.select(pl.len()), *(sums_of(frame, *pair) for pair in asked.values())])
-    totals = dict.fromkeys(wanted, dict[str, str]()) | {
-        name: decimal_texts(found) for name, found in zip(asked, sums, strict=True)
-    }
-    return ControlTotals(rows=rows.item(), **totals)
+    rows, *sums = pl.collect_all(
+        [frame.select(pl.len()), *(sums_of(frame, *pair) for pair in asked.values())]
+    )
+    texts = {name: decimal_texts(found) for name, found in zip(asked, sums, strict=True)}
+    return ControlTotals(rows=rows.item(), **{name: texts.get(name, {}) for name in wanted})
 
 
 def types_of(schema: pl.Schema) -> tuple[ColumnType, ...]:
