@@ -31,6 +31,7 @@ from focus_assets.delivery.manifest import InvalidManifest, Manifest
 from focus_assets.delivery.metadata_files import Provider, schema_file, schema_in_use
 from focus_assets.delivery.one_pass import one_pass, source_for
 from focus_assets.delivery.put import keep_version, put_files, put_manifest, remove_retired, sizes
+from focus_assets.delivery.signature import Signer
 from focus_assets.delivery.terms import layout_for
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.errors import FocusAssetsError
@@ -94,13 +95,15 @@ def deliver(
     passed: PassedMonth | None = None,
     provider: Provider = _FOCUS_AS_IS,
     rows: RowsByCustomer | None = None,
+    signer: Signer | None = None,
 ) -> DeliveryResult:
     """Deliver a billing month (such as ``2026-08``) to one destination, complete or not at all.
 
     ``now`` goes into the manifest; the same lake at the same instant gives the same bytes. ``passed`` is the
     month where it has passed the gate already, as :func:`deliver_all` does once for all destinations.
     ``provider`` is named in the FOCUS metadata. ``rows`` are the month's rows where they were taken apart for many
-    destinations at once; the bytes delivered are the same.
+    destinations at once; the bytes delivered are the same. ``signer`` signs the manifest, also where the same one
+    stands unsigned.
 
     Raises InvalidDimension (the destination decides what FOCUS does not have), DeliveryRefused (the gate says
     no), DeliveryRaced (another delivery was faster) and
@@ -135,8 +138,14 @@ def deliver(
             require_same(lake, passed)
         with _blaming(destination):
             built, written = put_files(store, built, listed, found)
-    manifest = built.manifest
-    if current is not None and last is not None and current.content_digest == manifest.content_digest:
+    manifest = built.manifest if signer is None else signer.sign(built.manifest)
+    signed = signer is None or (current is not None and signer.has_signed(current))
+    if (
+        current is not None
+        and last is not None
+        and signed
+        and current.content_digest == manifest.content_digest
+    ):
         with _blaming(destination):
             remove_retired(store, current, destination.grace, now)
         ledger.confirm(lake, last, manifest.source_digest, terms=ledger.terms_of(destination), now=now)
@@ -160,6 +169,7 @@ def deliver_all(
     opener: OpenDestination = open_destination,
     since: dt.date | None = None,
     provider: Provider = _FOCUS_AS_IS,
+    signer: Signer | None = None,
 ) -> list[DeliveryResult | DeliveryFailure]:
     """Deliver a billing month to each destination, in order; one that fails does not stop the others.
 
@@ -192,6 +202,7 @@ def deliver_all(
                 passed=month_passed,
                 provider=provider,
                 rows=rows,
+                signer=signer,
             )
             # The delivery stands; what cannot be removed now is tried again with the next.
             with suppress(FocusAssetsError):
