@@ -2,7 +2,7 @@
 
 What belongs here: taking days apart and giving a scope its rows in the lake's own order. What does not: which rows a
 scope may have; that is asked again of what comes from here (``files.rows_in_scope``), so that a mistake here could
-leave rows out and be noticed, never let others in.
+never let other rows in; that none is left out is counted.
 
 A day is read 250,000 rows at a time. Each such run is sorted by customer and kept in a temporary Arrow file with a
 batch for each customer, so that a destination of one customer reads its own batches alone. Memory is that of a run,
@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 import pyarrow as pa
 
+from focus_assets.delivery.errors import DeliveryRefused
 from focus_assets.delivery.facts import billing_month_of_row
 from focus_assets.delivery.files import CUSTOMER
 from focus_assets.delivery.manifest import Scope
@@ -88,6 +89,13 @@ class RowsByCustomer:
             run = run.filter(wanted.fill_null(value=False)).sort(CUSTOMER, maintain_order=True)
             if run.height:
                 self._keep(day, run, folder / f"{len(self._readers)}.arrow")
+        kept = sum(each.rows for (of, _), found in self._batches.items() if of == day for each in found)
+        counted = stored.filter(wanted).select(pl.len()).collect().item()
+        if kept != counted:
+            raise DeliveryRefused(
+                f"billing month {month} was not delivered: of {day} {kept:,} rows were taken apart by customer, and "
+                f"the lake has {counted:,}. Nothing was put anywhere; this is a defect of the program."
+            )
 
     def _keep(self, day: dt.date, run: pl.DataFrame, path: Path) -> None:
         sizes = run.group_by(CUSTOMER, maintain_order=True).len().iter_rows()
@@ -130,7 +138,7 @@ def rows_by_customer(
 ) -> Iterator[RowsByCustomer]:
     """Take ``days`` of a month apart by customer; the rows can be asked for until the block ends.
 
-    Raises what ``Lake.scan`` raises.
+    Raises what ``Lake.scan`` raises, and DeliveryRefused where not every row came apart.
     """
     with TemporaryDirectory(prefix="by-customer-", dir=temporary_folder()) as folder:
         found = RowsByCustomer(lake, dataset)

@@ -168,6 +168,24 @@ def test_a_day_that_is_written_again_during_the_pass_is_delivered_to_nobody(
     assert not (tmp_path / "bucket").exists()
 
 
+def test_a_pass_that_loses_rows_delivers_nothing(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = by_customer.RowsByCustomer._keep
+    monkeypatch.setattr(
+        by_customer.RowsByCustomer,
+        "_keep",
+        lambda self, day, run, path: keep(self, day, run, path) if len(self._readers) != 2 else None,
+    )
+
+    found = deliver_all(lake, destinations(tmp_path / "bucket"), AUGUST, now=NOW)
+
+    assert all(
+        "taken apart by customer" in str(each.error) for each in found if isinstance(each, DeliveryFailure)
+    )
+    assert {type(each) for each in found} == {DeliveryFailure}
+
+
 def test_few_destinations_are_not_worth_a_pass(lake: Lake, tmp_path: Path) -> None:
     passed: Any = None
     with one_pass.one_pass(lake, passed, destinations(tmp_path)[:3]) as rows:

@@ -88,7 +88,9 @@ def test_an_unsigned_manifest_a_strange_key_and_a_changed_manifest_are_told_apar
     deliver(lake, destination, AUGUST, now=LATER, signer=SIGNER)
     assert said(destination.url, *options)[0] == 0
     # generated_at is not part of the content digest: only the signature tells.
-    path.write_text(path.read_text().replace("2026-09-03T06", "2026-09-03T07"))
+    path.write_text(
+        path.read_text().replace('"generated_at":"2026-09-03T06', '"generated_at":"2026-09-03T07')
+    )
     assert [found.problems for found in verify(destination.url)] == [()]
     code, told = said(destination.url, *options)
     assert (code, "the signature is not one of this manifest" in told) == (1, True)

@@ -45,7 +45,13 @@ class World:
 
     def __init__(self, root: Path, bucket: S3Bucket, proxy: FaultyS3, name: str) -> None:
         self.lake = Lake.open(str(root / name))
-        self.destination = Destination(name="warehouse", url=f"{bucket.url}/{name}")
+        self.destination = Destination(
+            name="warehouse",
+            url=f"{bucket.url}/{name}",
+            focus_version="1.3",
+            layout="aws",
+            mode="new_version",
+        )
         self._options, self._proxy = bucket.options, proxy
         for day in days("2026-08-01", "2026-08-02"):
             write_day(self.lake, day, [row(day), row(day, "globex")])
@@ -128,7 +134,7 @@ def test_a_read_that_ends_in_the_middle_is_read_again_or_named(
 
 
 def is_manifest_put(request: Request) -> bool:
-    return request.method == "PUT" and request.path.endswith("/manifest.json")
+    return request.method == "PUT" and request.path.endswith("-Manifest.json")
 
 
 def test_a_conflict_of_two_conditional_puts_is_tried_again(
@@ -180,7 +186,7 @@ def test_a_store_that_goes_on_failing_is_named_and_what_stood_stands(
     make: Callable[[str], World], proxy: FaultyS3, kind: Kind, which: Callable[[Request], bool]
 ) -> None:
     world = make("down")
-    manifest = {path: data for path, data in world.objects().items() if path.endswith("manifest.json")}
+    manifest = {path: data for path, data in world.objects().items() if path.endswith("-Manifest.json")}
     proxy.fail(kind, which, times=1_000)
 
     with pytest.raises(DestinationError, match=r"destination warehouse .* refused: Cannot") as failed:
