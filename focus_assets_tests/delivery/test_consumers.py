@@ -24,7 +24,18 @@ from focus_assets_tests.delivery.conftest import NOW
 from focus_assets_tests.delivery.focus_rows import days, row, write_day
 
 PAGE = Path(__file__).parents[2] / "docs" / "consumers.md"
-TINY = {"BilledCost": Decimal("0.000000000000000001"), "ConsumedQuantity": Decimal(0)}
+COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "PricingCurrencyEffectiveCost")
+PRICES = (
+    "ListUnitPrice",
+    "ContractedUnitPrice",
+    "PricingCurrencyListUnitPrice",
+    "PricingCurrencyContractedUnitPrice",
+)
+TINY = (
+    dict.fromkeys(COSTS, Decimal("1e-18"))
+    | dict.fromkeys(PRICES, Decimal("1e-12"))
+    | dict.fromkeys(("PricingQuantity", "ConsumedQuantity"), Decimal("1e-6"))
+)
 BILLED = Decimal("0.330000000000000002")
 """By hand: acme 0.01 and 0.02, and twice the smallest cost there is; globex 0.10 and 0.20."""
 
