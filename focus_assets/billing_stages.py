@@ -15,9 +15,10 @@ import polars as pl
 
 from focus_assets.billing.close import PeriodClose, days_before, ending
 from focus_assets.billing.commitments import contract_commitments
-from focus_assets.billing.datasets import BILLING_PERIODS, INVOICE_DETAILS
+from focus_assets.billing.datasets import BILLING_PERIODS, CONTRACT_COMMITMENTS, INVOICE_DETAILS
 from focus_assets.billing.invoices import invoice_details
 from focus_assets.billing.periods import Snapshot, billing_periods
+from focus_assets.billing.prepaid import ended_grants, prepaid_commitments
 from focus_assets.billing.reconcile import LINES, reconciled, unsettled
 from focus_assets.billing.whole_periods import charged_usage, metered_usage
 from focus_assets.catalog.charges import ChargeSlice, slices_on
@@ -104,13 +105,19 @@ class _Settled:
 def focus_contract_commitment_days(
     catalog: Upstream, close: PeriodClose, terms: BillingSettings
 ) -> Iterator[DayOutput]:
-    """``focus_contract_commitment`` of each day of ``catalog``: minimum spends of the charges that begin on it."""
+    """``focus_contract_commitment`` of each day of ``catalog``: what customers commit to on it.
+
+    Minimum spends of the charges that begin on the day, and credit paid in advance that takes effect on it.
+    """
     for day in catalog.days:
         snapshot, slices = _snapshot(catalog, day)
-        frame = contract_commitments(
+        minimums = contract_commitments(
             day, snapshot, close.invoiced(slices), terms.contract_commitments, start=close.start
         )
-        yield DayOutput(day, frame, catalog.digest(day) | close.fingerprint(slices))
+        prepaid = prepaid_commitments(day, snapshot, terms.contract_commitments, close)
+        frame = pl.concat([minimums, prepaid]).sort(CONTRACT_COMMITMENTS.order)
+        inputs = catalog.digest(day) | close.fingerprint(slices) | ended_grants(day, snapshot, close)
+        yield DayOutput(day, frame, inputs)
 
 
 def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
@@ -158,17 +165,21 @@ def _is_whole(s: ChargeSlice) -> bool:
 
 
 def periods_closed_otherwise(lake: Lake, days: Sequence[dt.date], close: PeriodClose) -> set[dt.date]:
-    """Those of ``days`` whose FOCUS rows were computed when other billing periods had closed than ``close`` says.
+    """Those of ``days`` that were computed when other billing periods had closed than ``close`` says.
 
+    FOCUS rows are judged by the billing periods they are in, and commitments by the prepaid credits that have ended.
     Days without a catalog or FOCUS rows are not judged. Raises CorruptPartition.
     """
     found = set()
     for day in days:
-        record = lake.record(FOCUS, day)
+        record, committed = (lake.record(dataset, day) for dataset in (FOCUS, CONTRACT_COMMITMENTS.name))
         if record is None or lake.record(CATALOG.name, day) is None:
             continue
-        _, charged = _charged(Upstream(lake, CATALOG.name, [day]), day)
-        if not close.fingerprint(charged).items() <= record.inputs.items():
+        snapshot, charged = _charged(Upstream(lake, CATALOG.name, [day]), day)
+        changed = not close.fingerprint(charged).items() <= record.inputs.items()
+        if committed is not None:
+            changed |= not ended_grants(day, snapshot, close).items() <= committed.inputs.items()
+        if changed:
             found.add(day)
     return found
 

@@ -15,6 +15,7 @@ from focus_assets.billing.close import PeriodClose
 from focus_assets.billing.datasets import BILLING_PERIODS
 from focus_assets.catalog.charges import ChargeSlice, midnight
 from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.models import Customer
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.dimensions import Resolution, resolve
@@ -98,18 +99,30 @@ def issuer_of(
     charged: ChargeSlice | Fee, resolution: Resolution, column: str | None = "InvoiceIssuerName"
 ) -> str:
     """Who issues the invoice (or another name), as rows without an event's own value say it."""
-    own = charged.customer.dimensions
     fee = resolution.of_fee(charged) if isinstance(charged, Fee) else None
-    while column is not None:
-        answer = fee[column] if fee is not None else resolution.of(_meter(charged), column)
-        text = own.get(column) or answer.text
-        if text is not None:
-            return text
-        column = SETTABLE[column].follows
+
+    def answer(name: str) -> str | None:
+        return (fee[name] if fee is not None else resolution.of(_meter(charged), name)).text
+
+    text = name_in_force(charged.customer, answer, column)
+    if text is not None:
+        return text
     raise UnresolvedIssuer(
         f"subscription {charged.subscription.key}: InvoiceIssuerName comes from events alone, so that a billing "
         "period has none. Set defaults.invoice_issuer_name, or a default beside the dimension. Nothing was written."
     )
+
+
+def name_in_force(
+    customer: Customer, answer: Callable[[str], str | None], column: str | None = "InvoiceIssuerName"
+) -> str | None:
+    """What a column says: the customer's own value, else ``answer``, else that of the column it follows."""
+    while column is not None:
+        text = customer.dimensions.get(column) or answer(column)
+        if text is not None:
+            return text
+        column = SETTABLE[column].follows
+    return None
 
 
 def _meter(charged: ChargeSlice | Fee) -> str:
