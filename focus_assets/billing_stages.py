@@ -22,6 +22,7 @@ from focus_assets.billing.prepaid import ended_grants, prepaid_commitments
 from focus_assets.billing.reconcile import LINES, reconciled, unsettled
 from focus_assets.billing.whole_periods import charged_usage, metered_usage
 from focus_assets.catalog.charges import ChargeSlice, slices_on
+from focus_assets.catalog.credit_charges import Charged, CreditCharge, credits_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import FOCUS, DayOutput, Upstream, catalog_on, digests
@@ -75,8 +76,10 @@ def focus_invoice_detail_days(
     """
     for day in focus.days:
         snapshot, slices = _snapshot(catalog, day)
-        fees_due = fees_on(snapshot, day)
-        last, fees = ending(close.invoiced(slices)), _invoiced(close.invoiced(fees_due))
+        fees_due, credits_due = fees_on(snapshot, day), credits_on(snapshot, day)
+        last = ending(close.invoiced(slices))
+        at_once: list[Fee | CreditCharge] = [*close.invoiced(fees_due), *close.invoiced(credits_due)]
+        fees = [each for each in at_once if each.invoice is not None]
         days = [*days_before(last, day, close.start), day] if last or fees else []
         frame = INVOICE_DETAILS.empty()
         if days:
@@ -85,9 +88,9 @@ def focus_invoice_detail_days(
         inputs = (
             catalog.digest(day)
             | digests(focus.lake, focus.dataset, days)
-            | close.fingerprint([*slices, *fees_due])
+            | close.fingerprint([*slices, *fees_due, *credits_due])
         )
-        settled: list[ChargeSlice | Fee] = [*last, *fees]
+        settled: list[Charged] = [*last, *fees]
         invoices = {line_stem(each): str(each.invoice) for each in settled}
         yield DayOutput(day, frame, inputs, _Settled(invoices))
 
@@ -131,7 +134,8 @@ def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
         return pl.DataFrame(schema=LINES)
     snapshot, slices = _snapshot(Upstream(lake, CATALOG.name, [day]), day)
     last = ending([replace(s, invoice=settled.get(line_stem(s))) for s in slices])
-    fees = [fee for fee in fees_on(snapshot, day) if line_stem(fee) in settled]
+    at_once: list[Fee | CreditCharge] = [*fees_on(snapshot, day), *credits_on(snapshot, day)]
+    fees = [each for each in at_once if line_stem(each) in settled]
     started = min((s.charge.period.start.date() for s in last), default=day)
     days = [started + dt.timedelta(days=n) for n in range((day - started).days + 1)]
     rows = lake.scan(FOCUS, days)
@@ -190,10 +194,6 @@ def _snapshot(catalog: Upstream, day: dt.date) -> tuple[Catalog, list[ChargeSlic
 
 
 def _charged(catalog: Upstream, day: dt.date) -> Snapshot:
-    """The day's catalog, and its slices of charges and fees."""
+    """The day's catalog, and its slices of charges, fees and credit."""
     snapshot, slices = _snapshot(catalog, day)
-    return snapshot, [*slices, *fees_on(snapshot, day)]
-
-
-def _invoiced(fees: Sequence[Fee]) -> list[Fee]:
-    return [fee for fee in fees if fee.invoice is not None]
+    return snapshot, [*slices, *fees_on(snapshot, day), *credits_on(snapshot, day)]
