@@ -23,11 +23,12 @@ from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord
 from focus_assets.orchestration import orphans
 from focus_assets.orchestration.assets.all_deliveries import deliveries_of, run_of
+from focus_assets.orchestration.assets.focus_export import BILLING_MONTH
 from focus_assets.orchestration.export_decisions import Position, RunState, advance
 from focus_assets.orchestration.export_sensor import ask, materializations_after
 from focus_assets.orchestration.io_manager import day_written
 from focus_assets.orchestration.jobs import CHAIN_JOB, EXPORT_JOB
-from focus_assets.orchestration.partitions import day, usage_days
+from focus_assets.orchestration.partitions import day, partition_of_month, usage_days
 from focus_assets.settings import Settings
 from focus_assets.signing import send_notices
 from focus_assets.source_changes import source_now
@@ -204,7 +205,7 @@ class Chain:
                 outcome.runs.append(result.run_id)
                 outcome.deliveries += list(_deliveries(result))
                 try:
-                    _require_success(result, f"The delivery of {(request.partition_key or '')[:7]}")
+                    _require_success(result, f"The delivery of {request.tags[BILLING_MONTH]}")
                 except RunFailed as failed:
                     # A month that cannot be delivered does not keep the others back.
                     failures.append(str(failed))
@@ -226,9 +227,9 @@ class Chain:
                 instance=self.instance,
                 run_config=_QUIET | asked["run_config"],
                 raise_on_error=False,
-                partition_key=f"{month}-01",
+                partition_key=partition_of_month(self.settings, month),
                 asset_selection=asked["asset_selection"],
-                tags=orphans.process_tags(),
+                tags={**orphans.process_tags(), BILLING_MONTH: month},
             )
             outcome.runs.append(result.run_id)
             outcome.deliveries += list(_deliveries(result))

@@ -16,7 +16,14 @@ import dagster as dg
 
 from focus_assets.delivery import DeliveryFailure, DeliveryResult
 from focus_assets.orchestration.assets.common import LAKE_POOL, OWNERS
-from focus_assets.orchestration.assets.focus_export import EXPORT, deliver_in_run, export_key, require_all
+from focus_assets.orchestration.assets.focus_export import (
+    EXPORT,
+    deliver_in_run,
+    export_key,
+    materialized,
+    month_of_run,
+    require_all,
+)
 from focus_assets.orchestration.partitions import billing_months
 from focus_assets.orchestration.resources import LakeResource
 from focus_assets.settings import ConfigurationError, Settings
@@ -89,9 +96,10 @@ def all_deliveries_asset(settings: Settings) -> dg.AssetsDefinition:
                 allow_retries=False,
             )
         chosen = [known[name] for name in sorted(set(config.destinations) or known)]
-        results = deliver_in_run(context, lake, settings, chosen, context.partition_key[:7])
+        month = month_of_run(context)
+        results = deliver_in_run(context, lake, settings, chosen, month)
         if any(isinstance(result, DeliveryResult) for result in results):
-            yield dg.MaterializeResult(metadata=_metadata(results))
+            yield from materialized(context, ALL_DELIVERIES, month, _metadata(results))
         require_all(results)
 
     return focus_export

@@ -9,6 +9,7 @@ import polars as pl
 
 from focus_assets.delivery import DeliveryFailure, DeliveryResult, Provider, check_destinations, deliver_all
 from focus_assets.delivery.ledger import entries_of
+from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.tags import vendor_prefix
 from focus_assets.lake import Lake
 from focus_assets.orchestration.assets.common import LAKE_POOL, OWNERS
@@ -22,6 +23,8 @@ from focus_assets.signing import send_notices, signer_from_environment
 from focus_assets.stage_controls import control_problems
 
 EXPORT = "focus_export"
+BILLING_MONTH = "focus_assets/billing_month"
+"""The tag of a run that delivers a month which is no partition (any more)."""
 _HISTORY = 20
 
 
@@ -45,19 +48,35 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
     def focus_export(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        month = context.partition_key[:7]
+        month = month_of_run(context)
         chosen = [by_key[key] for key in sorted(context.selected_asset_keys)]
         opened = lake.open()
         results = deliver_in_run(context, lake, settings, chosen, month)
         for result in results:
             if isinstance(result, DeliveryResult):
-                yield dg.MaterializeResult(
-                    asset_key=export_key(result.destination),
-                    metadata=_metadata(result) | {"history": _history(opened, result.destination)},
-                )
+                metadata = _metadata(result) | {"history": _history(opened, result.destination)}
+                yield from materialized(context, export_key(result.destination), month, metadata)
         require_all(results)
 
     return focus_export
+
+
+def month_of_run(context: dg.AssetExecutionContext) -> str:
+    """The billing month that a run delivers: that of its partition, or of its tag."""
+    return context.run.tags.get(BILLING_MONTH, context.partition_key[:7])
+
+
+def materialized(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, month: str, metadata: dict[str, Any]
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Tell of a month's delivery; of one that is no partition only in the log.
+
+    It says nothing of the run's own partition, which other people look at.
+    """
+    if f"{month}-01" == context.partition_key:
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+    else:
+        context.log_event(dg.AssetMaterialization(key, partition=f"{month}-01", metadata=metadata))
 
 
 def deliver_in_run(
@@ -84,8 +103,12 @@ def deliver_in_run(
                 signer=signer_from_environment(),
             )
             lake.refresh_views()
-    for unsent in send_notices(opened, settings.destinations):
-        context.log.warning(str(unsent))
+    try:
+        for unsent in send_notices(opened, settings.destinations):
+            context.log.warning(str(unsent))
+    except FocusAssetsError as error:
+        # The deliveries stand, and what came of them has to be told; the sensor sends what is owed.
+        context.log.warning(f"Notices could not be sent: {error}")
     return results
 
 
