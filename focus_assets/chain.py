@@ -22,12 +22,11 @@ from focus_assets.catalog.charges import ChargeSlice, require_known_opening, sli
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.credit_stages import DATASET as COSTS
-from focus_assets.credit_stages import CreditFacts, days_of_credit, spent_before
+from focus_assets.credit_stages import BilledBefore, CreditFacts, days_of_credit, used_before
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.cost_and_usage import build
-from focus_assets.focus.credits import with_credits
+from focus_assets.focus.credits import Spent, with_credits
 from focus_assets.focus.dimensions import resolve
 from focus_assets.focus.invoice_lines import default_issuer
 from focus_assets.lake import Lake, day_ranges
@@ -239,13 +238,19 @@ def focus_cost_and_usage_days(
         snapshot, usage = catalog_on(catalog, day), normalized.on(day)
         invoiced, fees = close.invoiced(found), close.invoiced(fees_on(snapshot, day))
         grants = snapshot.credits
+        paid_on = days_of_credit(grants, day, start)
         rated = _rated(usage, opening, before, invoiced)
         rows = build(pl.concat([rated, fee_lines(fees)]), invoiced, snapshot, fees)
         facts: Facts = cost_facts
         if grants:
-            credited = with_credits(rows, grants, spent_before(totals.lake, grants, day), snapshot, day)
+            begins = {s.charge_id: s.charge.period.start.date() for s in found}
+            custom = frozenset(snapshot.custom_currency)
+            billed_before = BilledBefore(totals.lake, grants, custom, begins, start, day)
+            used = used_before(totals.lake, grants, day, paid_on)
+            credited = with_credits(rows, grants, Spent(used, billed_before), snapshot, day)
             rows = credited.rows
-            facts = CreditFacts(grants, credited.used, frozenset(snapshot.custom_currency), cost_facts)
+            facts = CreditFacts(credited.used, cost_facts)
+            paid_on = sorted({*paid_on, *billed_before.days})
         last = ending(invoiced)
         billed = days_before(last, day, start)
         if last or (grants and any(fee.invoice for fee in fees)):
@@ -265,7 +270,7 @@ def focus_cost_and_usage_days(
             | digests(totals.lake, totals.dataset, [*earlier[day], day])
             | digests(totals.lake, FOCUS, billed)
             | close.fingerprint([*found, *fees])
-            | digests(totals.lake, COSTS, days_of_credit(grants, day)),
+            | digests(totals.lake, FOCUS, paid_on),
             facts,
         )
 

@@ -7,7 +7,7 @@ it (``rate_card_terms``), and the charges that come of a subscription (``charges
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 from pydantic import model_validator
@@ -199,3 +199,24 @@ class Subscription(Entry):
 def billing_cadence(plan: Plan | None, subscription: Subscription) -> Cadence:
     """How often a subscription is invoiced."""
     return subscription.billing_cadence or (plan.billing_cadence if plan else _MONTHLY)
+
+
+def oldest_rating_period(
+    plan: Plan | None, subscription: Subscription, day: dt.datetime, features: Collection[str] = ()
+) -> dt.datetime | None:
+    """When the first began of the rating periods, of usage of ``features`` or of all, that have a part on a day.
+
+    ``day`` is its midnight. None where nothing of the kind is sold.
+    """
+    cards = [*subscription.rate_cards]
+    if plan is not None and not subscription.own_prices_only:
+        cards += plan.rate_cards
+    usual = billing_cadence(plan, subscription)
+    cadences = {
+        card.billing_cadence or usual
+        for card in cards
+        if not card.is_fee and (not features or card.feature in features)
+    }
+    first = max(day, subscription.active_from)
+    starts = [cadence.period_at(subscription.anchor, first).start for cadence in cadences]
+    return max(min(starts), subscription.active_from) if starts else None

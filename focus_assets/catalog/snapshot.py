@@ -25,6 +25,7 @@ from focus_assets.catalog.models import (
     RateCard,
     Subscription,
 )
+from focus_assets.catalog.plans import oldest_rating_period
 from focus_assets.catalog.references import contradictions
 from focus_assets.catalog.unit_costs import Currency, FeatureUnitCost, LlmPrice
 from focus_assets.datasets import CATALOG
@@ -115,7 +116,8 @@ class Catalog(Entry):
     def on(self, day: dt.date) -> Catalog:
         """The catalog as it stood on ``day``: one version of each customer, and nothing that began later.
 
-        But for later versions of flat fees: they say when a fee's service period is cut short.
+        But for later versions of flat fees: they say when a fee's service period is cut short. And credit that has
+        ended is there until the last charge has that it could have paid: what takes cost back gives back what it paid.
         """
         midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
         end = midnight + dt.timedelta(days=1)
@@ -154,9 +156,26 @@ class Catalog(Entry):
                 and (price.effective_to is None or price.effective_to > midnight)
             ),
             currencies=self.currencies,
-            credits=tuple(grant for grant in self.credits if grant.is_usable_on(day)),
+            credits=tuple(
+                grant
+                for grant in self.credits
+                if grant.is_usable_on(day) or self._may_take_back(grant, midnight, active)
+            ),
             custom_currencies=self.custom_currencies,
         )
+
+    def _may_take_back(
+        self, grant: CreditGrant, midnight: dt.datetime, active: Iterable[Subscription]
+    ) -> bool:
+        """Whether a grant that has ended has paid, or could have, of a charge that goes on: it may cost less yet."""
+        if grant.end is None or grant.end > midnight:
+            return False
+        oldest = (
+            oldest_rating_period(self.plan.get(s.plan or ""), s, midnight, grant.filters.features)
+            for s in active
+            if s.customer == grant.customer
+        )
+        return any(start < grant.end for start in oldest if start is not None)
 
     def check_references(self) -> None:
         """Raise :class:`CatalogProblem` where an entry names another that does not exist, or stands twice."""

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from focus_assets.catalog.charges import DAY, billing_cadence, midnight
+from focus_assets.catalog.charges import DAY, midnight
 from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.models import Subscription
 from focus_assets.catalog.periods import Cadence, Period
+from focus_assets.catalog.plans import billing_cadence
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.charge_terms import FACTS, PRICES, of_columns, of_customer
 from focus_assets.focus.dimensions import Resolution
@@ -52,22 +53,33 @@ def purchase_lines(grants: Sequence[CreditGrant], day: dt.date) -> pl.LazyFrame:
     return pl.LazyFrame(rows, schema=RATED_LINES, orient="row")
 
 
-def expiry_lines(grants: Sequence[CreditGrant], left: Mapping[str, Decimal], day: dt.date) -> pl.LazyFrame:
-    """The same of bought ``grants`` that end on ``day`` with something ``left`` (by grant id).
+def expiry_lines(
+    grants: Sequence[CreditGrant], expired: Mapping[str, Decimal], day: dt.date, catalog: Catalog
+) -> pl.LazyFrame:
+    """The same of bought ``grants`` of which something has ``expired`` on ``day`` (by grant id).
 
-    It was billed when it was bought and becomes effective now.
+    It was billed when it was bought and becomes effective now: with the grant's end, or on the day that gave something
+    back to a grant that had ended before.
     """
     rows = [
         _line(
             grant,
             CREDIT_EXPIRY_COMPONENT,
-            Period(max(midnight(day), grant.effective_at), grant.end),
-            left[grant.grant_id],
+            _expiry_period(grant, day, catalog),
+            expired[grant.grant_id],
         )
         for grant in grants
-        if grant.end is not None and grant.ends_on(day) and left[grant.grant_id] > 0
+        if grant.grant_id in expired
     ]
     return pl.LazyFrame(rows, schema=RATED_LINES, orient="row")
+
+
+def _expiry_period(grant: CreditGrant, day: dt.date, catalog: Catalog) -> Period:
+    """``day`` up to the grant's end, from where the billing period begins that holds its last instant."""
+    end = grant.end if grant.end is not None and grant.ends_on(day) else midnight(day) + DAY
+    last = end - dt.timedelta(seconds=1)
+    billing = _billing(_subscription(grant, last, catalog), last, catalog)
+    return Period(max(midnight(day), grant.effective_at, billing.start), end)
 
 
 def _line(grant: CreditGrant, component: str, period: Period, amount: Decimal) -> dict[str, Any]:
