@@ -239,8 +239,8 @@ def focus_cost_and_usage_days(
         invoiced, fees = close.invoiced(found), close.invoiced(fees_on(snapshot, day))
         grants = snapshot.credits
         paid_on = days_of_credit(grants, day, start)
-        rated = _rated(usage, opening, before, invoiced)
-        rows = build(pl.concat([rated, fee_lines(fees)]), invoiced, snapshot, fees)
+        rated = _rated(usage, opening, before, invoiced, fees)
+        rows = build(rated, invoiced, snapshot, fees, in_order=True)
         facts: Facts = cost_facts
         if grants:
             begins = {s.charge_id: s.charge.period.start.date() for s in found}
@@ -260,7 +260,8 @@ def focus_cost_and_usage_days(
             if not grants:
                 ids = {s.charge_id for s in last}
                 slices_of_ended = [s for s in invoiced if s.charge_id in ids]
-                own = build(_rated(usage, opening, before, slices_of_ended), slices_of_ended, snapshot)
+                rated = _rated(usage, opening, before, slices_of_ended)
+                own = build(rated, slices_of_ended, snapshot, in_order=True)
             rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
         yield DayOutput(
             day,
@@ -276,9 +277,13 @@ def focus_cost_and_usage_days(
 
 
 def _rated(
-    usage: pl.LazyFrame, opening: pl.LazyFrame, before: pl.LazyFrame, slices: Sequence[ChargeSlice]
+    usage: pl.LazyFrame,
+    opening: pl.LazyFrame,
+    before: pl.LazyFrame,
+    slices: Sequence[ChargeSlice],
+    fees: Sequence[Fee] = (),
 ) -> pl.LazyFrame:
-    """The rated lines of some slices of a day."""
+    """The rated lines of some slices of a day, and of its fees."""
     return rate(
         rateable_usage(usage, slices, opening),
         opening,
@@ -287,6 +292,7 @@ def _rated(
         limit_table(slices),
         conversion_table(slices),
         earlier_usage(before),
+        fees=fee_lines(fees) if fees else None,
     )
 
 
