@@ -19,6 +19,7 @@ import polars as pl
 from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, days_before, ending
 from focus_assets.billing.rounding import settle
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
+from focus_assets.catalog.credit_charges import credits_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
@@ -237,7 +238,7 @@ def focus_cost_and_usage_days(
         opening = opening_quantities(before, totals.on(day))
         snapshot, usage = catalog_on(catalog, day), normalized.on(day)
         invoiced, fees = close.invoiced(found), close.invoiced(fees_on(snapshot, day))
-        grants = snapshot.credits
+        grants, credits_due = snapshot.credits, credits_on(snapshot, day)
         paid_on = days_of_credit(grants, day, start)
         rated = _rated(usage, opening, before, invoiced, fees)
         rows = build(rated, invoiced, snapshot, fees, in_order=True)
@@ -246,8 +247,8 @@ def focus_cost_and_usage_days(
             begins = {s.charge_id: s.charge.period.start.date() for s in found}
             custom = frozenset(snapshot.custom_currency)
             billed_before = BilledBefore(totals.lake, grants, custom, begins, start, day)
-            used = used_before(totals.lake, grants, day, paid_on)
-            credited = with_credits(rows, grants, Spent(used, billed_before), snapshot, day)
+            spent = Spent(used_before(totals.lake, grants, day, paid_on), billed_before)
+            credited = with_credits(rows, grants, spent, snapshot, close.invoiced(credits_due), day)
             rows = credited.rows
             facts = CreditFacts(credited.used, cost_facts)
             paid_on = sorted({*paid_on, *billed_before.days})
@@ -270,7 +271,7 @@ def focus_cost_and_usage_days(
             | catalog.digest(day)
             | digests(totals.lake, totals.dataset, [*earlier[day], day])
             | digests(totals.lake, FOCUS, billed)
-            | close.fingerprint([*found, *fees])
+            | close.fingerprint([*found, *fees, *credits_due])
             | digests(totals.lake, FOCUS, paid_on),
             facts,
         )

@@ -15,11 +15,12 @@ from typing import Final
 
 import polars as pl
 
+from focus_assets.catalog.credit_charges import CreditCharge
 from focus_assets.catalog.credits import CreditGrant, in_order_of_use
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.decimals import UNIT_PRICE
 from focus_assets.focus.cost_and_usage import build_credit
-from focus_assets.focus.credit_terms import expiry_lines, purchase_lines
+from focus_assets.focus.credit_terms import credit_lines
 from focus_assets.focus.paid_rows import credit_rows, split_rows
 from focus_assets.focus.schema import internal_schema
 from focus_assets.rating.credits import BILLED, GRANTS, PAYABLE, USED, draw_down
@@ -61,7 +62,12 @@ class Credited:
 
 
 def with_credits(
-    rows: pl.LazyFrame, grants: Sequence[CreditGrant], spent: Spent, catalog: Catalog, day: dt.date
+    rows: pl.LazyFrame,
+    grants: Sequence[CreditGrant],
+    spent: Spent,
+    catalog: Catalog,
+    charges: Sequence[CreditCharge],
+    day: dt.date,
 ) -> Credited:
     """``rows`` of ``day`` (the stored shape) after ``grants`` paid for them, all that can be used that day.
 
@@ -70,7 +76,8 @@ def with_credits(
 
     Credit in a custom currency pays first, for what is priced in it; then credit in money for what is left to be
     billed. The rows of the grants' customers are computed here and held, the others when the result is. They come
-    first; then rows that no bought credit pays, those it pays, credits, and the grants' own rows.
+    first; then rows that no bought credit pays, those it pays, credits, and the grants' own rows, of ``charges``: what
+    the day charges for credit itself.
     """
     used: dict[str, dict[str, Decimal]] = {grant.grant_id: {} for grant in grants}
     theirs = pl.col("x_CustomerKey").is_in(sorted({grant.customer for grant in grants})).fill_null(False)
@@ -81,15 +88,14 @@ def with_credits(
         of_kind = [grant for grant in grants if (grant.currency in catalog.custom_currency) == custom]
         if of_kind:
             billed = before.priced if custom else before.money
-            payable = _Terms(catalog, day, spent.used, billed, custom=custom)
-            rows = _paid(rows, of_kind, payable, used)
-    own = [grant for grant in grants if grant.is_bought]
-    expired = _expired(own, spent, used, day)
+            terms = _Terms(catalog, day, spent.used, billed, custom=custom)
+            rows = _paid(rows, of_kind, terms, used)
+    expired = {grant.grant_id: _expired(grant, spent, used, day) for grant in grants}
     parts = [others, rows]
-    if any(grant.takes_effect_on(day) for grant in own):
-        parts.append(build_credit(purchase_lines(own, day), own, catalog))
-    if expired:
-        parts.append(build_credit(expiry_lines(own, expired, day, catalog), own, catalog))
+    for expires in (False, True):
+        # Apart: credit that ends on the day on which it was bought has two rows from the same instant.
+        if own := [each for each in charges if each.expires is expires]:
+            parts.append(build_credit(credit_lines(own, expired), own, catalog))
     return Credited(pl.concat(parts), used)
 
 
@@ -108,19 +114,13 @@ def _falling(rows: pl.LazyFrame, spent: Spent) -> list[str]:
 
 
 def _expired(
-    grants: Sequence[CreditGrant], spent: Spent, used: Mapping[str, Mapping[str, Decimal]], day: dt.date
-) -> dict[str, Decimal]:
-    """What of bought ``grants`` is lost on ``day``: what is left when they end, and what they are given back later."""
-    found = {}
-    for grant in grants:
-        today = sum(used[grant.grant_id].values(), Decimal(0))
-        if grant.ends_on(day):
-            lost = grant.amount - today - sum(spent.used.get(grant.grant_id, {}).values(), Decimal(0))
-        else:
-            lost = Decimal(0) if grant.is_usable_on(day) else -today
-        if lost > 0:
-            found[grant.grant_id] = lost
-    return found
+    grant: CreditGrant, spent: Spent, used: Mapping[str, Mapping[str, Decimal]], day: dt.date
+) -> Decimal:
+    """What of a grant is lost on ``day``: what is left when it ends, and what it is given back later."""
+    today = sum(used[grant.grant_id].values(), Decimal(0))
+    if grant.is_usable_on(day):
+        return grant.amount - today - sum(spent.used.get(grant.grant_id, {}).values(), Decimal(0))
+    return -today
 
 
 @dataclass(frozen=True)
