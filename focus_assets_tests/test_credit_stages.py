@@ -79,6 +79,7 @@ def test_what_is_given_back_to_bought_credit_after_its_end_expires_that_day(tmp_
     expired = pl.col("x_PriceComponent") == "credit_expiry"
     assert by_day(computed, "EffectiveCost", expired) == {3: "350", 5: "70"}
     assert by_day(computed, "EffectiveCost", ~expired) == {1: "150", 5: "-70"}
+    assert computed.reconciled()["finding"].null_count() == computed.reconciled().height
     report = check(project(computed.rows().lazy(), "1.4"), rules_for("1.4"))
     assert [result.sentence for result in report.violated] == []
 
