@@ -7,7 +7,7 @@ same with one slice. Within a slice usage fills tiers in the order (window_from,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -101,9 +101,19 @@ class _Tables:
 
     def of(self, charges: ChargeRange) -> _Tables:
         """The same of some charges."""
-        tables = {each.name: getattr(self, each.name) for each in fields(self)}
+
+        def theirs(table: pl.LazyFrame | None) -> pl.LazyFrame | None:
+            return None if table is None else charges.of(table)
+
         return _Tables(
-            **{name: None if table is None else charges.of(table) for name, table in tables.items()}
+            charges.of(self.usage),
+            charges.of(self.moved),
+            charges.of(self.prices),
+            theirs(self.limits),
+            theirs(self.conversions),
+            theirs(self.splits),
+            theirs(self.earlier),
+            theirs(self.fees),
         )
 
 
