@@ -47,7 +47,11 @@ def columns_v1(content: bytes, dimensions: Sequence[str]) -> Columns | None:
     # A text in quotes is no number, and these are not taken off here.
     values = [str(value, "utf-8") for value in _each("value", rows)]
     grouped = _each("group_by", rows)
-    texts = {name: _each(f"d{i}", grouped) for i, name in enumerate(dimensions)}
+    texts = {
+        # Where nothing is grouped by, ``groupBy`` may be null.
+        name: [getattr(each, f"d{i}", None) for each in grouped]
+        for i, name in enumerate(dimensions)
+    }
     return _columns(values, rows, _each("subject", rows), texts)
 
 
@@ -69,7 +73,8 @@ def _columns(
     subjects: list[str | None],
     dimensions: dict[str, list[str | None]],
 ) -> Columns | None:
-    if not _PLAIN_NUMBERS.fullmatch("\n".join([*values, ""])):
+    written = "\n".join([*values, ""])
+    if written.count("\n") != len(values) or not _PLAIN_NUMBERS.fullmatch(written):
         return None
     starts, ends = _each("start", rows), _each("end", rows)
     try:
@@ -102,7 +107,7 @@ def _reader_v1(dimensions: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
             ("start", str, "windowStart"),
             ("end", str, "windowEnd"),
             ("subject", str | None, "subject", None),
-            ("group_by", grouped, "groupBy", msgspec.field(default_factory=grouped)),
+            ("group_by", grouped | None, "groupBy", None),
         ]
     )
 
