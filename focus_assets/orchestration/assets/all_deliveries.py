@@ -54,7 +54,7 @@ def run_of(settings: Settings, destinations: Sequence[str]) -> dict[str, Any]:
 
 def deliveries_of(materialization: dg.AssetMaterialization) -> Iterator[dict[str, Any]]:
     """The deliveries that a materialization tells of: destination, month, result, manifest and further figures."""
-    found = {name: value.value for name, value in materialization.metadata.items()}
+    found: dict[str, Any] = {name: value.value for name, value in materialization.metadata.items()}
     month = (materialization.partition or "")[:7]
     if materialization.asset_key == ALL_DELIVERIES:
         for each in found[_EACH]:
