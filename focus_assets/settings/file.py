@@ -78,6 +78,8 @@ class FocusFile(Entry):
     """When billing periods close, and what invoices say."""
     destinations: tuple[Destination, ...] = ()
     """Who receives FOCUS files."""
+    destination_assets: Annotated[int, Field(ge=0, le=5_000)] = 300
+    """Destinations up to which each is an asset of its own; of more, one asset stands for all."""
 
     @property
     def catalog(self) -> Catalog:
@@ -171,6 +173,7 @@ class FocusFile(Entry):
             days_per_run=self.days_per_run,
             billing=self.billing,
             destinations=tuple(d.model_copy(update=place(d)) for d in self.destinations),
+            destination_assets=self.destination_assets,
         )
 
 
