@@ -5,8 +5,14 @@ manifest, the ledger of what was delivered, and the check of a delivery from out
 not: when to deliver (``orchestration``) and how rows are computed (``focus``).
 """
 
-from focus_assets.delivery.deliver import DeliveryFailure, DeliveryResult, deliver, deliver_all
-from focus_assets.delivery.due import Due, due
+from focus_assets.delivery.deliver import (
+    DeliveryFailure,
+    DeliveryResult,
+    deliver,
+    deliver_all,
+    deliver_others,
+)
+from focus_assets.delivery.due import Due, due, together
 from focus_assets.delivery.errors import DeliveryRaced, DeliveryRefused, DestinationError
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.delivery.gate import Control, Refusal, refusals
@@ -36,10 +42,12 @@ __all__ = [
     "check_destinations",
     "deliver",
     "deliver_all",
+    "deliver_others",
     "due",
     "entries",
     "latest_deliveries",
     "months_of",
     "refusals",
+    "together",
     "verify",
 ]

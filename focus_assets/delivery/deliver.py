@@ -21,14 +21,17 @@ from typing import Final, Literal
 
 from focus_assets.delivery import ledger
 from focus_assets.delivery.build import build
+from focus_assets.delivery.dataset_months import months_of_dataset, require_dataset
+from focus_assets.delivery.datasets import focus_name, others_of, own_columns
 from focus_assets.delivery.errors import DestinationError
 from focus_assets.delivery.files import Shape
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
 from focus_assets.delivery.layout import METADATA
 from focus_assets.delivery.manifest import InvalidManifest, Manifest
-from focus_assets.delivery.metadata_files import Provider, schema_file, schema_in_use
+from focus_assets.delivery.metadata_files import Provider, SchemaFile, schema_file, schema_in_use
+from focus_assets.delivery.months import DATASET, billing_months
 from focus_assets.delivery.put import keep_version, put_files, put_manifest, remove_retired, sizes
-from focus_assets.delivery.terms import layout_for
+from focus_assets.delivery.terms import layout_for, place_of
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.export_dimensions import require_valid
@@ -62,6 +65,11 @@ class DeliveryResult:
     manifest_url: str
     files_written: int
 
+    @property
+    def dataset(self) -> str:
+        """What was delivered."""
+        return self.manifest.dataset
+
 
 @dataclass(frozen=True)
 class DeliveryFailure:
@@ -87,29 +95,33 @@ def deliver(
     opener: OpenDestination = open_destination,
     passed: PassedMonth | None = None,
     provider: Provider = _FOCUS_AS_IS,
+    run_id: str | None = None,
 ) -> DeliveryResult:
     """Deliver a billing month (such as ``2026-08``) to one destination, complete or not at all.
 
     ``now`` goes into the manifest; the same lake at the same instant gives the same bytes. ``passed`` is the
     month where it has passed the gate already, as :func:`deliver_all` does once for all destinations.
-    ``provider`` is named in the FOCUS metadata.
+    ``provider`` is named in the FOCUS metadata. The ledger says that ``run_id`` delivered, and when by the clock.
 
     Raises InvalidDimension (the destination decides what FOCUS does not have), DeliveryRefused (the gate says
     no), DeliveryRaced (another delivery was faster) and
     DestinationError (the destination refuses). In each case the manifest that was there still stands.
     """
+    by = None if run_id is None else ledger.Delivering(run_id, dt.datetime.now(dt.UTC))
     check_destinations(lake.url, [destination])
     require_valid(f"destinations[{destination.name}].dimensions", destination.dimensions)
-    shape, layout = Shape.of(destination), layout_for(destination)
+    shape, dataset = Shape.of(destination), DATASET if passed is None else passed.dataset
     passed = passed or require_days(lake, month, controls=controls)
-    passed = require_rules(lake, passed, destination.focus_version)
-    fresh = schema_file(destination.focus_version, provider, now.astimezone(dt.UTC), shape.columns)
+    if dataset == DATASET:
+        passed = require_rules(lake, passed, destination.focus_version)
+    fresh = _schema(destination, dataset, provider, now, shape)
+    layout = layout_for(destination, dataset)
     with _blaming(destination):
         store = opener(destination)
-        there = _read_manifest(store, destination, month)
+        there = _read_manifest(store, destination, month, dataset)
         listed = sizes(store, layout, month)
         found = store.read(fresh.reference.path)
-    last = ledger.last(lake, destination.name, month)
+    last = ledger.last(lake, destination.name, month, dataset)
     before = None if there is None else there.manifest
     current = before if before is not None and before.sealed_as_it_is else None
     if current is not None:
@@ -128,12 +140,13 @@ def deliver(
     if current is not None and last is not None and current.content_digest == manifest.content_digest:
         with _blaming(destination):
             remove_retired(store, current, destination.grace, now)
-        ledger.confirm(lake, last, manifest.source_digest, terms=ledger.terms_of(destination), now=now)
+        terms = ledger.terms_of(destination)
+        ledger.confirm(lake, last, manifest.source_digest, terms=terms, now=now, by=by)
         return _result(destination, current, "restored" if written else "unchanged", written)
     with _blaming(destination):
         put_manifest(store, destination, manifest, None if there is None else there.etag)
         keep_version(store, manifest)
-    ledger.record(lake, manifest, destination.url, last)
+    ledger.record(lake, manifest, destination.url, last, by)
     with _blaming(destination):
         remove_retired(store, manifest, destination.grace, now)
     return _result(destination, manifest, "delivered", written)
@@ -149,6 +162,7 @@ def deliver_all(
     opener: OpenDestination = open_destination,
     since: dt.date | None = None,
     provider: Provider = _FOCUS_AS_IS,
+    run_id: str | None = None,
 ) -> list[DeliveryResult | DeliveryFailure]:
     """Deliver a billing month to each destination, in order; one that fails does not stop the others.
 
@@ -180,6 +194,7 @@ def deliver_all(
                     opener=opener,
                     passed=month_passed,
                     provider=provider,
+                    run_id=run_id,
                 )
             )
             # The delivery stands; what cannot be removed now is tried again with the next.
@@ -190,6 +205,70 @@ def deliver_all(
     return found
 
 
+def deliver_others(
+    lake: Lake,
+    destination: Destination,
+    month: str,
+    *,
+    now: dt.datetime,
+    opener: OpenDestination = open_destination,
+    since: dt.date | None = None,
+    provider: Provider = _FOCUS_AS_IS,
+    run_id: str | None = None,
+) -> list[DeliveryResult | DeliveryFailure]:
+    """Deliver the other datasets that a destination asks for, beside a month of Cost and Usage that it just got.
+
+    The gate was asked of the month's days then; here it is asked of the datasets' own. One that fails does not stop
+    the others.
+    """
+    found: list[DeliveryResult | DeliveryFailure] = []
+    if not (wanted := others_of(destination)):
+        return found
+    costs = billing_months(lake, since, ledger.days_delivered(lake, month))
+    for dataset in wanted:
+        try:
+            held = months_of_dataset(lake, dataset, costs)[month]
+            require_dataset(lake, dataset, held, destination.focus_version)
+            passed = PassedMonth(
+                held, {day: costs[month].digests[day] for day in costs[month].days}, dataset=dataset
+            )
+            with _blaming(destination):
+                _sweep(opener(destination), destination, month, dataset)
+            found.append(
+                deliver(
+                    lake,
+                    destination,
+                    month,
+                    now=now,
+                    opener=opener,
+                    passed=passed,
+                    provider=provider,
+                    run_id=run_id,
+                )
+            )
+            with suppress(FocusAssetsError):
+                replaced = _replaced(lake, destination, month, now, dataset)
+                _tidy(opener(destination), destination, replaced, now, dataset)
+        except FocusAssetsError as error:
+            found.append(DeliveryFailure(destination.name, month, error))
+    return found
+
+
+def _schema(
+    destination: Destination, dataset: str, provider: Provider, now: dt.datetime, shape: Shape
+) -> SchemaFile:
+    now = now.astimezone(dt.UTC)
+    if dataset == DATASET:
+        return schema_file(destination.focus_version, provider, now, shape.columns)
+    return schema_file(
+        destination.focus_version,
+        provider,
+        now,
+        dataset=focus_name(dataset),
+        own_columns=own_columns(dataset),
+    )
+
+
 def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | FocusAssetsError:
     try:
         return require_rules(lake, passed, version)
@@ -197,9 +276,15 @@ def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | 
         return error
 
 
-def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime) -> list[str]:
+def _replaced(
+    lake: Lake, destination: Destination, month: str, now: dt.datetime, dataset: str = DATASET
+) -> list[str]:
     """The other months whose newest delivery replaced one, and whose readers have had their grace since."""
-    newest = ledger.entries_of(lake, destination.name).group_by("billing_month", maintain_order=True).last()
+    newest = (
+        ledger.entries_of(lake, destination.name, dataset)
+        .group_by("billing_month", maintain_order=True)
+        .last()
+    )
     found = newest.select("billing_month", "sequence", "delivered_at").iter_rows()
     return [
         other
@@ -210,18 +295,24 @@ def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime
     ]
 
 
-def _tidy(store: ObjectStore, destination: Destination, months: Sequence[str], now: dt.datetime) -> None:
+def _tidy(
+    store: ObjectStore,
+    destination: Destination,
+    months: Sequence[str],
+    now: dt.datetime,
+    dataset: str = DATASET,
+) -> None:
     """Remove what deliveries of other months retired: those months may never be delivered again."""
     for month in months:
-        there = _read_manifest(store, destination, month)
+        there = _read_manifest(store, destination, month, dataset)
         if there is not None and there.manifest.sealed_as_it_is:
             remove_retired(store, there.manifest, destination.grace, now)
 
 
-def _sweep(store: ObjectStore, destination: Destination, month: str) -> None:
+def _sweep(store: ObjectStore, destination: Destination, month: str, dataset: str = DATASET) -> None:
     # A bucket shows no object before it is whole.
     if isinstance(store, FolderStore):
-        for folder in {*layout_for(destination).folders(month), METADATA}:
+        for folder in {*layout_for(destination, dataset).folders(month), METADATA}:
             store.sweep(folder)
 
 
@@ -231,8 +322,10 @@ class _Present:
     etag: str
 
 
-def _read_manifest(store: ObjectStore, destination: Destination, month: str) -> _Present | None:
-    path = layout_for(destination).manifest_path(month)
+def _read_manifest(
+    store: ObjectStore, destination: Destination, month: str, dataset: str = DATASET
+) -> _Present | None:
+    path = layout_for(destination, dataset).manifest_path(month)
     found = store.read(path)
     if found is None:
         return None
@@ -259,7 +352,7 @@ def _result(
     outcome: Literal["delivered", "unchanged", "restored"],
     files_written: int,
 ) -> DeliveryResult:
-    path = layout_for(destination).manifest_path(manifest.billing_month)
+    path = place_of(manifest).manifest_path(manifest.billing_month)
     url = f"{destination.url.rstrip('/')}/{path}"
     return DeliveryResult(destination.name, manifest.billing_month, outcome, manifest, url, files_written)
 

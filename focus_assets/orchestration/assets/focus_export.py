@@ -1,13 +1,21 @@
 """``focus_export/<destination>``: one delivery of a billing month to each destination."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from focus_assets.delivery import DeliveryResult, Provider, check_destinations, deliver_all
+from focus_assets.delivery import (
+    DeliveryFailure,
+    DeliveryResult,
+    Provider,
+    check_destinations,
+    deliver_all,
+    deliver_others,
+)
+from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import entries_of
 from focus_assets.focus.tags import vendor_prefix
 from focus_assets.lake import Lake
@@ -62,12 +70,30 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
                     opener=open_place,
                     since=settings.start_date,
                     provider=_provider(settings),
+                    run_id=context.run.run_id,
                 )
+                served = {result.destination for result in results if isinstance(result, DeliveryResult)}
+                others = [
+                    other
+                    for destination in chosen
+                    if destination.name in served
+                    for other in deliver_others(
+                        opened,
+                        destination,
+                        month,
+                        now=settings.now(),
+                        opener=open_place,
+                        since=settings.start_date,
+                        provider=_provider(settings),
+                        run_id=context.run.run_id,
+                    )
+                ]
                 lake.refresh_views()
         for result in results:
             if isinstance(result, DeliveryResult):
                 key = export_key(result.destination)
                 metadata = _metadata(result) | {"history": _history(opened, result.destination)}
+                metadata |= _beside([each for each in others if each.destination == result.destination])
                 if f"{month}-01" == context.partition_key:
                     yield dg.MaterializeResult(asset_key=key, metadata=metadata)
                 else:
@@ -77,6 +103,9 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
                     )
             else:
                 failures.setdefault(str(result.error), []).append(result.destination)
+        for other in others:
+            if isinstance(other, DeliveryFailure):
+                failures.setdefault(str(other.error), []).append(other.destination)
         # One destination that fails does not stop the others; the run still has to say that not all arrived.
         if failures:
             raise dg.Failure(description=_told(failures), allow_retries=False)
@@ -98,11 +127,11 @@ def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
         customers = "all customers" if asked == "all" else f"customers {', '.join(asked)}"
     return dg.AssetSpec(
         export_key(destination.name),
-        deps=["focus_cost_and_usage"],
+        deps=["focus_cost_and_usage", *others_of(destination)],
         description=(
-            f"FOCUS {destination.focus_version} cost and usage of {customers}, as {destination.format}, "
-            f"delivered to `{destination.url}`. A billing month is delivered whole or not at all; the manifest is "
-            "written last."
+            f"FOCUS {destination.focus_version} {', '.join(destination.datasets)} of {customers}, "
+            f"as {destination.format}, delivered to `{destination.url}`. "
+            "A billing month is delivered whole or not at all; the manifest is written last."
         ),
         group_name="deliveries",
         kinds={"s3" if destination.url.startswith("s3://") else "file", "focus"},
@@ -138,6 +167,20 @@ def _history(lake: Lake, destination: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(
         f"The newest {shown.height} of {newest.height} deliveries.\n\n{markdown_table(shown)}"
     )
+
+
+def _beside(others: Sequence[DeliveryResult | DeliveryFailure]) -> dict[str, Any]:
+    """What came of the other datasets."""
+    said = {each.dataset: each for each in others if isinstance(each, DeliveryResult)}
+    found = {
+        name: {
+            "result": each.outcome,
+            "manifest": each.manifest_url,
+            "rows": each.manifest.totals.rows,
+        }
+        for name, each in said.items()
+    }
+    return {"other_datasets": dg.MetadataValue.json(found)} if found else {}
 
 
 def _metadata(result: DeliveryResult) -> dict[str, Any]:
