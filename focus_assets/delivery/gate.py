@@ -50,12 +50,14 @@ class PassedMonth:
     """A billing month that passed the gate: digests of its days, and the FOCUS versions asked about.
 
     ``dataset``: what is delivered of it. ``held`` are the days of that, ``span`` is of Cost and Usage in any case.
+    ``labels`` of each customer are kept here once somebody has looked them up.
     """
 
     held: BillingMonth
     span: Mapping[dt.date, str]
     versions: frozenset[str] = field(default_factory=frozenset)
     dataset: str = DATASET
+    labels: dict[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def month(self) -> str:

@@ -19,7 +19,8 @@ from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import spans
 from focus_assets.delivery.months import DATASET
 from focus_assets.lake import Lake
-from focus_assets.orchestration.assets.focus_export import BILLING_MONTH, EXPORT, export_key
+from focus_assets.orchestration.assets.all_deliveries import run_of
+from focus_assets.orchestration.assets.focus_export import BILLING_MONTH, EXPORT
 from focus_assets.orchestration.export_decisions import (
     Attempt,
     Materialized,
@@ -125,7 +126,7 @@ def ask(
                     # come back (A, B, A).
                     run_key=f"{name}:{len(attempts)}",
                     partition_key=partition,
-                    asset_selection=[export_key(destination) for destination in each.destinations],
+                    **run_of(settings, each.destinations),
                     tags={DELIVERY_TAG: _tag(name), BILLING_MONTH: each.month},
                 )
             )

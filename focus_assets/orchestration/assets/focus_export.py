@@ -1,6 +1,6 @@
 """``focus_export/<destination>``: one delivery of a billing month to each destination."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,8 @@ from focus_assets.delivery import (
 )
 from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import entries_of
+from focus_assets.delivery.months import DATASET
+from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.tags import vendor_prefix
 from focus_assets.lake import Lake
 from focus_assets.orchestration.assets.common import LAKE_POOL, OWNERS
@@ -26,6 +28,7 @@ from focus_assets.orchestration.partitions import billing_months
 from focus_assets.orchestration.resources import LakeResource
 from focus_assets.settings import CustomersByLabel, Destination, Settings
 from focus_assets.settings.access import open_place
+from focus_assets.signing import send_notices, signer_from_environment
 from focus_assets.stage_controls import control_problems
 
 EXPORT = "focus_export"
@@ -54,30 +57,67 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
     def focus_export(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        month = context.run.tags.get(BILLING_MONTH, context.partition_key[:7])
+        month = month_of_run(context)
         chosen = [by_key[key] for key in sorted(context.selected_asset_keys)]
-        failures: dict[str, list[str]] = {}
-        with explained():
-            opened = lake.open()
-            check_destinations(opened.url, settings.destinations)
-            with opened.writer(f"run {context.run.run_id}", wait=lake.lease_wait()):
-                results = deliver_all(
-                    opened,
-                    chosen,
-                    month,
-                    now=settings.now(),
-                    controls=[control_problems],
-                    opener=open_place,
-                    since=settings.start_date,
-                    provider=_provider(settings),
-                    run_id=context.run.run_id,
-                )
-                served = {result.destination for result in results if isinstance(result, DeliveryResult)}
-                others = [
-                    other
-                    for destination in chosen
-                    if destination.name in served
-                    for other in deliver_others(
+        opened = lake.open()
+        results = deliver_in_run(context, lake, settings, chosen, month)
+        for result in results:
+            if isinstance(result, DeliveryResult) and result.dataset == DATASET:
+                metadata = _metadata(result) | {"history": _history(opened, result.destination)}
+                others = [each for each in results if each.dataset != DATASET]
+                metadata |= _beside([each for each in others if each.destination == result.destination])
+                yield from materialized(context, export_key(result.destination), month, metadata)
+        require_all(results)
+
+    return focus_export
+
+
+def month_of_run(context: dg.AssetExecutionContext) -> str:
+    """The billing month that a run delivers: that of its partition, or of its tag."""
+    return context.run.tags.get(BILLING_MONTH, context.partition_key[:7])
+
+
+def materialized(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, month: str, metadata: dict[str, Any]
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Tell of a month's delivery; of one that is no partition only in the log.
+
+    It says nothing of the run's own partition, which other people look at.
+    """
+    if f"{month}-01" == context.partition_key:
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+    else:
+        context.log_event(dg.AssetMaterialization(key, partition=f"{month}-01", metadata=metadata))
+
+
+def deliver_in_run(
+    context: dg.AssetExecutionContext,
+    lake: LakeResource,
+    settings: Settings,
+    chosen: Sequence[Destination],
+    month: str,
+) -> list[DeliveryResult | DeliveryFailure]:
+    """Deliver a month to some destinations, as the lake's writer, and show the ledger's new entries in the views."""
+    with explained():
+        opened = lake.open()
+        check_destinations(opened.url, settings.destinations)
+        with opened.writer(f"run {context.run.run_id}", wait=lake.lease_wait()):
+            results = deliver_all(
+                opened,
+                chosen,
+                month,
+                now=settings.now(),
+                controls=[control_problems],
+                opener=open_place,
+                since=settings.start_date,
+                provider=_provider(settings),
+                signer=signer_from_environment(),
+                run_id=context.run.run_id,
+            )
+            served = {result.destination for result in results if isinstance(result, DeliveryResult)}
+            for destination in chosen:
+                if destination.name in served:
+                    results += deliver_others(
                         opened,
                         destination,
                         month,
@@ -85,32 +125,31 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
                         opener=open_place,
                         since=settings.start_date,
                         provider=_provider(settings),
+                        signer=signer_from_environment(),
                         run_id=context.run.run_id,
                     )
-                ]
-                lake.refresh_views()
-        for result in results:
-            if isinstance(result, DeliveryResult):
-                key = export_key(result.destination)
-                metadata = _metadata(result) | {"history": _history(opened, result.destination)}
-                metadata |= _beside([each for each in others if each.destination == result.destination])
-                if f"{month}-01" == context.partition_key:
-                    yield dg.MaterializeResult(asset_key=key, metadata=metadata)
-                else:
-                    # It says nothing of the run's own partition, which other people look at.
-                    context.log_event(
-                        dg.AssetMaterialization(key, partition=f"{month}-01", metadata=metadata)
-                    )
-            else:
-                failures.setdefault(str(result.error), []).append(result.destination)
-        for other in others:
-            if isinstance(other, DeliveryFailure):
-                failures.setdefault(str(other.error), []).append(other.destination)
-        # One destination that fails does not stop the others; the run still has to say that not all arrived.
-        if failures:
-            raise dg.Failure(description=_told(failures), allow_retries=False)
+            lake.refresh_views()
+    try:
+        for unsent in send_notices(opened, settings.destinations):
+            context.log.warning(str(unsent))
+    except FocusAssetsError as error:
+        # The deliveries stand, and what came of them has to be told; the sensor sends what is owed.
+        context.log.warning(f"Notices could not be sent: {error}")
+    return results
 
-    return focus_export
+
+def require_all(results: Iterable[DeliveryResult | DeliveryFailure]) -> None:
+    """Fail the run where a delivery failed: one does not stop the others, but the run has to say that not all arrived.
+
+    Each reason is told once: a month that is refused is refused to every destination.
+    """
+    failures: dict[str, list[str]] = {}
+    for result in results:
+        if isinstance(result, DeliveryFailure):
+            failures.setdefault(str(result.error), []).append(result.destination)
+    if failures:
+        told = (f"{', '.join(names)}: {reason}" for reason, names in failures.items())
+        raise dg.Failure(description="\n\n".join(told), allow_retries=False)
 
 
 def _provider(settings: Settings) -> Provider:
@@ -144,11 +183,6 @@ def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
         tags={"focus_assets/stage": "delivery"},
         skippable=True,
     )
-
-
-def _told(failures: Mapping[str, list[str]]) -> str:
-    """Each reason once: a month that is refused is refused to every destination."""
-    return "\n\n".join(f"{', '.join(names)}: {reason}" for reason, names in failures.items())
 
 
 def _history(lake: Lake, destination: str) -> dg.MarkdownMetadataValue:
