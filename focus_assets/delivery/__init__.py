@@ -5,13 +5,8 @@ manifest, the ledger of what was delivered, and the check of a delivery from out
 not: when to deliver (``orchestration``) and how rows are computed (``focus``).
 """
 
-from focus_assets.delivery.deliver import (
-    DeliveryFailure,
-    DeliveryResult,
-    deliver,
-    deliver_all,
-    deliver_others,
-)
+from focus_assets.delivery.deliver import DeliveryFailure, DeliveryResult, deliver, deliver_all
+from focus_assets.delivery.deliver_others import deliver_others
 from focus_assets.delivery.due import Due, due, together
 from focus_assets.delivery.errors import DeliveryRaced, DeliveryRefused, DestinationError
 from focus_assets.delivery.facts import billing_month_facts

@@ -23,15 +23,14 @@ from typing import Final, Literal
 from focus_assets.delivery import ledger
 from focus_assets.delivery.build import build
 from focus_assets.delivery.by_customer import RowsByCustomer
-from focus_assets.delivery.dataset_months import months_of_dataset, require_dataset
-from focus_assets.delivery.datasets import focus_name, others_of, own_columns
+from focus_assets.delivery.datasets import focus_name, own_columns
 from focus_assets.delivery.errors import DestinationError
 from focus_assets.delivery.files import Shape
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
 from focus_assets.delivery.layout import METADATA
 from focus_assets.delivery.manifest import InvalidManifest, Manifest
 from focus_assets.delivery.metadata_files import Provider, SchemaFile, schema_file, schema_in_use
-from focus_assets.delivery.months import DATASET, billing_months
+from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.one_pass import one_pass, source_for
 from focus_assets.delivery.put import keep_version, put_files, put_manifest, remove_retired, sizes
 from focus_assets.delivery.signature import Signer
@@ -46,7 +45,7 @@ from focus_assets.lake.folder import FolderStore
 from focus_assets.lake.store import ObjectStore, open_store
 from focus_assets.settings import Destination
 
-_FOCUS_AS_IS: Final = Provider()
+FOCUS_AS_IS: Final = Provider()
 _TIDYING: Final = dt.timedelta(days=31)
 """How long after the grace period deliveries of other months remove what a month retired."""
 
@@ -102,7 +101,7 @@ def deliver(
     controls: Sequence[Control] = (),
     opener: OpenDestination = open_destination,
     passed: PassedMonth | None = None,
-    provider: Provider = _FOCUS_AS_IS,
+    provider: Provider = FOCUS_AS_IS,
     rows: RowsByCustomer | None = None,
     signer: Signer | None = None,
     run_id: str | None = None,
@@ -128,7 +127,7 @@ def deliver(
         passed = require_rules(lake, passed, destination.focus_version)
     fresh = _schema(destination, dataset, provider, now, shape)
     layout = layout_for(destination, dataset)
-    with _blaming(destination):
+    with blaming(destination):
         store = opener(destination)
         there = _read_manifest(store, destination, month, dataset)
         listed = sizes(store, layout, month)
@@ -140,7 +139,7 @@ def deliver(
         # A delivery that was killed between its manifest and the ledger is entered before another
         # replaces it. A manifest that somebody edited is not entered; it is replaced.
         last = ledger.record(lake, current, destination.url, last)
-        with _blaming(destination):
+        with blaming(destination):
             keep_version(store, current)
     schema = schema_in_use(fresh, None if found is None else found.data, before)
     with TemporaryDirectory(prefix="delivery-", dir=temporary_folder()) as folder:
@@ -149,7 +148,7 @@ def deliver(
         if source is lake:
             # Rows that were taken apart are of the days that passed: that was asked when they were read.
             require_same(lake, passed)
-        with _blaming(destination):
+        with blaming(destination):
             built, written = put_files(store, built, listed, found)
     manifest = built.manifest if signer is None else signer.sign(built.manifest)
     signed = signer is None or (current is not None and signer.has_signed(current))
@@ -159,16 +158,16 @@ def deliver(
         and signed
         and current.content_digest == manifest.content_digest
     ):
-        with _blaming(destination):
+        with blaming(destination):
             remove_retired(store, current, destination.grace, now)
         terms = ledger.terms_of(destination)
         ledger.confirm(lake, last, manifest.source_digest, terms=terms, now=now, by=by)
         return _result(destination, current, "restored" if written else "unchanged", written)
-    with _blaming(destination):
+    with blaming(destination):
         put_manifest(store, destination, manifest, None if there is None else there.etag)
         keep_version(store, manifest)
     ledger.record(lake, manifest, destination.url, last, by)
-    with _blaming(destination):
+    with blaming(destination):
         remove_retired(store, manifest, destination.grace, now)
     return _result(destination, manifest, "delivered", written)
 
@@ -182,7 +181,7 @@ def deliver_all(
     controls: Sequence[Control] = (),
     opener: OpenDestination = open_destination,
     since: dt.date | None = None,
-    provider: Provider = _FOCUS_AS_IS,
+    provider: Provider = FOCUS_AS_IS,
     signer: Signer | None = None,
     run_id: str | None = None,
 ) -> list[DeliveryResult | DeliveryFailure]:
@@ -206,8 +205,8 @@ def deliver_all(
             month_passed = conforming[destination.focus_version]
             if isinstance(month_passed, FocusAssetsError):
                 raise month_passed
-            with _blaming(destination):
-                _sweep(opener(destination), destination, month)
+            with blaming(destination):
+                sweep(opener(destination), destination, month)
             result = deliver(
                 lake,
                 destination,
@@ -222,7 +221,7 @@ def deliver_all(
             )
             # The delivery stands; what cannot be removed now is tried again with the next.
             with suppress(FocusAssetsError):
-                _tidy(opener(destination), destination, _replaced(lake, destination, month, now), now)
+                tidy(opener(destination), destination, replaced(lake, destination, month, now), now)
         except FocusAssetsError as error:
             return DeliveryFailure(destination.name, month, error)
         return result
@@ -237,57 +236,6 @@ def deliver_all(
         # Most of a delivery of few rows is waiting for its store.
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             return list(pool.map(lambda destination: serve(destination, rows), destinations))
-
-
-def deliver_others(
-    lake: Lake,
-    destination: Destination,
-    month: str,
-    *,
-    now: dt.datetime,
-    opener: OpenDestination = open_destination,
-    since: dt.date | None = None,
-    provider: Provider = _FOCUS_AS_IS,
-    signer: Signer | None = None,
-    run_id: str | None = None,
-) -> list[DeliveryResult | DeliveryFailure]:
-    """Deliver the other datasets that a destination asks for, beside a month of Cost and Usage that it just got.
-
-    The gate was asked of the month's days then; here it is asked of the datasets' own. One that fails does not stop
-    the others.
-    """
-    found: list[DeliveryResult | DeliveryFailure] = []
-    if not (wanted := others_of(destination)):
-        return found
-    costs = billing_months(lake, since, ledger.days_delivered(lake, month))
-    for dataset in wanted:
-        try:
-            held = months_of_dataset(lake, dataset, costs)[month]
-            require_dataset(lake, dataset, held, destination.focus_version)
-            passed = PassedMonth(
-                held, {day: costs[month].digests[day] for day in costs[month].days}, dataset=dataset
-            )
-            with _blaming(destination):
-                _sweep(opener(destination), destination, month, dataset)
-            found.append(
-                deliver(
-                    lake,
-                    destination,
-                    month,
-                    now=now,
-                    opener=opener,
-                    passed=passed,
-                    provider=provider,
-                    signer=signer,
-                    run_id=run_id,
-                )
-            )
-            with suppress(FocusAssetsError):
-                replaced = _replaced(lake, destination, month, now, dataset)
-                _tidy(opener(destination), destination, replaced, now, dataset)
-        except FocusAssetsError as error:
-            found.append(DeliveryFailure(destination.name, month, error, dataset))
-    return found
 
 
 def _schema(
@@ -312,7 +260,7 @@ def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | 
         return error
 
 
-def _replaced(
+def replaced(
     lake: Lake, destination: Destination, month: str, now: dt.datetime, dataset: str = DATASET
 ) -> list[str]:
     """The other months whose newest delivery replaced one, and whose readers have had their grace since."""
@@ -327,7 +275,7 @@ def _replaced(
     ]
 
 
-def _tidy(
+def tidy(
     store: ObjectStore,
     destination: Destination,
     months: Sequence[str],
@@ -341,7 +289,7 @@ def _tidy(
             remove_retired(store, there.manifest, destination.grace, now)
 
 
-def _sweep(store: ObjectStore, destination: Destination, month: str, dataset: str = DATASET) -> None:
+def sweep(store: ObjectStore, destination: Destination, month: str, dataset: str = DATASET) -> None:
     # A bucket shows no object before it is whole.
     if isinstance(store, FolderStore):
         for folder in {*layout_for(destination, dataset).folders(month), METADATA}:
@@ -390,7 +338,7 @@ def _result(
 
 
 @contextmanager
-def _blaming(destination: Destination) -> Iterator[None]:
+def blaming(destination: Destination) -> Iterator[None]:
     """Turn a store's error into the destination's, so that it is clear who has to act."""
     try:
         yield

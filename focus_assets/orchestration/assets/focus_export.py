@@ -115,19 +115,17 @@ def deliver_in_run(
                 run_id=context.run.run_id,
             )
             served = {result.destination for result in results if isinstance(result, DeliveryResult)}
-            for destination in chosen:
-                if destination.name in served:
-                    results += deliver_others(
-                        opened,
-                        destination,
-                        month,
-                        now=settings.now(),
-                        opener=open_place,
-                        since=settings.start_date,
-                        provider=_provider(settings),
-                        signer=signer_from_environment(),
-                        run_id=context.run.run_id,
-                    )
+            results += deliver_others(
+                opened,
+                [destination for destination in chosen if destination.name in served],
+                month,
+                now=settings.now(),
+                opener=open_place,
+                since=settings.start_date,
+                provider=_provider(settings),
+                signer=signer_from_environment(),
+                run_id=context.run.run_id,
+            )
             lake.refresh_views()
     try:
         for unsent in send_notices(opened, settings.destinations):
