@@ -4,8 +4,8 @@ What belongs here: the event, which notices are owed, and sending them. What doe
 where secrets come from (``signing``).
 
 A notice is owed as long as the newest delivery of a month of a dataset has no receipt in the lake: the receipt is
-written after the receiver took the event, so a crash in between sends it again, with the same id. A delivery that another
-replaced before its notice was sent is not told of: the newer one says what it supersedes.
+written after the receiver took the event, so a crash in between sends it again, with the same id. A delivery that
+another replaced before its notice was sent is not told of: the newer one says what it supersedes.
 """
 
 from __future__ import annotations
