@@ -13,18 +13,23 @@ from typing import Any, Final
 
 import polars as pl
 
+from focus_assets.billing.booking import fingerprint
 from focus_assets.billing.close import PeriodClose, days_before, ending
 from focus_assets.billing.commitments import contract_commitments
+from focus_assets.billing.corrected_lines import corrected_lines
 from focus_assets.billing.datasets import BILLING_PERIODS, INVOICE_DETAILS
 from focus_assets.billing.invoices import invoice_details
 from focus_assets.billing.periods import Snapshot, billing_periods
 from focus_assets.billing.reconcile import LINES, reconciled, unsettled
+from focus_assets.billing.reconcile_corrections import corrected, moved_lines
 from focus_assets.billing.whole_periods import charged_usage, metered_usage
 from focus_assets.catalog.charges import ChargeSlice, slices_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import FOCUS, DayOutput, Upstream, catalog_on, digests
+from focus_assets.closed_stages import booked_on, close_day, computed_rows, kept_rows, recomputed_rows
 from focus_assets.datasets import CATALOG, USAGE_TOTALS
+from focus_assets.delivery.facts import BILLING_MONTHS
 from focus_assets.focus.invoice_lines import default_issuer, line_stem
 from focus_assets.focus.price_list import price_list
 from focus_assets.lake import Lake
@@ -41,7 +46,9 @@ def period_close(settings: Settings) -> PeriodClose:
 def focus_price_list_days(focus: Upstream, catalog: Upstream) -> Iterator[DayOutput]:
     """``focus_price_list`` of each day of ``focus``."""
     for day in focus.days:
-        frame = price_list(focus.on(day), _charged(catalog, day)[1])
+        # What closed rows would be now has prices that they do not have.
+        rows = [focus.on(day), *recomputed_rows(focus.lake, day)]
+        frame = price_list(pl.concat(rows), _charged(catalog, day)[1])
         yield DayOutput(day, frame, focus.digest(day) | catalog.digest(day))
 
 
@@ -77,16 +84,19 @@ def focus_invoice_detail_days(
         fees_due = fees_on(snapshot, day)
         last, fees = ending(close.invoiced(slices)), _invoiced(close.invoiced(fees_due))
         days = [*days_before(last, day, close.start), day] if last or fees else []
-        frame = INVOICE_DETAILS.empty()
+        settled: list[ChargeSlice | Fee] = [*last, *fees]
+        own = INVOICE_DETAILS.empty()
         if days:
-            rows = focus.lake.scan(focus.dataset, days)
-            frame = invoice_details(rows, [*last, *fees], default_issuer(snapshot), close, terms)
+            rows = kept_rows(focus.lake, days)
+            own = invoice_details(rows, settled, default_issuer(snapshot), close, terms)
+        corrected = focus.lake.scan(focus.dataset, days or [day])
+        stems = {line_stem(each) for each in settled}
+        frame = pl.concat([own, corrected_lines(corrected, stems, day, close, terms)]).sort(INVOICE_DETAILS.order)
         inputs = (
             catalog.digest(day)
-            | digests(focus.lake, focus.dataset, days)
+            | digests(focus.lake, focus.dataset, days or [day])
             | close.fingerprint([*slices, *fees_due])
         )
-        settled: list[ChargeSlice | Fee] = [*last, *fees]
         invoices = {line_stem(each): str(each.invoice) for each in settled}
         yield DayOutput(day, frame, inputs, _Settled(invoices))
 
@@ -113,6 +123,16 @@ def focus_contract_commitment_days(
         yield DayOutput(day, frame, catalog.digest(day) | close.fingerprint(slices))
 
 
+def closed_period_days(focus: Upstream, catalog: Upstream, close: PeriodClose) -> Iterator[DayOutput]:
+    """``closed_periods`` of each day of ``focus``; from then on the rows of these periods never change."""
+    for day in focus.days:
+        charged = _charged(catalog, day)[1]
+        frame = close_day(focus.lake, day, charged, close)
+        yield DayOutput(
+            day, frame.lazy(), focus.digest(day) | catalog.digest(day) | close.fingerprint(charged)
+        )
+
+
 def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
     """The invoice lines that were settled on ``day`` beside their charges rated at once (``billing.reconcile.LINES``).
 
@@ -127,10 +147,13 @@ def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
     fees = [fee for fee in fees_on(snapshot, day) if line_stem(fee) in settled]
     started = min((s.charge.period.start.date() for s in last), default=day)
     days = [started + dt.timedelta(days=n) for n in range((day - started).days + 1)]
-    rows = lake.scan(FOCUS, days)
+    kept, fresh = kept_rows(lake, days), computed_rows(lake, days)
     usage = metered_usage(lake.scan(USAGE_TOTALS.name, days), [s for s in last if _is_whole(s)])
-    usage |= charged_usage(rows, [s for s in last if not _is_whole(s)])
-    return reconciled(rows, lake.scan(INVOICE_DETAILS.name, [day]), [*last, *fees], usage)
+    usage |= charged_usage(fresh, [s for s in last if not _is_whole(s)])
+    details = lake.scan(INVOICE_DETAILS.name, [day])
+    moved = moved_lines(fresh, kept)
+    lines = reconciled(kept, details, [*last, *fees], usage, moved)
+    return pl.concat([lines, corrected(lake.scan(FOCUS, days), details, moved)])
 
 
 def reconciled_month(lake: Lake, month: str) -> tuple[pl.DataFrame, int]:
@@ -140,7 +163,9 @@ def reconciled_month(lake: Lake, month: str) -> tuple[pl.DataFrame, int]:
     """
     in_month = pl.col("BillingPeriodStart").dt.strftime("%Y-%m") == month
     details, periods = lake.days(INVOICE_DETAILS.name), lake.days(BILLING_PERIODS.name)
-    days = [day for day in details if f"{day:%Y-%m}" >= month]
+    # Corrections of earlier periods are billed in it too, and their lines stand on the days of what they correct.
+    first = min((day for day in lake.days(FOCUS) if month in _months_on(lake, day)), default=dt.date.max)
+    days = [day for day in details if f"{day:%Y-%m}" >= month or day >= first]
     lines = pl.concat([pl.DataFrame(schema=LINES), *(reconciled_day(lake, day) for day in days)])
     charged = lake.days(FOCUS)
     if charged:
@@ -151,6 +176,12 @@ def reconciled_month(lake: Lake, month: str) -> tuple[pl.DataFrame, int]:
         found = lake.scan(BILLING_PERIODS.name, periods).filter(in_month)
         still_open = found.filter(pl.col("BillingPeriodStatus") == "Open").select(pl.len()).collect().item()
     return lines.filter(in_month).sort("InvoiceId", "InvoiceDetailId"), still_open
+
+
+def _months_on(lake: Lake, day: dt.date) -> Mapping[str, Any]:
+    record = lake.record(FOCUS, day)
+    months: Mapping[str, Any] = record.facts.get(BILLING_MONTHS, {}) if record else {}
+    return months
 
 
 def _is_whole(s: ChargeSlice) -> bool:
@@ -168,7 +199,7 @@ def periods_closed_otherwise(lake: Lake, days: Sequence[dt.date], close: PeriodC
         if record is None or lake.record(CATALOG.name, day) is None:
             continue
         _, charged = _charged(Upstream(lake, CATALOG.name, [day]), day)
-        if not close.fingerprint(charged).items() <= record.inputs.items():
+        if not fingerprint(close, charged, booked_on(record)).items() <= record.inputs.items():
             found.add(day)
     return found
 

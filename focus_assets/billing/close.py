@@ -48,8 +48,12 @@ class PeriodClose:
         begun = max(billing.start, charged.subscription.active_from)
         if closes is None or closes > self.as_of or begun < midnight(self.start):
             return None
-        span = f"{_compact(billing.start)}-{_compact(billing.end)}"
-        return f"{charged.customer.account_id}/{span}/{charged.currency}"
+        return self.invoice_name(charged.customer.account_id, billing, charged.currency)
+
+    @staticmethod
+    def invoice_name(account: str, billing: Period, currency: str) -> str:
+        """What the invoice of an account's billing period is called."""
+        return f"{account}/{_compact(billing.start)}-{_compact(billing.end)}/{currency}"
 
     def invoiced(self, charged: Iterable[Charged]) -> list[Charged]:
         """All of ``charged`` with the invoices of their billing periods, where those have closed."""

@@ -17,6 +17,7 @@ from focus_assets.focus.columns import (
     INVOICE_DETAIL,
     columns,
 )
+from focus_assets.decimals import COST, UTC_INSTANT
 from focus_assets.focus.price_list import PRICE_LIST
 
 _ACCOUNT: Final = Column("x_BillingAccountId", pl.String, "The account whose it is, as in Cost and Usage")
@@ -60,7 +61,23 @@ CONTRACT_COMMITMENTS: Final = _dataset(
     (_ACCOUNT, _CUSTOMER, _FEATURE, _SUBSCRIPTION),
 )
 
-BILLING_DATASETS: Final = (PRICE_LIST, BILLING_PERIODS, INVOICE_DETAILS, CONTRACT_COMMITMENTS)
+CLOSED_PERIODS: Final = Dataset(
+    name="closed_periods",
+    grain="a billing period of one account and currency whose rows of that day are kept for good",
+    columns=(
+        Column("charge_date", pl.Date, "UTC day of the charges"),
+        Column("BillingAccountId", pl.String, "The account"),
+        Column("BillingPeriodStart", UTC_INSTANT, "Start of the billing period, inclusive"),
+        Column("BillingPeriodEnd", UTC_INSTANT, "End of the billing period, exclusive"),
+        Column("BillingCurrency", pl.String, "The currency it is invoiced in"),
+        Column("rows", pl.Int64, "How many rows of the day are kept, corrections of earlier periods included"),
+        Column("BilledCost", COST, "What they bill"),
+        Column("kept_as", pl.String, "The sha256 of all rows of the day that are kept"),
+    ),
+    order=("BillingAccountId", "BillingPeriodStart", "BillingPeriodEnd", "BillingCurrency"),
+)
+
+BILLING_DATASETS: Final = (PRICE_LIST, BILLING_PERIODS, INVOICE_DETAILS, CONTRACT_COMMITMENTS, CLOSED_PERIODS)
 """Every dataset that follows the day's charges, in the order of the chain."""
 
 FOCUS_DATASET: Final = {

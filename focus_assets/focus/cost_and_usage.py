@@ -305,6 +305,7 @@ def _columns(issuer: str) -> Mapping[str, pl.Expr]:
         ),
         "x_AdjustmentReason": pl.lit(None, pl.String),
         "x_ChargeId": pl.col("charge_id"),
+        "x_CorrectedInvoiceId": pl.lit(None, pl.String),
         "x_CreditGrantId": pl.col("_grant"),
         "x_CustomerKey": pl.col("_customer_key"),
         "x_FeatureKey": pl.col("_feature_key"),

@@ -1,0 +1,214 @@
+"""A day of ``focus_cost_and_usage`` some of whose billing periods have closed, and closing them.
+
+What belongs here: which datasets are read and written, as in ``chain``. What does not: what is closed
+(``billing.closed``), what corrects it (``billing.corrections``) and in which period (``billing.booking``).
+
+The rows of a closed period stay what they were when it closed. What they would be now goes to ``recomputed_cost_and_usage``
+of the day, where it differs; whoever computes something from earlier days reads that, so that rounding, credits and
+control totals never see a correction.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import polars as pl
+
+from focus_assets.billing.booking import Booked, booked_in, booking_fact, fingerprint, invoice_of, open_period
+from focus_assets.billing.close import PeriodClose
+from focus_assets.billing.closed import (
+    PERIOD_COLUMNS,
+    ClosedDay,
+    ClosedPeriod,
+    close_rows,
+    closed_on,
+    of_periods,
+    same_rows,
+)
+from focus_assets.billing.corrections import CORRECTION, Booking, LateUsage, corrections
+from focus_assets.billing.datasets import CLOSED_PERIODS
+from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.fees import Fee
+from focus_assets.lake import CorruptPartition, Lake, PartitionRecord, input_key
+from focus_assets.lake.copies import temporary_folder
+
+FOCUS: Final = "focus_cost_and_usage"
+
+RECOMPUTED: Final = "recomputed_cost_and_usage"
+"""What a day's rows would be if nothing had closed, of days where closed rows are others."""
+
+Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class ClosedOrNot:
+    """The rows of a day as they are kept, with what their record says besides."""
+
+    rows: pl.LazyFrame
+    inputs: Mapping[str, str]
+    booked: Booked = field(default_factory=dict)
+    fresh: pl.LazyFrame | None = None
+
+    def facts(self, others: Facts, of_fresh: Facts | None = None) -> Facts:
+        """``others`` of the rows that are kept, ``of_fresh`` of those that would be without a close."""
+        return _Facts(others, of_fresh, self.booked, self.fresh)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    others: Facts
+    of_fresh: Facts | None
+    booked: Booked
+    fresh: pl.LazyFrame | None
+
+    def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
+        if self.of_fresh is None:
+            found = self.others(frame)
+        elif self.fresh is None:
+            found = self.of_fresh(frame)
+        else:
+            found = {**self.of_fresh(self.fresh), **self.others(frame)}
+        return {**found, **booking_fact(self.booked)}
+
+
+@contextmanager
+def with_closed_rows(
+    lake: Lake,
+    day: dt.date,
+    rows: pl.LazyFrame,
+    charged: Sequence[ChargeSlice | Fee],
+    close: PeriodClose,
+    late_usage: LateUsage,
+    issuer: str,
+) -> Iterator[ClosedOrNot]:
+    """The day's ``rows`` as they are kept: closed rows as they were, and corrections behind them.
+
+    Args:
+        rows: what the day comes to now.
+        charged: its slices and fees.
+        close: what closes now.
+        late_usage: what becomes of changes in closed periods.
+        issuer: who issues invoices mostly.
+
+    The result can be read inside. Where closed rows differ, ``rows`` are written to :data:`RECOMPUTED`.
+    """
+    with closed_on(lake, day) as closed:
+        if not closed.periods:
+            yield ClosedOrNot(rows, close.fingerprint(charged))
+            return
+        with TemporaryDirectory(prefix="recomputed-", dir=temporary_folder()) as folder:
+            file = Path(folder, "rows.parquet")
+            # Rated once: what follows reads it several times.
+            rows.sink_parquet(file, maintain_order=True)
+            fresh = pl.scan_parquet(file, glob=False, hive_partitioning=False)
+            yield _kept(lake, day, fresh, closed, charged, close, late_usage, issuer)
+
+
+def _kept(
+    lake: Lake,
+    day: dt.date,
+    fresh: pl.LazyFrame,
+    closed: ClosedDay,
+    charged: Sequence[ChargeSlice | Fee],
+    close: PeriodClose,
+    late_usage: LateUsage,
+    issuer: str,
+) -> ClosedOrNot:
+    would_be = of_periods(fresh, closed.periods)
+    if same_rows(would_be, closed.rows):
+        return ClosedOrNot(fresh, close.fingerprint(charged))
+    before = booked_in(_facts_of(lake, day))
+    booked = {of: open_period(of, close, charged, before, closed.periods) for of in sorted(closed.periods)}
+    bookings = {of: Booking(period, invoice_of(period, close)) for of, period in booked.items()}
+    rated = {each.charge_id for each in charged}
+    added = corrections(would_be, closed.rows, bookings, late_usage, issuer, day, rated)
+    used = {of: booked[of] for of in booked if _books(added, booked[of])}
+    record = lake.write(RECOMPUTED, day, fresh)
+    return ClosedOrNot(
+        pl.concat([closed.rows, of_periods(fresh, closed.periods, others=True), added.lazy()]),
+        fingerprint(close, charged, used.values()) | {input_key(RECOMPUTED, day): record.sha256},
+        used,
+        fresh,
+    )
+
+
+def _books(added: pl.DataFrame, period: ClosedPeriod) -> bool:
+    return not added.filter(
+        pl.col("BillingAccountId") == period.account,
+        pl.col("BillingPeriodStart") == period.start,
+        pl.col("BillingCurrency") == period.currency,
+    ).is_empty()
+
+
+def _facts_of(lake: Lake, day: dt.date) -> Mapping[str, Any]:
+    """What the record says; nothing where it cannot be read, for then the choice is made anew."""
+    try:
+        record = lake.record(FOCUS, day)
+    except CorruptPartition:
+        return {}
+    return record.facts if record is not None else {}
+
+
+def booked_on(record: PartitionRecord) -> list[ClosedPeriod]:
+    """The periods that corrections of a day of ``focus_cost_and_usage`` are billed in, by its record."""
+    return list(booked_in(record.facts).values())
+
+
+def computed_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
+    """The rows of ``focus_cost_and_usage`` of ``days`` as if nothing had closed; errors as :meth:`Lake.scan`."""
+    records = lake.records(FOCUS, days)
+    recomputed = {day for day, record in records.items() if input_key(RECOMPUTED, day) in record.inputs}
+    if not recomputed:
+        return lake.scan(FOCUS, days)
+    return pl.concat(lake.scan(RECOMPUTED if day in recomputed else FOCUS, [day]) for day in records)
+
+
+def recomputed_rows(lake: Lake, day: dt.date) -> list[pl.LazyFrame]:
+    """The rows that a day would have if nothing had closed, where closed ones differ; else nothing."""
+    record = lake.record(FOCUS, day)
+    is_other = record is not None and input_key(RECOMPUTED, day) in record.inputs
+    return [lake.scan(RECOMPUTED, [day])] if is_other else []
+
+
+def kept_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
+    """The rows of ``focus_cost_and_usage`` of ``days`` without corrections; errors as :meth:`Lake.scan`."""
+    return lake.scan(FOCUS, days).filter(~pl.col("ChargeClass").eq_missing(CORRECTION))
+
+
+def close_day(
+    lake: Lake, day: dt.date, charged: Sequence[ChargeSlice | Fee], close: PeriodClose
+) -> pl.DataFrame:
+    """Keep what has closed of a day of ``focus_cost_and_usage`` for good; returns all that is kept.
+
+    Closed are the billing periods of ``charged`` that have an invoice, also where they have no rows, and whatever
+    else is no estimate. The result is :data:`~focus_assets.billing.datasets.CLOSED_PERIODS`.
+    """
+    rows = lake.scan(FOCUS, [day])
+    found = rows.filter(pl.col("x_IsEstimated").eq_missing(False)).select(PERIOD_COLUMNS).unique().collect()
+    periods = {ClosedPeriod(*row) for row in found.iter_rows()}
+    periods |= {ClosedPeriod.of(each) for each in charged if close.invoice_of(each) is not None}
+    close_rows(lake, day, rows, periods)
+    schema = CLOSED_PERIODS.schema
+    with closed_on(lake, day) as kept:
+        if not kept.periods:
+            return pl.DataFrame(schema=schema)
+        listed = pl.DataFrame(
+            sorted(kept.periods), schema={name: schema[name] for name in PERIOD_COLUMNS}, orient="row"
+        )
+        sums = kept.rows.group_by(PERIOD_COLUMNS).agg(pl.len().alias("rows"), pl.col("BilledCost").sum())
+        return (
+            listed.join(sums.collect(), on=PERIOD_COLUMNS, how="left")
+            .with_columns(
+                pl.lit(day).alias("charge_date"),
+                pl.col("rows", "BilledCost").fill_null(0),
+                pl.lit(kept.sha256).alias("kept_as"),
+            )
+            .select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+            .sort(CLOSED_PERIODS.order)
+        )
