@@ -91,7 +91,9 @@ def focus_invoice_detail_days(
             own = invoice_details(rows, settled, default_issuer(snapshot), close, terms)
         corrected = focus.lake.scan(focus.dataset, days or [day])
         stems = {line_stem(each) for each in settled}
-        frame = pl.concat([own, corrected_lines(corrected, stems, day, close, terms)]).sort(INVOICE_DETAILS.order)
+        frame = pl.concat([own, corrected_lines(corrected, stems, day, close, terms)]).sort(
+            INVOICE_DETAILS.order
+        )
         inputs = (
             catalog.digest(day)
             | digests(focus.lake, focus.dataset, days or [day])

@@ -23,8 +23,8 @@ from focus_assets.catalog.charges import ChargeSlice, require_known_opening, sli
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.credit_stages import DATASET as COSTS
 from focus_assets.closed_stages import computed_rows, with_closed_rows
+from focus_assets.credit_stages import DATASET as COSTS
 from focus_assets.credit_stages import CreditFacts, days_of_credit, spent_before
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.errors import FocusAssetsError

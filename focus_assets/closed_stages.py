@@ -181,6 +181,50 @@ def kept_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
     return lake.scan(FOCUS, days).filter(~pl.col("ChargeClass").eq_missing(CORRECTION))
 
 
+def closed_against_focus(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """What is wrong with the closed rows of a day of ``focus_cost_and_usage``; empty where nothing is.
+
+    Columns: period (null: all of the customer's), customer, problem. Where corrections cost something, they and the
+    closed rows have to bill each customer what the day comes to now.
+    """
+    schema = pl.Schema({"period": pl.String(), "customer": pl.String(), "problem": pl.String()})
+    with closed_on(lake, day) as kept:
+        if not kept.periods:
+            return pl.DataFrame(schema=schema)
+        rows = lake.scan(FOCUS, [day])
+        found: list[tuple[str | None, str | None, str]] = []
+        if not same_rows(of_periods(rows, kept.periods), kept.rows):
+            found += [
+                (str(period), None, "its rows are not those that were kept")
+                for period in sorted(kept.periods)
+                if not same_rows(of_periods(rows, [period]), of_periods(kept.rows, [period]))
+            ]
+        added = rows.filter(pl.col("ChargeClass").eq_missing(CORRECTION))
+        customers = added.filter(pl.any_horizontal(pl.col("BilledCost", "EffectiveCost") != 0))
+        for customer in customers.select(pl.col("x_CustomerKey").unique().sort()).collect().to_series():
+            sums = [
+                frame.filter(pl.col("x_CustomerKey") == customer).select(
+                    pl.col("BilledCost", "EffectiveCost", "ConsumedQuantity").sum()
+                )
+                for frame in (rows, computed_rows(lake, [day]))
+            ]
+            now, then = pl.collect_all(sums)
+            if not now.equals(then):
+                found.append((None, customer, f"bills {now.row(0)}, the day comes to {then.row(0)}"))
+        return pl.DataFrame(found, schema=schema, orient="row")
+
+
+def not_kept(lake: Lake, day: dt.date) -> list[str]:
+    """Why rows of a day may not be delivered yet: they have closed, and nothing keeps them from changing."""
+    rows = lake.scan(FOCUS, [day]).filter(pl.col("x_IsEstimated").eq_missing(False))
+    found = {ClosedPeriod(*row) for row in rows.select(PERIOD_COLUMNS).unique().collect().iter_rows()}
+    if not found:
+        return []
+    with closed_on(lake, day) as kept:
+        missing = sorted(found - kept.periods)
+    return [f"rows of the closed billing period {missing[0]} are not kept for good yet"] if missing else []
+
+
 def close_day(
     lake: Lake, day: dt.date, charged: Sequence[ChargeSlice | Fee], close: PeriodClose
 ) -> pl.DataFrame:

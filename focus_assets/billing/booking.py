@@ -58,7 +58,9 @@ def open_period(
     if chosen is not None and chosen not in set(closed):
         return chosen
     period = Period(of.start, of.end)
-    while (closes := close.closes_at(period := _next(of, period, charged))) is not None and closes <= close.as_of:
+    while (
+        closes := close.closes_at(period := _next(of, period, charged))
+    ) is not None and closes <= close.as_of:
         pass
     return ClosedPeriod(of.account, period.start, period.end, of.currency)
 

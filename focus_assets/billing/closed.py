@@ -151,9 +151,7 @@ def close_rows(lake: Lake, day: dt.date, rows: pl.LazyFrame, periods: Iterable[C
             lake.store.delete(path)
 
 
-def of_periods(
-    rows: pl.LazyFrame, periods: Iterable[ClosedPeriod], *, others: bool = False
-) -> pl.LazyFrame:
+def of_periods(rows: pl.LazyFrame, periods: Iterable[ClosedPeriod], *, others: bool = False) -> pl.LazyFrame:
     """Those of ``rows`` that are billed in ``periods`` and are no estimates, or all ``others``; in their order."""
     schema = rows.collect_schema()
     wanted = pl.LazyFrame(
@@ -170,7 +168,10 @@ def same_rows(one: pl.LazyFrame, other: pl.LazyFrame) -> bool:
     if names != other.collect_schema().names():
         return False
     digest = pl.struct(names).hash(seed=0)
-    sums = [frame.select(pl.len(), digest.sum().alias("sum"), (digest // 3).sum().alias("other")) for frame in (one, other)]
+    sums = [
+        frame.select(pl.len(), digest.sum().alias("sum"), (digest // 3).sum().alias("other"))
+        for frame in (one, other)
+    ]
     first, second = (each.row(0) for each in pl.collect_all(sums))
     return first == second
 

@@ -58,6 +58,7 @@ _BOUGHT: Final = (
     "SubAccountId",
     "Tags",
     "x_CreditGrantId",
+    "x_CustomerKey",
     "x_PriceComponent",
 )
 """What was bought, by whom and when: where only its price changes, its cost alone is corrected."""
@@ -129,7 +130,9 @@ def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     )
     others = [name for name in columns if name not in (*_AMOUNTS, *_PRICED)]
     # A quantity that is null on every row stays null: a fee consumes nothing, not 0.
-    sums = [pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name) for name in _AMOUNTS]
+    sums = [
+        pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name) for name in _AMOUNTS
+    ]
     differs = pl.any_horizontal(pl.col(name).fill_null(0) != 0 for name in _AMOUNTS)
     found = (
         pl.concat([fresh.select(columns), taken_back])
@@ -157,7 +160,10 @@ def _rebilled(changed: pl.DataFrame) -> pl.DataFrame:
         cost_alone.group_by(_BOUGHT, maintain_order=True)
         .agg(
             pl.col(_COSTS).sum(),
-            pl.when(is_credit.all()).then(pl.lit("Credit")).otherwise(pl.lit("Adjustment")).alias("ChargeCategory"),
+            pl.when(is_credit.all())
+            .then(pl.lit("Credit"))
+            .otherwise(pl.lit("Adjustment"))
+            .alias("ChargeCategory"),
             *(pl.col(name).drop_nulls().first() for name in others),
         )
         .filter(pl.any_horizontal(pl.col(name) != 0 for name in _COSTS))
@@ -204,7 +210,16 @@ def _booked(
     schema = internal_schema()
     places = pl.DataFrame(
         [
-            (of.account, of.currency, of.start, of.end, b.period.start, b.period.end, b.invoice, b.invoice is None)
+            (
+                of.account,
+                of.currency,
+                of.start,
+                of.end,
+                b.period.start,
+                b.period.end,
+                b.invoice,
+                b.invoice is None,
+            )
             for of, b in sorted(bookings.items())
         ],
         schema=BOOKINGS,
@@ -212,7 +227,9 @@ def _booked(
     )
     billed = pl.col("InvoiceDetailId").is_not_null()
     invoice = pl.when(billed).then(invoice_id(pl.col("_invoice"), pl.col("InvoiceIssuerName"), issuer))
-    of_day = pl.when(~pl.col("x_ChargeId").is_in(list(rated))).then(pl.lit(f"/{day:%F}")).otherwise(pl.lit(""))
+    of_day = (
+        pl.when(~pl.col("x_ChargeId").is_in(list(rated))).then(pl.lit(f"/{day:%F}")).otherwise(pl.lit(""))
+    )
     line = pl.concat_str(
         "InvoiceDetailId", pl.lit(CORRECTED_LINE), pl.col("_from").dt.strftime("%Y%m%dT%H%M%SZ"), of_day
     )

@@ -11,13 +11,13 @@ from typing import Final
 import polars as pl
 
 from focus_assets.datasets import Column, Dataset
+from focus_assets.decimals import COST, UTC_INSTANT
 from focus_assets.focus.columns import (
     BILLING_PERIOD,
     CONTRACT_COMMITMENT,
     INVOICE_DETAIL,
     columns,
 )
-from focus_assets.decimals import COST, UTC_INSTANT
 from focus_assets.focus.price_list import PRICE_LIST
 
 _ACCOUNT: Final = Column("x_BillingAccountId", pl.String, "The account whose it is, as in Cost and Usage")
@@ -70,7 +70,9 @@ CLOSED_PERIODS: Final = Dataset(
         Column("BillingPeriodStart", UTC_INSTANT, "Start of the billing period, inclusive"),
         Column("BillingPeriodEnd", UTC_INSTANT, "End of the billing period, exclusive"),
         Column("BillingCurrency", pl.String, "The currency it is invoiced in"),
-        Column("rows", pl.Int64, "How many rows of the day are kept, corrections of earlier periods included"),
+        Column(
+            "rows", pl.Int64, "How many rows of the day are kept, corrections of earlier periods included"
+        ),
         Column("BilledCost", COST, "What they bill"),
         Column("kept_as", pl.String, "The sha256 of all rows of the day that are kept"),
     ),

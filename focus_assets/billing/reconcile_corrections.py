@@ -48,7 +48,9 @@ def corrected(rows: pl.LazyFrame, details: pl.LazyFrame, moved: pl.DataFrame) ->
         .agg(pl.col("BilledCost").sum().alias("stated"))
     )
     corrections = rows.filter(pl.col("ChargeClass").eq_missing(CORRECTION))
-    pending = corrections.filter(pl.col(_KEY).is_null(), pl.col("BilledCost") != 0).select("x_ChargeId").unique()
+    pending = (
+        corrections.filter(pl.col(_KEY).is_null(), pl.col("BilledCost") != 0).select("x_ChargeId").unique()
+    )
     charged = (
         corrections.drop_nulls(_KEY)
         .group_by(_KEY, "InvoiceId", "BillingPeriodStart", "BillingCurrency")
