@@ -3,9 +3,9 @@
 What belongs here: which datasets are read and written, as in ``chain``. What does not: what is closed
 (``billing.closed``), what corrects it (``billing.corrections``) and in which period (``billing.booking``).
 
-The rows of a closed period stay what they were when it closed. What they would be now goes to ``recomputed_cost_and_usage``
-of the day, where it differs; whoever computes something from earlier days reads that, so that rounding, credits and
-control totals never see a correction.
+The rows of a closed period stay what they were when it closed. What the day would be now goes to
+``recomputed_cost_and_usage``, where it differs; whoever computes something from earlier days reads that, so that
+rounding, credits and control totals never see a correction.
 """
 
 from __future__ import annotations

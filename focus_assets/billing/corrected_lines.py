@@ -4,7 +4,8 @@ What belongs here: their rows of Invoice Detail, and which line a correction is 
 themselves (``corrections``) and the lines of a period's own charges (``invoices``).
 
 A corrected line stands where the line that it corrects does, on the day that line ends; so rounding is part of it, and
-it is whole cents. A charge that the catalog does not know any more ends nowhere: its corrections are a line for each day.
+it is whole cents. A charge that the catalog does not know any more ends nowhere: its corrections are a line for each
+day.
 """
 
 from __future__ import annotations

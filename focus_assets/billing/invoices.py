@@ -70,7 +70,10 @@ def invoice_details(
 
 
 def in_shape(lines: pl.LazyFrame, terms: BillingSettings) -> pl.LazyFrame:
-    """:data:`~focus_assets.billing.datasets.INVOICE_DETAILS` of lines with ``_invoice_id``, ``_line_id`` and ``_issued``."""
+    """:data:`~focus_assets.billing.datasets.INVOICE_DETAILS` of lines.
+
+    ``_invoice_id`` and ``_line_id`` say which line it is, ``_issued`` when its invoice was issued.
+    """
     grain = pl.concat_str(pl.lit('{"x_InvoiceDetailId":'), _json_text(pl.col("_line_id")), pl.lit("}"))
     issue = pl.col("_issued")
     days = terms.payment_days

@@ -9,6 +9,7 @@ import polars as pl
 
 from focus_assets.delivery import DeliveryResult, Provider, check_destinations, deliver_all
 from focus_assets.delivery.ledger import entries_of
+from focus_assets.delivery.restatements import remember_days
 from focus_assets.focus.tags import vendor_prefix
 from focus_assets.lake import Lake
 from focus_assets.orchestration.assets.common import LAKE_POOL, OWNERS
@@ -16,6 +17,7 @@ from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.metadata import markdown_table
 from focus_assets.orchestration.partitions import billing_months
 from focus_assets.orchestration.resources import LakeResource
+from focus_assets.orchestration.restatement_metadata import restated
 from focus_assets.settings import CustomersByLabel, Destination, Settings
 from focus_assets.settings.access import open_place
 from focus_assets.stage_controls import control_problems
@@ -60,13 +62,21 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
                     opener=open_place,
                     since=settings.start_date,
                     provider=_provider(settings),
+                    before_put=lambda passed: remember_days(
+                        opened,
+                        passed.held,
+                        settings.now(),
+                        catalog_of="catalog" if settings.source.has_catalog else "configuration",
+                    ),
                 )
                 lake.refresh_views()
         for result in results:
             if isinstance(result, DeliveryResult):
                 yield dg.MaterializeResult(
                     asset_key=export_key(result.destination),
-                    metadata=_metadata(result) | {"history": _history(opened, result.destination)},
+                    metadata=_metadata(result)
+                    | {"history": _history(opened, result.destination)}
+                    | restated(opened, result),
                 )
             else:
                 failures.setdefault(str(result.error), []).append(result.destination)
