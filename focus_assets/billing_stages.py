@@ -15,13 +15,14 @@ import polars as pl
 
 from focus_assets.billing.booking import fingerprint
 from focus_assets.billing.close import PeriodClose, days_before, ending
+from focus_assets.billing.closed_lines import keep_lines, with_kept_lines
 from focus_assets.billing.commitments import contract_commitments
 from focus_assets.billing.corrected_lines import corrected_lines
 from focus_assets.billing.datasets import BILLING_PERIODS, INVOICE_DETAILS
 from focus_assets.billing.invoices import invoice_details
 from focus_assets.billing.periods import Snapshot, billing_periods
 from focus_assets.billing.reconcile import LINES, reconciled, unsettled
-from focus_assets.billing.reconcile_corrections import corrected, moved_lines
+from focus_assets.billing.reconcile_corrections import corrected, lost, moved_lines
 from focus_assets.billing.whole_periods import charged_usage, metered_usage
 from focus_assets.catalog.charges import ChargeSlice, slices_on
 from focus_assets.catalog.fees import Fee, fees_on
@@ -91,9 +92,11 @@ def focus_invoice_detail_days(
             own = invoice_details(rows, settled, default_issuer(snapshot), close, terms)
         corrected = focus.lake.scan(focus.dataset, days or [day])
         stems = {line_stem(each) for each in settled}
-        frame = pl.concat([own, corrected_lines(corrected, stems, day, close, terms)]).sort(
-            INVOICE_DETAILS.order
-        )
+        lines = [
+            with_kept_lines(focus.lake, day, own),
+            corrected_lines(corrected, stems, day, close, terms),
+        ]
+        frame = pl.concat(lines).sort(INVOICE_DETAILS.order)
         inputs = (
             catalog.digest(day)
             | digests(focus.lake, focus.dataset, days or [day])
@@ -130,9 +133,10 @@ def closed_period_days(focus: Upstream, catalog: Upstream, close: PeriodClose) -
     for day in focus.days:
         charged = _charged(catalog, day)[1]
         frame = close_day(focus.lake, day, charged, close)
-        yield DayOutput(
-            day, frame.lazy(), focus.digest(day) | catalog.digest(day) | close.fingerprint(charged)
-        )
+        lines = Upstream(focus.lake, INVOICE_DETAILS.name, [day])
+        keep_lines(focus.lake, day, lines.on(day))
+        inputs = focus.digest(day) | catalog.digest(day) | lines.digest(day) | close.fingerprint(charged)
+        yield DayOutput(day, frame.lazy(), inputs)
 
 
 def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
@@ -142,20 +146,21 @@ def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
     """
     record = lake.record(INVOICE_DETAILS.name, day)
     settled = record.facts.get(SETTLED, {}) if record else {}
-    if not settled:
+    if record is None or not record.rows:
         return pl.DataFrame(schema=LINES)
     snapshot, slices = _snapshot(Upstream(lake, CATALOG.name, [day]), day)
     last = ending([replace(s, invoice=settled.get(line_stem(s))) for s in slices])
     fees = [fee for fee in fees_on(snapshot, day) if line_stem(fee) in settled]
-    started = min((s.charge.period.start.date() for s in last), default=day)
+    details = lake.scan(INVOICE_DETAILS.name, [day])
+    started = min([*(s.charge.period.start.date() for s in last), _first_day(details, day, lake)])
     days = [started + dt.timedelta(days=n) for n in range((day - started).days + 1)]
     kept, fresh = kept_rows(lake, days), computed_rows(lake, days)
     usage = metered_usage(lake.scan(USAGE_TOTALS.name, days), [s for s in last if _is_whole(s)])
     usage |= charged_usage(fresh, [s for s in last if not _is_whole(s)])
-    details = lake.scan(INVOICE_DETAILS.name, [day])
     moved = moved_lines(fresh, kept)
     lines = reconciled(kept, details, [*last, *fees], usage, moved)
-    return pl.concat([lines, corrected(lake.scan(FOCUS, days), details, moved)])
+    others = [lost(kept, details, lines), corrected(lake.scan(FOCUS, days), details, moved)]
+    return pl.concat([lines, *others])
 
 
 def reconciled_month(lake: Lake, month: str) -> tuple[pl.DataFrame, int]:
@@ -178,6 +183,13 @@ def reconciled_month(lake: Lake, month: str) -> tuple[pl.DataFrame, int]:
         found = lake.scan(BILLING_PERIODS.name, periods).filter(in_month)
         still_open = found.filter(pl.col("BillingPeriodStatus") == "Open").select(pl.len()).collect().item()
     return lines.filter(in_month).sort("InvoiceId", "InvoiceDetailId"), still_open
+
+
+def _first_day(details: pl.LazyFrame, day: dt.date, lake: Lake) -> dt.date:
+    """The first day that lines which stand on ``day`` can be for."""
+    begun = details.select(pl.col("BillingPeriodStart").min()).collect().item()
+    held = lake.days(FOCUS)
+    return day if begun is None or not held else min(max(begun.date(), held[0]), day)
 
 
 def _months_on(lake: Lake, day: dt.date) -> Mapping[str, Any]:

@@ -97,7 +97,7 @@ def closed_on(lake: Lake, day: dt.date) -> Iterator[ClosedDay]:
     Raises:
         ClosedRowsDamaged: the bytes are not those that were closed.
     """
-    objects = _objects(lake, day)
+    objects = kept_objects(lake, DATASET, day)
     if not objects:
         yield NOTHING_CLOSED
         return
@@ -146,8 +146,8 @@ def close_rows(lake: Lake, day: dt.date, rows: pl.LazyFrame, periods: Iterable[C
             )
         with file.open("rb") as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-        lake.store.put_file(f"{_folder(day)}/{kept.number + 1:04d}-{sha256}.parquet", file)
-        for _, _, path in _objects(lake, day)[:-1]:
+        lake.store.put_file(kept_path(DATASET, day, kept.number + 1, sha256), file)
+        for _, _, path in kept_objects(lake, DATASET, day)[:-1]:
             lake.store.delete(path)
 
 
@@ -176,14 +176,15 @@ def same_rows(one: pl.LazyFrame, other: pl.LazyFrame) -> bool:
     return first == second
 
 
-def _folder(day: dt.date) -> str:
-    return f"{DATASET}/charge_date={day:%F}"
+def kept_path(dataset: str, day: dt.date, number: int, sha256: str) -> str:
+    """Where object ``number`` of a day lies, by its digest."""
+    return f"{dataset}/charge_date={day:%F}/{number:04d}-{sha256}.parquet"
 
 
-def _objects(lake: Lake, day: dt.date) -> list[tuple[int, str, str]]:
+def kept_objects(lake: Lake, dataset: str, day: dt.date) -> list[tuple[int, str, str]]:
     """Number, digest and path of a day's objects; the last one holds everything."""
     found = []
-    for info in lake.store.list(f"{_folder(day)}/"):
+    for info in lake.store.list(f"{dataset}/charge_date={day:%F}/"):
         if match := _OBJECT.fullmatch(info.path.rpartition("/")[2]):
             found.append((int(match[1]), match[2], info.path))
     return sorted(found)

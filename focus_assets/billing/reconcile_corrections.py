@@ -32,6 +32,36 @@ def moved_lines(fresh: pl.LazyFrame, kept: pl.LazyFrame) -> pl.DataFrame:
     )
 
 
+def lost(kept: pl.LazyFrame, details: pl.LazyFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """:data:`~focus_assets.billing.reconcile.LINES` of issued lines whose charge the catalog does not know any more.
+
+    Nothing rates them again: their kept rows are held against what Invoice Detail states. ``lines``: the others.
+    """
+    charged = kept.drop_nulls(_KEY).group_by(_KEY).agg(pl.col("BilledCost").sum().alias("charged"))
+    zero = pl.lit(0, COST)
+    return (
+        details.filter(~pl.col(_KEY).str.contains(CORRECTED_LINE, literal=True))
+        .join(lines.lazy(), on=_KEY, how="anti")
+        .join(charged, on=_KEY, how="left")
+        .filter(pl.any_horizontal(pl.col("BilledCost", "charged") != 0))
+        .with_columns(
+            pl.col("charged").fill_null(zero).alias("charged"),
+            pl.col("charged").fill_null(zero).alias("reference"),
+            pl.col("BilledCost").alias("stated"),
+            zero.alias("rounding"),
+            zero.alias("difference"),
+        )
+        .with_columns(
+            pl.when(pl.col("charged") != pl.col("stated"))
+            .then(pl.lit("its rows do not add up to what Invoice Detail states"))
+            .alias("finding")
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in LINES.items())
+        .sort("InvoiceId", _KEY)
+        .collect()
+    )
+
+
 def corrected(rows: pl.LazyFrame, details: pl.LazyFrame, moved: pl.DataFrame) -> pl.DataFrame:
     """:data:`~focus_assets.billing.reconcile.LINES` of the corrections that are on an issued invoice, sorted.
 

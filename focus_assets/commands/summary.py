@@ -50,9 +50,12 @@ def restated(chain: Chain) -> Group:
     if found.is_empty():
         return Group(Text("Nothing that was delivered has changed since."))
     table = Table(title="Restated since it was delivered", title_justify="left", header_style="bold")
-    columns = {"Day": "left", "Customer": "left", "SKU": "left", "Quantity": "right", "Cost": "right"}
-    for name, justify in {**columns, "Billed in": "left", "Why": "left"}.items():
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for name in ("Day", "Customer"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("SKU")
+    for name in ("Quantity", "Cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("Why")
     shown = found.sort(pl.col("billed_cost_change").abs(), descending=True, maintain_order=True)
     for row in shown.head(_SHOWN_CHANGES).iter_rows(named=True):
         digits = max(currency_digits(row["currency"]), 4)
@@ -62,14 +65,17 @@ def restated(chain: Chain) -> Group:
             row["SkuId"] or "",
             f"{row['quantity_change'].normalize():+,f} {row['unit']}" if row["unit"] else "",
             f"{row['billed_cost_change']:+,.{digits}f} {row['currency']}",
-            f"{row['billing_month']}{', a correction' if row['corrected_invoice'] else ''}",
-            row["reason"],
+            f"{row['reason']}{_booked(row)}",
         )
     more = found.height - _SHOWN_CHANGES
     parts: list[Any] = [table]
     if more > 0:
         parts.append(Text(f"… {more} more: focus-assets restatements"))
     return Group(*parts)
+
+
+def _booked(row: dict[str, Any]) -> str:
+    return f"; a correction, billed in {row['billing_month']}" if row["corrected_invoice"] else ""
 
 
 def _headline(outcome: Outcome) -> Text:
@@ -102,7 +108,7 @@ def _money(cost: Decimal, currency: str) -> str:
 
 def _facts(chain: Chain, outcome: Outcome, days: int) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("Days", f"{days} ({len(outcome.days_run)} materialized now)")
+    table.add_row("Days", f"{days} ({len(set(outcome.days_run))} materialized now)")
     table.add_row("Events", _events(_records(chain, "raw_usage")) + _outside(chain))
     table.add_row("FOCUS rows", f"{sum(r.rows for r in _records(chain, 'focus_cost_and_usage')):,}")
     unbilled = sum(r.rows for r in _records(chain, "unbilled_usage"))

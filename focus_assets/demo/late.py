@@ -13,7 +13,7 @@ from typing import Any, Final
 from focus_assets.demo.events import LATE
 from focus_assets.demo.usage import FIRST_DAY, LAST_DAY
 
-_IN_CLOSED_PERIOD: Final = dt.date(2026, 8, 12)
+_IN_CLOSED_PERIOD: Final = dt.date(2026, 8, 28)
 _CLOSED_FROM: Final = dt.date(2026, 9, 4)
 _DAYS_BACK: Final = dt.timedelta(days=8)
 

@@ -276,6 +276,11 @@ def test_a_subscription_that_is_removed_leaves_closed_rows_and_takes_them_back(t
     assert kept(weeks).equals(before)
     of_ann = weeks.rows().filter(pl.col("x_CustomerKey") == "ann")
     assert set(sums(of_ann, (*COSTS, *QUANTITIES)).values()) == {D(0)}
+    reconciled, _ = reconciled_month(weeks.lake, "2026-08")
+    assert reconciled["finding"].drop_nulls().to_list() == []
+    assert reconciled.filter(pl.col("InvoiceId") == CLOSED)["stated"].sum() == D("0.40") + D("0.56") + D(
+        "3.81"
+    )
     for number in range(1, 11):
         assert closed_stages.closed_against_focus(weeks.lake, day(number)).is_empty()
 
@@ -289,6 +294,25 @@ def test_names_and_labels_of_closed_rows_stay_and_are_not_corrected(tmp_path: Pa
     weeks.compute()
     assert corrections(weeks).is_empty()
     assert kept(weeks).equals(before)
+
+
+def test_lines_of_an_issued_invoice_stay_as_they_were_issued(tmp_path: Path) -> None:
+    weeks = Weeks(tmp_path).compute()
+    before = weeks.rows("focus_invoice_detail")
+    weeks.terms = BillingSettings(payment_terms="Net 60", payment_days=60)
+    assert weeks.compute().rows("focus_invoice_detail").equals(before)
+
+
+def test_late_usage_that_a_credit_pays_for_is_corrected_with_it(tmp_path: Path) -> None:
+    """0.86 more, of which a credit of 5 pays all that the 4.77 of the week have left of it: 0.23."""
+    grant = {"key": "welcome", "customer": "ann", "amount": "5", "effective_at": "2026-08-01T00:00:00Z"}
+    weeks = late(Weeks(tmp_path, catalog=configuration(credits=[grant])), LATE)
+    names = (*COSTS, *QUANTITIES)
+    assert sums(weeks.rows(), names) == sums(fresh(tmp_path / "fresh", weeks), names)
+    found = corrections(weeks)
+    assert found.filter(pl.col("ChargeCategory") != "Credit")["BilledCost"].sum() == D("0.86")
+    assert found["BilledCost"].sum() == D("0.86") - D("0.23")
+    assert weeks.reconciled()["finding"].drop_nulls().to_list() == []
 
 
 def test_late_usage_that_is_not_billed_is_shown_without_price_and_invoice(tmp_path: Path) -> None:
