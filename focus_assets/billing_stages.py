@@ -28,7 +28,15 @@ from focus_assets.catalog.charges import ChargeSlice, slices_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import FOCUS, DayOutput, Upstream, catalog_on, digests
-from focus_assets.closed_stages import booked_on, close_day, computed_rows, kept_rows, recomputed_rows
+from focus_assets.closed_stages import (
+    booked_on,
+    close_day,
+    closing_on,
+    computed_rows,
+    kept_fact,
+    kept_rows,
+    recomputed_rows,
+)
 from focus_assets.datasets import CATALOG, USAGE_TOTALS
 from focus_assets.delivery.facts import BILLING_MONTHS
 from focus_assets.focus.invoice_lines import default_issuer, line_stem
@@ -59,6 +67,7 @@ def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator
     Raises MissingPartitions where a period of the day began before and an earlier day's catalog is not there.
     """
     for day in catalog.days:
+        closing = closing_on(catalog.lake, day, close)
         today = _charged(catalog, day)
         read: list[dt.date] = []
 
@@ -66,9 +75,9 @@ def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator
             read.append(earlier)
             return _charged(catalog, earlier)
 
-        frame = billing_periods(day, today, close, on)
+        frame = billing_periods(day, today, closing, on)
         inputs = (
-            catalog.digest(day) | digests(catalog.lake, catalog.dataset, read) | close.fingerprint(today[1])
+            catalog.digest(day) | digests(catalog.lake, catalog.dataset, read) | closing.fingerprint(today[1])
         )
         yield DayOutput(day, frame, inputs)
 
@@ -83,7 +92,8 @@ def focus_invoice_detail_days(
     for day in focus.days:
         snapshot, slices = _snapshot(catalog, day)
         fees_due = fees_on(snapshot, day)
-        last, fees = ending(close.invoiced(slices)), _invoiced(close.invoiced(fees_due))
+        closing = closing_on(focus.lake, day, close)
+        last, fees = ending(closing.invoiced(slices)), _invoiced(closing.invoiced(fees_due))
         days = [*days_before(last, day, close.start), day] if last or fees else []
         settled: list[ChargeSlice | Fee] = [*last, *fees]
         own = INVOICE_DETAILS.empty()
@@ -100,7 +110,7 @@ def focus_invoice_detail_days(
         inputs = (
             catalog.digest(day)
             | digests(focus.lake, focus.dataset, days or [day])
-            | close.fingerprint([*slices, *fees_due])
+            | closing.fingerprint([*slices, *fees_due])
         )
         invoices = {line_stem(each): str(each.invoice) for each in settled}
         yield DayOutput(day, frame, inputs, _Settled(invoices))
@@ -132,11 +142,22 @@ def closed_period_days(focus: Upstream, catalog: Upstream, close: PeriodClose) -
     """``closed_periods`` of each day of ``focus``; from then on the rows of these periods never change."""
     for day in focus.days:
         charged = _charged(catalog, day)[1]
-        frame = close_day(focus.lake, day, charged, close)
+        closing = closing_on(focus.lake, day, close)
+        frame = close_day(focus.lake, day, charged, closing)
         lines = Upstream(focus.lake, INVOICE_DETAILS.name, [day])
         keep_lines(focus.lake, day, lines.on(day))
-        inputs = focus.digest(day) | catalog.digest(day) | lines.digest(day) | close.fingerprint(charged)
-        yield DayOutput(day, frame.lazy(), inputs)
+        inputs = focus.digest(day) | catalog.digest(day) | lines.digest(day) | closing.fingerprint(charged)
+        yield DayOutput(day, frame.lazy(), inputs, _Kept(frame))
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Facts of a day of ``closed_periods``: the periods themselves."""
+
+    periods: pl.DataFrame
+
+    def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
+        return kept_fact(self.periods)
 
 
 def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
@@ -213,7 +234,10 @@ def periods_closed_otherwise(lake: Lake, days: Sequence[dt.date], close: PeriodC
         if record is None or lake.record(CATALOG.name, day) is None:
             continue
         _, charged = _charged(Upstream(lake, CATALOG.name, [day]), day)
-        if not fingerprint(close, charged, booked_on(record)).items() <= record.inputs.items():
+        if (
+            not fingerprint(closing_on(lake, day, close), charged, booked_on(record)).items()
+            <= record.inputs.items()
+        ):
             found.add(day)
     return found
 

@@ -23,7 +23,7 @@ from focus_assets.catalog.charges import ChargeSlice, require_known_opening, sli
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.closed_stages import computed_rows, with_closed_rows
+from focus_assets.closed_stages import closing_on, computed_rows, with_closed_rows
 from focus_assets.credit_stages import DATASET as COSTS
 from focus_assets.credit_stages import CreditFacts, days_of_credit, spent_before
 from focus_assets.delivery.facts import billing_month_facts
@@ -241,7 +241,8 @@ def focus_cost_and_usage_days(
         _require_same_charges(day, found, before, start)
         opening = opening_quantities(before, totals.on(day))
         snapshot, usage = catalog_on(catalog, day), normalized.on(day)
-        invoiced, fees = close.invoiced(found), close.invoiced(fees_on(snapshot, day))
+        closing = closing_on(totals.lake, day, close)
+        invoiced, fees = closing.invoiced(found), closing.invoiced(fees_on(snapshot, day))
         grants = snapshot.credits
         rated = _rated(usage, opening, before, invoiced)
         rows = build(pl.concat([rated, fee_lines(fees)]), invoiced, snapshot, fees)
@@ -263,7 +264,7 @@ def focus_cost_and_usage_days(
             rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
         charged = [*invoiced, *fees]
         issuer = default_issuer(snapshot)
-        with with_closed_rows(totals.lake, day, rows, charged, close, late_usage, issuer) as kept:
+        with with_closed_rows(totals.lake, day, rows, charged, closing, late_usage, issuer) as kept:
             yield DayOutput(
                 day,
                 kept.rows,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -21,11 +21,10 @@ from typing import Any, Final
 import polars as pl
 
 from focus_assets.billing.booking import Booked, booked_in, booking_fact, fingerprint, invoice_of, open_period
-from focus_assets.billing.close import PeriodClose
+from focus_assets.billing.close import ClosedPeriod, PeriodClose
 from focus_assets.billing.closed import (
     PERIOD_COLUMNS,
     ClosedDay,
-    ClosedPeriod,
     close_rows,
     closed_on,
     of_periods,
@@ -42,6 +41,8 @@ FOCUS: Final = "focus_cost_and_usage"
 
 RECOMPUTED: Final = "recomputed_cost_and_usage"
 """What a day's rows would be if nothing had closed, of days where closed rows are others."""
+
+KEPT: Final = "kept"
 
 Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
 
@@ -179,6 +180,19 @@ def recomputed_rows(lake: Lake, day: dt.date) -> list[pl.LazyFrame]:
 def kept_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
     """The rows of ``focus_cost_and_usage`` of ``days`` without corrections; errors as :meth:`Lake.scan`."""
     return lake.scan(FOCUS, days).filter(~pl.col("ChargeClass").eq_missing(CORRECTION))
+
+
+def kept_fact(kept: pl.DataFrame) -> dict[str, Any]:
+    """The fact of a day of ``closed_periods`` that :func:`closing_on` reads."""
+    periods = kept.select(PERIOD_COLUMNS).iter_rows()
+    return {KEPT: sorted(str(ClosedPeriod(*row)) for row in periods)}
+
+
+def closing_on(lake: Lake, day: dt.date, close: PeriodClose) -> PeriodClose:
+    """``close``, and what has closed on ``day`` already: setting a later close does not open it again."""
+    record = lake.record(CLOSED_PERIODS.name, day)
+    kept = record.facts.get(KEPT, ()) if record is not None else ()
+    return replace(close, kept=frozenset(map(ClosedPeriod.parse, kept)))
 
 
 def closed_against_focus(lake: Lake, day: dt.date) -> pl.DataFrame:

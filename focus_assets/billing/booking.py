@@ -13,8 +13,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from focus_assets.billing.close import CLOSED_PERIODS, PeriodClose
-from focus_assets.billing.closed import ClosedPeriod
+from focus_assets.billing.close import CLOSED_PERIODS, ClosedPeriod, PeriodClose
 from focus_assets.catalog.charges import ChargeSlice, billing_cadence
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.periods import Cadence, Period

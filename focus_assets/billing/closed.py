@@ -20,12 +20,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import Final
 
 import polars as pl
 
-from focus_assets.catalog.charges import ChargeSlice
-from focus_assets.catalog.fees import Fee
+from focus_assets.billing.close import ClosedPeriod
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import Lake
 from focus_assets.lake.copies import temporary_folder
@@ -44,30 +43,6 @@ class ClosedRowsDamaged(FocusAssetsError):
 
 class ClosedRowsChanged(FocusAssetsError):
     """Rows of a closed period are about to be closed again as something else."""
-
-
-class ClosedPeriod(NamedTuple):
-    """A billing period of an account in one currency: what closes as a whole, and is one invoice for each issuer."""
-
-    account: str
-    start: dt.datetime
-    end: dt.datetime
-    currency: str
-
-    @classmethod
-    def of(cls, charged: ChargeSlice | Fee) -> ClosedPeriod:
-        """The period that a slice of a charge, or a fee, is billed in."""
-        billing = charged.billing
-        return cls(charged.customer.account_id, billing.start, billing.end, charged.currency)
-
-    @classmethod
-    def parse(cls, text: str) -> ClosedPeriod:
-        """Read :meth:`__str__` back."""
-        account, start, end, currency = json.loads(text)
-        return cls(account, dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end), currency)
-
-    def __str__(self) -> str:
-        return json.dumps([self.account, self.start.isoformat(), self.end.isoformat(), self.currency])
 
 
 @dataclass(frozen=True)

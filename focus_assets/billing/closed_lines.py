@@ -1,7 +1,7 @@
 """The lines of issued invoices, kept as they were issued.
 
 What belongs here: keeping rows of Invoice Detail, whatever becomes of the catalog or the terms of payment. What does
-not: which lines there are (``invoices``), and what corrects them (``corrected_lines``), which follows from kept charges.
+not: which lines there are (``invoices``), and what corrects them (``corrected_lines``), which follows from charges.
 
 As with closed charges (``closed``), a day's lines are one object that is put once; a later one holds the earlier lines
 too.

@@ -17,7 +17,8 @@ from typing import Final, Literal
 
 import polars as pl
 
-from focus_assets.billing.closed import PERIOD_COLUMNS, ClosedPeriod
+from focus_assets.billing.close import ClosedPeriod
+from focus_assets.billing.closed import PERIOD_COLUMNS
 from focus_assets.decimals import UTC_INSTANT
 from focus_assets.focus.invoice_lines import invoice_id
 from focus_assets.focus.schema import internal_schema

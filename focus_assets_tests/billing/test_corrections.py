@@ -21,7 +21,7 @@ from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.settings import BillingSettings
-from focus_assets_tests.billing.weeks import TIERS, Weeks, configuration
+from focus_assets_tests.billing.weeks import BEFORE, TIERS, Weeks, configuration
 
 D = Decimal
 LATE = (2, "ann", "tokens", "large", "70")
@@ -338,6 +338,16 @@ def test_a_period_is_closed_once_and_what_was_killed_on_the_way_closes_the_same(
     (tmp_path / "closed_periods/charge_date=2026-08-03/_record.json").unlink()
     weeks.compute()
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / closed.DATASET).rglob("*.parquet")} == files
+
+
+def test_what_has_closed_stays_closed_whatever_is_configured_later(tmp_path: Path) -> None:
+    weeks = Weeks(tmp_path).compute()
+    before, periods = weeks.rows(), weeks.rows("focus_billing_period")
+    weeks.as_of = BEFORE
+    weeks.compute()
+    assert weeks.rows().equals(before)
+    assert weeks.rows("focus_billing_period").equals(periods)
+    assert not periods_closed_otherwise(weeks.lake, weeks.lake.days("focus_cost_and_usage"), weeks.close)
 
 
 def test_closed_rows_that_are_damaged_stop_everything(tmp_path: Path) -> None:
