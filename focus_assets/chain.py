@@ -20,6 +20,7 @@ from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, days_before, e
 from focus_assets.billing.corrections import LateUsage
 from focus_assets.billing.rounding import settle
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
+from focus_assets.catalog.credit_charges import Charged, credits_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
@@ -243,12 +244,13 @@ def focus_cost_and_usage_days(
         snapshot, usage = catalog_on(catalog, day), normalized.on(day)
         closing = closing_on(totals.lake, day, close)
         invoiced, fees = closing.invoiced(found), closing.invoiced(fees_on(snapshot, day))
-        grants = snapshot.credits
+        grants, credits_due = snapshot.credits, credits_on(snapshot, day)
         rated = _rated(usage, opening, before, invoiced)
         rows = build(pl.concat([rated, fee_lines(fees)]), invoiced, snapshot, fees)
         facts: Facts = cost_facts
         if grants:
-            credited = with_credits(rows, grants, spent_before(totals.lake, grants, day), snapshot, day)
+            spent = spent_before(totals.lake, grants, day)
+            credited = with_credits(rows, grants, spent, snapshot, closing.invoiced(credits_due))
             rows = credited.rows
             facts = CreditFacts(grants, credited.used, frozenset(snapshot.custom_currency), cost_facts)
         last = ending(invoiced)
@@ -262,7 +264,7 @@ def focus_cost_and_usage_days(
                 slices_of_ended = [s for s in invoiced if s.charge_id in ids]
                 own = build(_rated(usage, opening, before, slices_of_ended), slices_of_ended, snapshot)
             rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
-        charged = [*invoiced, *fees]
+        charged: list[Charged] = [*invoiced, *fees, *credits_due]
         issuer = default_issuer(snapshot)
         with with_closed_rows(totals.lake, day, rows, charged, closing, late_usage, issuer) as kept:
             yield DayOutput(

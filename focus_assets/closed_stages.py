@@ -32,8 +32,7 @@ from focus_assets.billing.closed import (
 )
 from focus_assets.billing.corrections import CORRECTION, Booking, LateUsage, corrections
 from focus_assets.billing.datasets import CLOSED_PERIODS
-from focus_assets.catalog.charges import ChargeSlice
-from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.credit_charges import Charged
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord, input_key
 from focus_assets.lake.copies import temporary_folder
 
@@ -83,7 +82,7 @@ def with_closed_rows(
     lake: Lake,
     day: dt.date,
     rows: pl.LazyFrame,
-    charged: Sequence[ChargeSlice | Fee],
+    charged: Sequence[Charged],
     close: PeriodClose,
     late_usage: LateUsage,
     issuer: str,
@@ -116,7 +115,7 @@ def _kept(
     day: dt.date,
     fresh: pl.LazyFrame,
     closed: ClosedDay,
-    charged: Sequence[ChargeSlice | Fee],
+    charged: Sequence[Charged],
     close: PeriodClose,
     late_usage: LateUsage,
     issuer: str,
@@ -239,9 +238,7 @@ def not_kept(lake: Lake, day: dt.date) -> list[str]:
     return [f"rows of the closed billing period {missing[0]} are not kept for good yet"] if missing else []
 
 
-def close_day(
-    lake: Lake, day: dt.date, charged: Sequence[ChargeSlice | Fee], close: PeriodClose
-) -> pl.DataFrame:
+def close_day(lake: Lake, day: dt.date, charged: Sequence[Charged], close: PeriodClose) -> pl.DataFrame:
     """Keep what has closed of a day of ``focus_cost_and_usage`` for good; returns all that is kept.
 
     Closed are the billing periods of ``charged`` that have an invoice, also where they have no rows, and whatever

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from focus_assets.billing.close import CLOSED_PERIODS, ClosedPeriod, PeriodClose
-from focus_assets.catalog.charges import ChargeSlice, billing_cadence
+from focus_assets.catalog.charges import billing_cadence
+from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.periods import Cadence, Period
 
@@ -40,7 +41,7 @@ def booking_fact(booked: Booked) -> dict[str, Any]:
 def open_period(
     of: ClosedPeriod,
     close: PeriodClose,
-    charged: Sequence[ChargeSlice | Fee],
+    charged: Sequence[Charged],
     before: Booked,
     closed: Iterable[ClosedPeriod],
 ) -> ClosedPeriod:
@@ -65,7 +66,7 @@ def open_period(
 
 
 def fingerprint(
-    close: PeriodClose, charged: Iterable[ChargeSlice | Fee], booked: Iterable[ClosedPeriod]
+    close: PeriodClose, charged: Iterable[Charged], booked: Iterable[ClosedPeriod]
 ) -> dict[str, str]:
     """As :meth:`~focus_assets.billing.close.PeriodClose.fingerprint`, those that corrections are booked in included."""
     invoices = {invoice for each in charged if (invoice := close.invoice_of(each)) is not None}
@@ -81,9 +82,9 @@ def invoice_of(booked: ClosedPeriod, close: PeriodClose) -> str | None:
     return close.invoice_name(booked.account, Period(booked.start, booked.end), booked.currency)
 
 
-def _next(of: ClosedPeriod, period: Period, charged: Sequence[ChargeSlice | Fee]) -> Period:
+def _next(of: ClosedPeriod, period: Period, charged: Sequence[Charged]) -> Period:
     for each in charged:
-        if ClosedPeriod.of(each) == of:
+        if not isinstance(each, CreditCharge) and ClosedPeriod.of(each) == of:
             plan = each.plan if isinstance(each, Fee) else each.charge.plan
             cadence = billing_cadence(plan, each.subscription)
             return cadence.period_at(each.subscription.anchor, period.end)
