@@ -42,6 +42,7 @@ RECOMPUTED: Final = "recomputed_cost_and_usage"
 """What a day's rows would be if nothing had closed, of days where closed rows are others."""
 
 KEPT: Final = "kept"
+LATE_USAGE: Final = "late_usage"
 
 Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
 
@@ -54,27 +55,28 @@ class ClosedOrNot:
     inputs: Mapping[str, str]
     booked: Booked = field(default_factory=dict)
     fresh: pl.LazyFrame | None = None
+    late_usage: LateUsage | None = None
 
     def facts(self, others: Facts, of_fresh: Facts | None = None) -> Facts:
         """``others`` of the rows that are kept, ``of_fresh`` of those that would be without a close."""
-        return _Facts(others, of_fresh, self.booked, self.fresh)
+        return _Facts(others, of_fresh, self)
 
 
 @dataclass(frozen=True)
 class _Facts:
     others: Facts
     of_fresh: Facts | None
-    booked: Booked
-    fresh: pl.LazyFrame | None
+    kept: ClosedOrNot
 
     def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
+        how = {LATE_USAGE: self.kept.late_usage} if self.kept.late_usage else {}
         if self.of_fresh is None:
             found = self.others(frame)
-        elif self.fresh is None:
+        elif self.kept.fresh is None:
             found = self.of_fresh(frame)
         else:
-            found = {**self.of_fresh(self.fresh), **self.others(frame)}
-        return {**found, **booking_fact(self.booked)}
+            found = {**self.of_fresh(self.kept.fresh), **self.others(frame)}
+        return {**found, **booking_fact(self.kept.booked), **how}
 
 
 @contextmanager
@@ -135,6 +137,7 @@ def _kept(
         fingerprint(close, charged, used.values()) | {input_key(RECOMPUTED, day): record.sha256},
         used,
         fresh,
+        late_usage,
     )
 
 
@@ -197,7 +200,7 @@ def closing_on(lake: Lake, day: dt.date, close: PeriodClose) -> PeriodClose:
 def closed_against_focus(lake: Lake, day: dt.date) -> pl.DataFrame:
     """What is wrong with the closed rows of a day of ``focus_cost_and_usage``; empty where nothing is.
 
-    Columns: period (null: all of the customer's), customer, problem. Where corrections cost something, they and the
+    Columns: period (null: all of the customer's), customer, problem. Where late usage is rebilled, corrections and
     closed rows have to bill each customer what the day comes to now.
     """
     schema = pl.Schema({"period": pl.String(), "customer": pl.String(), "problem": pl.String()})
@@ -212,18 +215,18 @@ def closed_against_focus(lake: Lake, day: dt.date) -> pl.DataFrame:
                 for period in sorted(kept.periods)
                 if not same_rows(of_periods(rows, [period]), of_periods(kept.rows, [period]))
             ]
-        added = rows.filter(pl.col("ChargeClass").eq_missing(CORRECTION))
-        customers = added.filter(pl.any_horizontal(pl.col("BilledCost", "EffectiveCost") != 0))
-        for customer in customers.select(pl.col("x_CustomerKey").unique().sort()).collect().to_series():
-            sums = [
-                frame.filter(pl.col("x_CustomerKey") == customer).select(
-                    pl.col("BilledCost", "EffectiveCost", "ConsumedQuantity").sum()
-                )
-                for frame in (rows, computed_rows(lake, [day]))
-            ]
-            now, then = pl.collect_all(sums)
-            if not now.equals(then):
-                found.append((None, customer, f"bills {now.row(0)}, the day comes to {then.row(0)}"))
+        if _facts_of(lake, day).get(LATE_USAGE) == "rebilled":
+            amounts = pl.col("BilledCost", "EffectiveCost", "ConsumedQuantity").sum()
+            key = "x_CustomerKey"
+            now, then = (frame.group_by(key).agg(amounts) for frame in (rows, computed_rows(lake, [day])))
+            joined = now.join(then, on=key, how="full", coalesce=True, suffix="_then")
+            differs = pl.any_horizontal(
+                pl.col(name).fill_null(0) != pl.col(f"{name}_then").fill_null(0)
+                for name in ("BilledCost", "EffectiveCost", "ConsumedQuantity")
+            )
+            problem = "its rows do not add up to what the day comes to now"
+            wrong = joined.filter(differs).select(key).sort(key).collect().to_series()
+            found += [(None, customer, problem) for customer in wrong]
         return pl.DataFrame(found, schema=schema, orient="row")
 
 
