@@ -26,6 +26,7 @@ import polars as pl
 
 from focus_assets.billing.close import ClosedPeriod
 from focus_assets.errors import FocusAssetsError
+from focus_assets.focus.schema import internal_schema
 from focus_assets.lake import Lake
 from focus_assets.lake.copies import temporary_folder
 
@@ -56,10 +57,13 @@ class ClosedDay:
 
     @property
     def rows(self) -> pl.LazyFrame:
-        """The closed rows, in the order in which the day's file had them."""
+        """The closed rows in the stored shape, in the order in which the day's file had them.
+
+        A column that the shape has got since they were closed is null on them.
+        """
         if self.file is None:
             raise ValueError("nothing of the day has closed")
-        return pl.scan_parquet(self.file, glob=False, hive_partitioning=False)
+        return in_shape_of(pl.scan_parquet(self.file, glob=False, hive_partitioning=False), internal_schema())
 
 
 NOTHING_CLOSED: Final = ClosedDay()
@@ -135,6 +139,15 @@ def of_periods(rows: pl.LazyFrame, periods: Iterable[ClosedPeriod], *, others: b
     marked = rows.join(wanted, on=PERIOD_COLUMNS, how="left", maintain_order="left")
     chosen = pl.col("_wanted").eq_missing(True) & pl.col("x_IsEstimated").eq_missing(False)
     return marked.filter(~chosen if others else chosen).drop("_wanted")
+
+
+def in_shape_of(rows: pl.LazyFrame, schema: pl.Schema) -> pl.LazyFrame:
+    """``rows`` with the columns of ``schema``: those they lack are null, others are left out."""
+    held = rows.collect_schema().names()
+    return rows.select(
+        pl.col(name).cast(dtype) if name in held else pl.lit(None, dtype).alias(name)
+        for name, dtype in schema.items()
+    )
 
 
 def same_rows(one: pl.LazyFrame, other: pl.LazyFrame) -> bool:

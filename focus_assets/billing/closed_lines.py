@@ -16,7 +16,7 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.billing.closed import ClosedRowsDamaged, kept_objects, kept_path
+from focus_assets.billing.closed import ClosedRowsDamaged, in_shape_of, kept_objects, kept_path
 from focus_assets.billing.corrections import CORRECTED_LINE
 from focus_assets.billing.datasets import INVOICE_DETAILS
 from focus_assets.lake import Lake
@@ -38,7 +38,7 @@ def kept_lines(lake: Lake, day: dt.date) -> pl.DataFrame:
             f"{lake.url}/{path} holds lines of issued invoices, and its bytes are not what its name says. Bring it "
             "back from a backup of the lake. Nothing was written."
         )
-    return pl.read_parquet(BytesIO(data))
+    return in_shape_of(pl.read_parquet(BytesIO(data)).lazy(), INVOICE_DETAILS.schema).collect()
 
 
 def with_kept_lines(lake: Lake, day: dt.date, lines: pl.LazyFrame) -> pl.LazyFrame:

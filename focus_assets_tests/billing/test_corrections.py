@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 from collections.abc import Sequence
 from decimal import Decimal
@@ -365,6 +366,23 @@ def test_what_has_closed_stays_closed_whatever_is_configured_later(tmp_path: Pat
     assert weeks.rows().equals(before)
     assert weeks.rows("focus_billing_period").equals(periods)
     assert not periods_closed_otherwise(weeks.lake, weeks.lake.days("focus_cost_and_usage"), weeks.close)
+
+
+def test_closed_rows_from_before_a_column_was_there_are_null_in_it_and_not_corrected(tmp_path: Path) -> None:
+    weeks = Weeks(tmp_path).compute(1, LAST)
+    file = next((tmp_path / closed.DATASET / "charge_date=2026-08-03").glob("*.parquet"))
+    older = pl.read_parquet(file).drop("x_MeterSlug", "x_CorrectedInvoiceId")
+    periods = pl.read_parquet_metadata(file)
+    file.unlink()
+    older.write_parquet(tmp_path / "older", metadata=periods)
+    content = (tmp_path / "older").read_bytes()
+    file.with_name(f"0001-{hashlib.sha256(content).hexdigest()}.parquet").write_bytes(content)
+
+    weeks.compute(3, 3)
+
+    rows = weeks.lake.scan("focus_cost_and_usage", [day(3)]).collect()
+    assert rows["x_MeterSlug"].null_count() == rows.height == older.height
+    assert corrections(weeks).is_empty()
 
 
 def test_closed_rows_that_are_damaged_stop_everything(tmp_path: Path) -> None:
