@@ -29,6 +29,9 @@ CORRECTION: Final = "Correction"
 CORRECTED_LINE: Final = "/corrected/"
 """In InvoiceDetailId, between the corrected line and the start of the period that its correction is billed in."""
 
+_CORRECTED: Final = "Correction, "
+_UNBILLED: Final = "Late usage that is not billed, "
+
 LateUsage = Literal["rebilled", "not_billed"]
 
 _COSTS: Final = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost", "PricingCurrencyEffectiveCost")
@@ -128,6 +131,7 @@ def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
         *(pl.when(~corrected).then(pl.col(name)).alias(name) for name in period),
         pl.when(corrected).then("x_CorrectedInvoiceId").otherwise("InvoiceId").alias("InvoiceId"),
         pl.col("InvoiceDetailId").str.split(CORRECTED_LINE).list.first().alias("InvoiceDetailId"),
+        pl.col("ChargeDescription").str.strip_prefix(_CORRECTED).str.strip_prefix(_UNBILLED),
     )
     others = [name for name in columns if name not in (*_AMOUNTS, *_PRICED)]
     # A quantity that is null on every row stays null: a fee consumes nothing, not 0.
@@ -234,7 +238,7 @@ def _booked(
     line = pl.concat_str(
         "InvoiceDetailId", pl.lit(CORRECTED_LINE), pl.col("_from").dt.strftime("%Y%m%dT%H%M%SZ"), of_day
     )
-    what = pl.when(billed).then(pl.lit("Correction, ")).otherwise(pl.lit("Late usage that is not billed, "))
+    what = pl.when(billed).then(pl.lit(_CORRECTED)).otherwise(pl.lit(_UNBILLED))
     # A charge of which nothing but corrections is left does not say which period it was of: any of its account will do.
     account = ["BillingAccountId", "BillingCurrency"]
     known = pl.col("BillingPeriodStart").is_not_null()
