@@ -123,6 +123,8 @@ def corrections(
 def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     """What differs, by :data:`_PRICED`; every other column as the fresh row has it, else as the closed one."""
     columns = internal_schema().names()
+    ids = _charges_that_differ(fresh.select(columns), closed.select(columns))
+    fresh, closed = (rows.filter(pl.col("x_ChargeId").is_in(ids)) for rows in (fresh, closed))
     corrected = pl.col("ChargeClass").eq_missing(CORRECTION)
     period = ("BillingPeriodStart", "BillingPeriodEnd")
     taken_back = closed.select(columns).with_columns(
@@ -149,6 +151,17 @@ def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     )
     net = pl.any_horizontal(pl.col(name).sum().over(_CHARGE).fill_null(0) != 0 for name in _AMOUNTS)
     return found.filter(net)
+
+
+def _charges_that_differ(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> list[str]:
+    """The charges that have other rows, so that only these are looked at closely: mostly few of a day."""
+    digest = pl.struct(pl.all()).hash(seed=0).sum().alias("digest")
+    now, then = (rows.group_by("x_ChargeId").agg(pl.len().alias("rows"), digest) for rows in (fresh, closed))
+    both = now.join(then, on="x_ChargeId", how="full", coalesce=True, suffix="_then")
+    differs = pl.any_horizontal(
+        pl.col(name).ne_missing(pl.col(f"{name}_then")) for name in ("rows", "digest")
+    )
+    return both.filter(differs).select("x_ChargeId").collect(engine="streaming").to_series().to_list()
 
 
 def _rebilled(changed: pl.DataFrame) -> pl.DataFrame:
