@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import polars as pl
@@ -40,6 +41,7 @@ from focus_assets.closed_stages import (
     recomputed_rows,
 )
 from focus_assets.datasets import CATALOG, USAGE_TOTALS
+from focus_assets.delivery.dataset_months import month_facts
 from focus_assets.delivery.facts import BILLING_MONTHS
 from focus_assets.focus.invoice_lines import default_issuer, line_stem
 from focus_assets.focus.price_list import price_list
@@ -81,7 +83,7 @@ def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator
         inputs = (
             catalog.digest(day) | digests(catalog.lake, catalog.dataset, read) | closing.fingerprint(today[1])
         )
-        yield DayOutput(day, frame, inputs)
+        yield DayOutput(day, frame, inputs, partial(month_facts, BILLING_PERIODS.name))
 
 
 def focus_invoice_detail_days(
@@ -127,7 +129,7 @@ class _Settled:
     invoices: Mapping[str, str]
 
     def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
-        return {SETTLED: dict(sorted(self.invoices.items()))}
+        return {SETTLED: dict(sorted(self.invoices.items()))} | month_facts(INVOICE_DETAILS.name, frame)
 
 
 def focus_contract_commitment_days(
@@ -145,7 +147,7 @@ def focus_contract_commitment_days(
         prepaid = prepaid_commitments(day, snapshot, terms.contract_commitments, close)
         frame = pl.concat([minimums, prepaid]).sort(CONTRACT_COMMITMENTS.order)
         inputs = catalog.digest(day) | close.fingerprint(slices) | ended_grants(day, snapshot, close)
-        yield DayOutput(day, frame, inputs)
+        yield DayOutput(day, frame, inputs, partial(month_facts, CONTRACT_COMMITMENTS.name))
 
 
 def closed_period_days(focus: Upstream, catalog: Upstream, close: PeriodClose) -> Iterator[DayOutput]:

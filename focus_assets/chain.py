@@ -25,12 +25,11 @@ from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.closed_stages import closing_on, computed_rows, with_closed_rows
-from focus_assets.credit_stages import DATASET as COSTS
-from focus_assets.credit_stages import CreditFacts, days_of_credit, spent_before
+from focus_assets.credit_stages import BilledBefore, CreditFacts, days_of_credit, used_before
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.cost_and_usage import build
-from focus_assets.focus.credits import with_credits
+from focus_assets.focus.credits import Spent, with_credits
 from focus_assets.focus.dimensions import resolve
 from focus_assets.focus.invoice_lines import default_issuer
 from focus_assets.lake import Lake, day_ranges
@@ -245,14 +244,19 @@ def focus_cost_and_usage_days(
         closing = closing_on(totals.lake, day, close)
         invoiced, fees = closing.invoiced(found), closing.invoiced(fees_on(snapshot, day))
         grants, credits_due = snapshot.credits, credits_on(snapshot, day)
-        rated = _rated(usage, opening, before, invoiced)
-        rows = build(pl.concat([rated, fee_lines(fees)]), invoiced, snapshot, fees)
+        paid_on = days_of_credit(grants, day, start)
+        rated = _rated(usage, opening, before, invoiced, fees)
+        rows = build(rated, invoiced, snapshot, fees, in_order=True)
         facts: Facts = cost_facts
         if grants:
-            spent = spent_before(totals.lake, grants, day)
-            credited = with_credits(rows, grants, spent, snapshot, closing.invoiced(credits_due))
+            begins = {s.charge_id: s.charge.period.start.date() for s in found}
+            custom = frozenset(snapshot.custom_currency)
+            billed_before = BilledBefore(totals.lake, grants, custom, begins, start, day)
+            spent = Spent(used_before(totals.lake, grants, day, paid_on), billed_before)
+            credited = with_credits(rows, grants, spent, snapshot, closing.invoiced(credits_due), day)
             rows = credited.rows
-            facts = CreditFacts(grants, credited.used, frozenset(snapshot.custom_currency), cost_facts)
+            facts = CreditFacts(credited.used, cost_facts)
+            paid_on = sorted({*paid_on, *billed_before.days})
         last = ending(invoiced)
         billed = days_before(last, day, start)
         if last or (grants and any(fee.invoice for fee in fees)):
@@ -262,7 +266,8 @@ def focus_cost_and_usage_days(
             if not grants:
                 ids = {s.charge_id for s in last}
                 slices_of_ended = [s for s in invoiced if s.charge_id in ids]
-                own = build(_rated(usage, opening, before, slices_of_ended), slices_of_ended, snapshot)
+                rated = _rated(usage, opening, before, slices_of_ended)
+                own = build(rated, slices_of_ended, snapshot, in_order=True)
             rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
         charged: list[Charged] = [*invoiced, *fees, *credits_due]
         issuer = default_issuer(snapshot)
@@ -274,16 +279,20 @@ def focus_cost_and_usage_days(
                 | catalog.digest(day)
                 | digests(totals.lake, totals.dataset, [*earlier[day], day])
                 | digests(totals.lake, FOCUS, billed)
-                | digests(totals.lake, COSTS, days_of_credit(grants, day))
+                | digests(totals.lake, FOCUS, paid_on)
                 | kept.inputs,
-                kept.facts(cost_facts, facts if grants else None),
+                kept.facts(facts),
             )
 
 
 def _rated(
-    usage: pl.LazyFrame, opening: pl.LazyFrame, before: pl.LazyFrame, slices: Sequence[ChargeSlice]
+    usage: pl.LazyFrame,
+    opening: pl.LazyFrame,
+    before: pl.LazyFrame,
+    slices: Sequence[ChargeSlice],
+    fees: Sequence[Fee] = (),
 ) -> pl.LazyFrame:
-    """The rated lines of some slices of a day."""
+    """The rated lines of some slices of a day, and of its fees."""
     return rate(
         rateable_usage(usage, slices, opening),
         opening,
@@ -292,6 +301,7 @@ def _rated(
         limit_table(slices),
         conversion_table(slices),
         earlier_usage(before),
+        fees=fee_lines(fees) if fees else None,
     )
 
 

@@ -54,29 +54,21 @@ class ClosedOrNot:
     rows: pl.LazyFrame
     inputs: Mapping[str, str]
     booked: Booked = field(default_factory=dict)
-    fresh: pl.LazyFrame | None = None
     late_usage: LateUsage | None = None
 
-    def facts(self, others: Facts, of_fresh: Facts | None = None) -> Facts:
-        """``others`` of the rows that are kept, ``of_fresh`` of those that would be without a close."""
-        return _Facts(others, of_fresh, self)
+    def facts(self, others: Facts) -> Facts:
+        """``others``, and what has to be known of corrections when the day is computed again."""
+        return _Facts(others, self)
 
 
 @dataclass(frozen=True)
 class _Facts:
     others: Facts
-    of_fresh: Facts | None
     kept: ClosedOrNot
 
     def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
         how = {LATE_USAGE: self.kept.late_usage} if self.kept.late_usage else {}
-        if self.of_fresh is None:
-            found = self.others(frame)
-        elif self.kept.fresh is None:
-            found = self.of_fresh(frame)
-        else:
-            found = {**self.of_fresh(self.kept.fresh), **self.others(frame)}
-        return {**found, **booking_fact(self.kept.booked), **how}
+        return {**self.others(frame), **booking_fact(self.kept.booked), **how}
 
 
 @contextmanager
@@ -136,7 +128,6 @@ def _kept(
         pl.concat([closed.rows, of_periods(fresh, closed.periods, others=True), added.lazy()]),
         fingerprint(close, charged, used.values()) | {input_key(RECOMPUTED, day): record.sha256},
         used,
-        fresh,
         late_usage,
     )
 

@@ -37,7 +37,8 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
     """``catalog`` of each day: from the configuration, or from OpenMeter.
 
     OpenMeter says what is so now and cannot be asked what was: a day that has a snapshot keeps it, so that usage
-    which is read again goes to the customer it belonged to. Raises OpenMeterError.
+    which is read again goes to the customer it belonged to. What is the configuration's is as it now is. Raises
+    OpenMeterError.
     """
     openmeter = settings.source.openmeter
     if openmeter is None or openmeter.catalog == "file":
@@ -58,9 +59,18 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
         )
         snapshots = {output.day: output for output in catalog_days(asked_once(openmeter, question), new)}
     for day in days:
-        yield snapshots.get(day) or DayOutput(
-            day, Catalog.from_frame(lake.scan(CATALOG.name, [day])).to_frame()
-        )
+        yield snapshots.get(day) or DayOutput(day, _kept(settings, lake, day).to_frame())
+
+
+def _kept(settings: Settings, lake: Lake, day: dt.date) -> Catalog:
+    """The snapshot that a day has, with the credit and custom currencies that the configuration now has for it.
+
+    They never were OpenMeter's: a grant that is written down late has to reach the days on which it could be used.
+    """
+    kept = Catalog.from_frame(lake.scan(CATALOG.name, [day]))
+    entries = {name: getattr(kept, name) for name in Catalog.model_fields}
+    own = {name: getattr(settings.catalog, name) for name in ("credits", "custom_currencies")}
+    return Catalog(**{**entries, **own}).on(day)
 
 
 def slices_to_meter(

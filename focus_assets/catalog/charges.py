@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 
 from focus_assets.catalog.comparable import is_comparable, tiering
 from focus_assets.catalog.custom_currencies import PricedIn
+from focus_assets.catalog.instants import BEGINNING
 from focus_assets.catalog.models import Customer, Feature, Meter, Plan, Price, RateCard, Subscription
 from focus_assets.catalog.periods import Cadence, Period
+from focus_assets.catalog.plans import billing_cadence
 from focus_assets.catalog.rate_card_terms import Discounts
-from focus_assets.catalog.snapshot import BEGINNING, Catalog
+from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
 
 DAY = dt.timedelta(days=1)
-_MONTHLY = Cadence.parse("P1M")
 
 OPEN_END = dt.datetime.max.replace(tzinfo=dt.UTC)
 """The end of what has none yet."""
@@ -312,11 +313,6 @@ def _by_billing_period(catalog: Catalog, charge: Charge, part: Period) -> Iterat
     cadence = billing_cadence(charge.plan, charge.subscription)
     for billing in cadence.periods(charge.subscription.anchor, part.start, part.end):
         yield billing, billing.clip(part.start, part.end)
-
-
-def billing_cadence(plan: Plan | None, subscription: Subscription) -> Cadence:
-    """How often a subscription is invoiced."""
-    return subscription.billing_cadence or (plan.billing_cadence if plan else _MONTHLY)
 
 
 def _earliest(*instants: dt.datetime | None) -> dt.datetime:

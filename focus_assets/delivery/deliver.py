@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,14 +22,19 @@ from typing import Final, Literal
 
 from focus_assets.delivery import ledger
 from focus_assets.delivery.build import build
+from focus_assets.delivery.by_customer import RowsByCustomer
+from focus_assets.delivery.datasets import focus_name, own_columns
 from focus_assets.delivery.errors import DestinationError
 from focus_assets.delivery.files import Shape
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
 from focus_assets.delivery.layout import METADATA
 from focus_assets.delivery.manifest import InvalidManifest, Manifest
-from focus_assets.delivery.metadata_files import Provider, schema_file, schema_in_use
+from focus_assets.delivery.metadata_files import Provider, SchemaFile, schema_file, schema_in_use
+from focus_assets.delivery.months import DATASET
+from focus_assets.delivery.one_pass import one_pass, source_for
 from focus_assets.delivery.put import keep_version, put_files, put_manifest, remove_retired, sizes
-from focus_assets.delivery.terms import layout_for
+from focus_assets.delivery.signature import Signer
+from focus_assets.delivery.terms import layout_for, place_of
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.export_dimensions import require_valid
@@ -39,9 +45,12 @@ from focus_assets.lake.folder import FolderStore
 from focus_assets.lake.store import ObjectStore, open_store
 from focus_assets.settings import Destination
 
-_FOCUS_AS_IS: Final = Provider()
+FOCUS_AS_IS: Final = Provider()
 _TIDYING: Final = dt.timedelta(days=31)
 """How long after the grace period deliveries of other months remove what a month retired."""
+
+SIDE_BY_SIDE: Final = 4
+"""Destinations that are delivered to at a time, where the month was taken apart for many."""
 
 OpenDestination = Callable[[Destination], ObjectStore]
 """Opens a destination's store; replaced where credentials come from elsewhere than the environment."""
@@ -62,6 +71,11 @@ class DeliveryResult:
     manifest_url: str
     files_written: int
 
+    @property
+    def dataset(self) -> str:
+        """What was delivered."""
+        return self.manifest.dataset
+
 
 @dataclass(frozen=True)
 class DeliveryFailure:
@@ -70,6 +84,7 @@ class DeliveryFailure:
     destination: str
     month: str
     error: FocusAssetsError
+    dataset: str = DATASET
 
 
 def open_destination(destination: Destination) -> ObjectStore:
@@ -86,55 +101,73 @@ def deliver(
     controls: Sequence[Control] = (),
     opener: OpenDestination = open_destination,
     passed: PassedMonth | None = None,
-    provider: Provider = _FOCUS_AS_IS,
+    provider: Provider = FOCUS_AS_IS,
+    rows: RowsByCustomer | None = None,
+    signer: Signer | None = None,
+    run_id: str | None = None,
 ) -> DeliveryResult:
     """Deliver a billing month (such as ``2026-08``) to one destination, complete or not at all.
 
     ``now`` goes into the manifest; the same lake at the same instant gives the same bytes. ``passed`` is the
     month where it has passed the gate already, as :func:`deliver_all` does once for all destinations.
-    ``provider`` is named in the FOCUS metadata.
+    ``provider`` is named in the FOCUS metadata. ``rows`` are the month's rows where they were taken apart for many
+    destinations at once; the bytes delivered are the same. ``signer`` signs the manifest, also where the same one
+    stands unsigned. The ledger says that ``run_id`` delivered, and when by the clock.
 
     Raises InvalidDimension (the destination decides what FOCUS does not have), DeliveryRefused (the gate says
     no), DeliveryRaced (another delivery was faster) and
     DestinationError (the destination refuses). In each case the manifest that was there still stands.
     """
+    by = None if run_id is None else ledger.Delivering(run_id, dt.datetime.now(dt.UTC))
     check_destinations(lake.url, [destination])
     require_valid(f"destinations[{destination.name}].dimensions", destination.dimensions)
-    shape, layout = Shape.of(destination), layout_for(destination)
+    shape, dataset = Shape.of(destination), DATASET if passed is None else passed.dataset
     passed = passed or require_days(lake, month, controls=controls)
-    passed = require_rules(lake, passed, destination.focus_version)
-    fresh = schema_file(destination.focus_version, provider, now.astimezone(dt.UTC), shape.columns)
-    with _blaming(destination):
+    if dataset == DATASET:
+        passed = require_rules(lake, passed, destination.focus_version)
+    fresh = _schema(destination, dataset, provider, now, shape)
+    layout = layout_for(destination, dataset)
+    with blaming(destination):
         store = opener(destination)
-        there = _read_manifest(store, destination, month)
+        there = _read_manifest(store, destination, month, dataset)
         listed = sizes(store, layout, month)
         found = store.read(fresh.reference.path)
-    last = ledger.last(lake, destination.name, month)
+    last = ledger.last(lake, destination.name, month, dataset)
     before = None if there is None else there.manifest
     current = before if before is not None and before.sealed_as_it_is else None
     if current is not None:
         # A delivery that was killed between its manifest and the ledger is entered before another
         # replaces it. A manifest that somebody edited is not entered; it is replaced.
         last = ledger.record(lake, current, destination.url, last)
-        with _blaming(destination):
+        with blaming(destination):
             keep_version(store, current)
     schema = schema_in_use(fresh, None if found is None else found.data, before)
     with TemporaryDirectory(prefix="delivery-", dir=temporary_folder()) as folder:
-        built = build(lake, destination, passed, before, listed, now, Path(folder), provider, schema)
-        require_same(lake, passed)
-        with _blaming(destination):
+        source = lake if rows is None else source_for(lake, rows, destination, passed)
+        built = build(source, destination, passed, before, listed, now, Path(folder), provider, schema)
+        if source is lake:
+            # Rows that were taken apart are of the days that passed: that was asked when they were read.
+            require_same(lake, passed)
+        with blaming(destination):
             built, written = put_files(store, built, listed, found)
-    manifest = built.manifest
-    if current is not None and last is not None and current.content_digest == manifest.content_digest:
-        with _blaming(destination):
+    manifest = built.manifest if signer is None else signer.sign(built.manifest)
+    signed = signer is None or (current is not None and signer.has_signed(current))
+    if (
+        current is not None
+        and last is not None
+        and signed
+        and current.content_digest == manifest.content_digest
+    ):
+        with blaming(destination):
             remove_retired(store, current, destination.grace, now)
-        ledger.confirm(lake, last, manifest.source_digest, terms=ledger.terms_of(destination), now=now)
+        terms = ledger.terms_of(destination)
+        ledger.confirm(lake, last, manifest.source_digest, terms=terms, now=now, by=by)
         return _result(destination, current, "restored" if written else "unchanged", written)
-    with _blaming(destination):
+    with blaming(destination):
         put_manifest(store, destination, manifest, None if there is None else there.etag)
         keep_version(store, manifest)
-    ledger.record(lake, manifest, destination.url, last)
-    with _blaming(destination):
+    ledger.record(lake, manifest, destination.url, last, by)
+    with blaming(destination):
         remove_retired(store, manifest, destination.grace, now)
     return _result(destination, manifest, "delivered", written)
 
@@ -148,7 +181,9 @@ def deliver_all(
     controls: Sequence[Control] = (),
     opener: OpenDestination = open_destination,
     since: dt.date | None = None,
-    provider: Provider = _FOCUS_AS_IS,
+    provider: Provider = FOCUS_AS_IS,
+    signer: Signer | None = None,
+    run_id: str | None = None,
     before_put: Callable[[PassedMonth], None] | None = None,
 ) -> list[DeliveryResult | DeliveryFailure]:
     """Deliver a billing month to each destination, in order; one that fails does not stop the others.
@@ -164,34 +199,62 @@ def deliver_all(
         passed = require_days(lake, month, controls=controls, since=since)
     except FocusAssetsError as error:
         return [DeliveryFailure(destination.name, month, error) for destination in destinations]
-    conforming = {d.focus_version: _conforming(lake, passed, d.focus_version) for d in destinations}
+    versions = sorted({destination.focus_version for destination in destinations})
+    conforming = {version: _conforming(lake, passed, version) for version in versions}
     if before_put is not None and any(isinstance(each, PassedMonth) for each in conforming.values()):
         before_put(passed)
-    found: list[DeliveryResult | DeliveryFailure] = []
-    for destination in destinations:
+
+    def serve(destination: Destination, rows: RowsByCustomer | None) -> DeliveryResult | DeliveryFailure:
         try:
             month_passed = conforming[destination.focus_version]
             if isinstance(month_passed, FocusAssetsError):
                 raise month_passed
-            with _blaming(destination):
-                _sweep(opener(destination), destination, month)
-            found.append(
-                deliver(
-                    lake,
-                    destination,
-                    month,
-                    now=now,
-                    opener=opener,
-                    passed=month_passed,
-                    provider=provider,
-                )
+            with blaming(destination):
+                sweep(opener(destination), destination, month)
+            result = deliver(
+                lake,
+                destination,
+                month,
+                now=now,
+                opener=opener,
+                passed=month_passed,
+                provider=provider,
+                rows=rows,
+                signer=signer,
+                run_id=run_id,
             )
             # The delivery stands; what cannot be removed now is tried again with the next.
             with suppress(FocusAssetsError):
-                _tidy(opener(destination), destination, _replaced(lake, destination, month, now), now)
+                tidy(opener(destination), destination, replaced(lake, destination, month, now), now)
         except FocusAssetsError as error:
-            found.append(DeliveryFailure(destination.name, month, error))
-    return found
+            return DeliveryFailure(destination.name, month, error)
+        return result
+
+    with ExitStack() as until_all_are_served:
+        try:
+            rows = until_all_are_served.enter_context(one_pass(lake, passed, destinations))
+        except FocusAssetsError as error:
+            return [DeliveryFailure(destination.name, month, error) for destination in destinations]
+        if rows is None:
+            return [serve(destination, None) for destination in destinations]
+        # Most of a delivery of few rows is waiting for its store.
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            return list(pool.map(lambda destination: serve(destination, rows), destinations))
+
+
+def _schema(
+    destination: Destination, dataset: str, provider: Provider, now: dt.datetime, shape: Shape
+) -> SchemaFile:
+    now = now.astimezone(dt.UTC)
+    if dataset == DATASET:
+        return schema_file(destination.focus_version, provider, now, shape.columns)
+    return schema_file(
+        destination.focus_version,
+        provider,
+        now,
+        dataset=focus_name(dataset),
+        own_columns=own_columns(dataset),
+    )
 
 
 def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | FocusAssetsError:
@@ -201,9 +264,11 @@ def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | 
         return error
 
 
-def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime) -> list[str]:
+def replaced(
+    lake: Lake, destination: Destination, month: str, now: dt.datetime, dataset: str = DATASET
+) -> list[str]:
     """The other months whose newest delivery replaced one, and whose readers have had their grace since."""
-    newest = ledger.entries_of(lake, destination.name).group_by("billing_month", maintain_order=True).last()
+    newest = ledger.latest_of(lake, destination.name, dataset)
     found = newest.select("billing_month", "sequence", "delivered_at").iter_rows()
     return [
         other
@@ -214,18 +279,24 @@ def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime
     ]
 
 
-def _tidy(store: ObjectStore, destination: Destination, months: Sequence[str], now: dt.datetime) -> None:
+def tidy(
+    store: ObjectStore,
+    destination: Destination,
+    months: Sequence[str],
+    now: dt.datetime,
+    dataset: str = DATASET,
+) -> None:
     """Remove what deliveries of other months retired: those months may never be delivered again."""
     for month in months:
-        there = _read_manifest(store, destination, month)
+        there = _read_manifest(store, destination, month, dataset)
         if there is not None and there.manifest.sealed_as_it_is:
             remove_retired(store, there.manifest, destination.grace, now)
 
 
-def _sweep(store: ObjectStore, destination: Destination, month: str) -> None:
+def sweep(store: ObjectStore, destination: Destination, month: str, dataset: str = DATASET) -> None:
     # A bucket shows no object before it is whole.
     if isinstance(store, FolderStore):
-        for folder in {*layout_for(destination).folders(month), METADATA}:
+        for folder in {*layout_for(destination, dataset).folders(month), METADATA}:
             store.sweep(folder)
 
 
@@ -235,8 +306,10 @@ class _Present:
     etag: str
 
 
-def _read_manifest(store: ObjectStore, destination: Destination, month: str) -> _Present | None:
-    path = layout_for(destination).manifest_path(month)
+def _read_manifest(
+    store: ObjectStore, destination: Destination, month: str, dataset: str = DATASET
+) -> _Present | None:
+    path = layout_for(destination, dataset).manifest_path(month)
     found = store.read(path)
     if found is None:
         return None
@@ -263,13 +336,13 @@ def _result(
     outcome: Literal["delivered", "unchanged", "restored"],
     files_written: int,
 ) -> DeliveryResult:
-    path = layout_for(destination).manifest_path(manifest.billing_month)
+    path = place_of(manifest).manifest_path(manifest.billing_month)
     url = f"{destination.url.rstrip('/')}/{path}"
     return DeliveryResult(destination.name, manifest.billing_month, outcome, manifest, url, files_written)
 
 
 @contextmanager
-def _blaming(destination: Destination) -> Iterator[None]:
+def blaming(destination: Destination) -> Iterator[None]:
     """Turn a store's error into the destination's, so that it is clear who has to act."""
     try:
         yield

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from focus_assets.billing.datasets import BILLING_PERIODS
 from focus_assets.delivery.facts import billing_month_of_row
 from focus_assets.delivery.files import (
     CUSTOMER,
@@ -28,6 +29,7 @@ from focus_assets.delivery.files import (
 from focus_assets.delivery.layout import NamedFile, month_of_manifest, schema_path, split_manifest_url
 from focus_assets.delivery.manifest import DataFile, InvalidManifest, Manifest
 from focus_assets.delivery.metadata_files import contradictions
+from focus_assets.delivery.signature import PublicKey
 from focus_assets.delivery.terms import place_of
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake.store import ObjectStore, open_store
@@ -51,10 +53,12 @@ def verify(
     *,
     options: Mapping[str, str] | None = None,
     credential_provider: Callable[[], Any] | None = None,
+    public_key: PublicKey | None = None,
 ) -> list[Verification]:
     """Check every manifest below ``url``, or the one it names, against the files, by billing month.
 
-    ``url`` is a destination's URL or that of one manifest. Files are downloaded. Raises
+    ``url`` is a destination's URL or that of one manifest. Files are downloaded. With ``public_key`` each manifest has
+    to be signed by it. Raises
     :class:`NothingDelivered` where there is no manifest, and StoreError where the store cannot be read.
     """
     named = split_manifest_url(url.rstrip("/"))
@@ -67,10 +71,10 @@ def verify(
         paths = [path] if store.exists(path) else []
     if not paths:
         raise NothingDelivered(f"{url} has no manifest of a billing month; nothing was delivered there")
-    return [verify_manifest(store, each) for each in paths]
+    return [verify_manifest(store, each, public_key) for each in paths]
 
 
-def verify_manifest(store: ObjectStore, path: str) -> Verification:
+def verify_manifest(store: ObjectStore, path: str, public_key: PublicKey | None = None) -> Verification:
     """Check the manifest at ``path`` below a destination's URL and the files it names."""
     where = f"{store.url}/{path}"
     try:
@@ -80,6 +84,7 @@ def verify_manifest(store: ObjectStore, path: str) -> Verification:
     with tempfile.TemporaryDirectory(prefix="focus-assets-verify-") as folder:
         problems = (
             *_own_problems(manifest, path),
+            *(() if public_key is None else public_key.problems(manifest)),
             *_file_problems(store, manifest, Path(folder)),
             *_metadata_problems(store, manifest),
         )
@@ -177,6 +182,14 @@ def _row_problems(manifest: Manifest, file: DataFile, frame: pl.LazyFrame) -> It
         if strangers := other.select(pl.len()).collect().item():
             yield f"{file.path}: {strangers} rows are not of billing month {manifest.billing_month}"
     if manifest.scope.customers != "all" and CUSTOMER in held:
-        outside = frame.filter(~pl.col(CUSTOMER).is_in(list(manifest.scope.customers)).fill_null(False))
+        theirs = (
+            pl.col(CUSTOMER)
+            .is_in(list(manifest.scope.customers))
+            .fill_null(
+                # A billing period that several of them share is nobody's alone.
+                manifest.dataset == BILLING_PERIODS.name
+            )
+        )
+        outside = frame.filter(~theirs)
         if strangers := outside.select(pl.len()).collect().item():
             yield f"{file.path}: {strangers} rows are of customers outside the delivery's scope"

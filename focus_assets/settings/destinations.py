@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
@@ -17,9 +18,19 @@ from focus_assets.settings.s3 import S3Settings
 
 FocusVersion = Literal["1.0", "1.1", "1.2", "1.3", "1.4"]
 LayoutName = Literal["hive", "aws", "finops-hubs"]
+DatasetName = Literal[
+    "cost-and-usage", "billing-period", "invoice-detail", "contract-commitment", "price-list"
+]
 
 _COMPRESSIONS: Final[Mapping[str, tuple[str, ...]]] = {"parquet": ("zstd", "snappy"), "csv": ("gzip",)}
 _WEEK: Final = 168
+_SINCE: Final[Mapping[str, str]] = {
+    "billing-period": "1.4",
+    "invoice-detail": "1.4",
+    "contract-commitment": "1.3",
+}
+"""The FOCUS version from which there is a dataset."""
+_THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1")
 
 
 class CustomersByLabel(Entry):
@@ -43,6 +54,25 @@ Customers = Annotated[
 ]
 
 
+class Notice(Entry):
+    """Where a signed notice of each delivery is sent, as a CloudEvent by Standard Webhooks."""
+
+    url: Annotated[str, Field(min_length=1)]
+    """An https:// address; http:// for this machine alone."""
+    signed_with: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    """Name of the environment variable that holds the secret, whsec_ and base64."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_safe(cls, value: str) -> str:
+        place = urlsplit(value)
+        if place.scheme == "https" and place.hostname:
+            return value
+        if place.scheme == "http" and place.hostname in _THIS_MACHINE:
+            return value
+        raise ValueError("is no https:// address; http:// is for 127.0.0.1, localhost and ::1 alone")
+
+
 class Destination(Entry):
     """Someone who receives FOCUS files: a place, whose customers, in which version and shape, how often."""
 
@@ -54,6 +84,8 @@ class Destination(Entry):
     """Whose rows are delivered: all, a list of customer keys, or the customers that have labels."""
     focus_version: FocusVersion = "1.2"
     """FOCUS version of the files."""
+    datasets: tuple[DatasetName, ...] = ("cost-and-usage",)
+    """What is delivered: cost-and-usage, and beside it the other datasets of FOCUS and the price list."""
     columns: tuple[str, ...] = ()
     """Columns of the files, beside the mandatory ones; all of the version where absent."""
     partial: bool = False
@@ -76,6 +108,8 @@ class Destination(Entry):
     """Months from before the first delivery: all that the lake holds, or those that are still open."""
     dimensions: Mapping[str, str | None] = {}
     """FOCUS columns of the rows delivered here, before all other settings: a text or null."""
+    notice: Notice | None = None
+    """Who is told of each delivery, once its manifest is in place."""
     s3: S3Settings = S3Settings()
     """How the bucket is reached, for an s3:// URL."""
 
@@ -111,8 +145,23 @@ class Destination(Entry):
             raise ValueError("names a column twice")
         return value
 
+    @field_validator("datasets")
+    @classmethod
+    def _names_datasets_once(cls, value: tuple[DatasetName, ...]) -> tuple[DatasetName, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("names a dataset twice")
+        if "cost-and-usage" not in value:
+            raise ValueError("leaves cost-and-usage out, which the other datasets refer to; add it")
+        return value
+
     @model_validator(mode="after")
     def _agrees(self) -> Self:
+        for name in self.datasets:
+            if self.focus_version < _SINCE.get(name, ""):
+                raise ValueError(
+                    f"has dataset {name} in FOCUS {self.focus_version}; it is there from {_SINCE[name]} on: set "
+                    "focus_version, or leave the dataset out"
+                )
         if self.compression is not None and self.compression not in _COMPRESSIONS[self.format]:
             allowed = " or ".join(_COMPRESSIONS[self.format])
             raise ValueError(f"has compression {self.compression} for {self.format}; allowed: {allowed}")

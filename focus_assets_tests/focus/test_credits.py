@@ -28,9 +28,8 @@ def paid(lines: list[dict[str, Any]], *grants: dict[str, Any]) -> tuple[pl.DataF
     vendor = catalog(credits=[{**SINCE, **grant} for grant in grants])
     vendor.check_references()
     rows = build(rated(*lines), slices(vendor), vendor)
-    return rows.collect(), with_credits(
-        rows, vendor.credits, Spent(), vendor, credits_on(vendor, DAY)
-    ).rows.collect()
+    due = credits_on(vendor, DAY)
+    return rows.collect(), with_credits(rows, vendor.credits, Spent(), vendor, due, DAY).rows.collect()
 
 
 def bought(amount: str, key: str = "prepaid", **more: Any) -> dict[str, Any]:
@@ -47,7 +46,7 @@ def test_a_credit_row_says_what_the_row_says_that_it_pays_for() -> None:
     _, credit = after.rows(named=True)
     same = (
         "SkuId",
-        "SkuPriceId",
+        "SkuMeter",
         "Tags",
         "SubAccountId",
         "ServiceName",
@@ -56,6 +55,7 @@ def test_a_credit_row_says_what_the_row_says_that_it_pays_for() -> None:
         "x_ChargeId",
     )
     assert {name: credit[name] for name in same} == {name: row[name] for name in same}
+    assert (credit["SkuPriceId"], credit["SkuPriceDetails"], credit["ListUnitPrice"]) == (None, None, None)
     assert credit["ChargeDescription"] == f"Credit Welcome: {row['ChargeDescription']}"
     assert (credit["BilledCost"], credit["PricingQuantity"], credit["PricingUnit"]) == (
         Decimal("-0.5"),

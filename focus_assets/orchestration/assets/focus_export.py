@@ -1,15 +1,25 @@
 """``focus_export/<destination>``: one delivery of a billing month to each destination."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from focus_assets.delivery import DeliveryResult, Provider, check_destinations, deliver_all
+from focus_assets.delivery import (
+    DeliveryFailure,
+    DeliveryResult,
+    Provider,
+    check_destinations,
+    deliver_all,
+    deliver_others,
+)
+from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import entries_of
+from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.restatements import remember_days
+from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.tags import vendor_prefix
 from focus_assets.lake import Lake
 from focus_assets.orchestration.assets.common import LAKE_POOL, OWNERS
@@ -20,6 +30,7 @@ from focus_assets.orchestration.resources import LakeResource
 from focus_assets.orchestration.restatement_metadata import restated
 from focus_assets.settings import CustomersByLabel, Destination, Settings
 from focus_assets.settings.access import open_place
+from focus_assets.signing import send_notices, signer_from_environment
 from focus_assets.stage_controls import control_problems
 
 EXPORT = "focus_export"
@@ -48,49 +59,104 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
     def focus_export(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        month = context.run.tags.get(BILLING_MONTH, context.partition_key[:7])
+        month = month_of_run(context)
         chosen = [by_key[key] for key in sorted(context.selected_asset_keys)]
-        failures: dict[str, list[str]] = {}
-        with explained():
-            opened = lake.open()
-            check_destinations(opened.url, settings.destinations)
-            with opened.writer(f"run {context.run.run_id}", wait=lake.lease_wait()):
-                results = deliver_all(
-                    opened,
-                    chosen,
-                    month,
-                    now=settings.now(),
-                    controls=[control_problems],
-                    opener=open_place,
-                    since=settings.start_date,
-                    provider=_provider(settings),
-                    before_put=lambda passed: remember_days(
-                        opened,
-                        passed.held,
-                        settings.now(),
-                        catalog_of="catalog" if settings.source.has_catalog else "configuration",
-                    ),
-                )
-                lake.refresh_views()
+        opened = lake.open()
+        results = deliver_in_run(context, lake, settings, chosen, month)
         for result in results:
-            if isinstance(result, DeliveryResult):
-                key = export_key(result.destination)
+            if isinstance(result, DeliveryResult) and result.dataset == DATASET:
                 metadata = _metadata(result) | {"history": _history(opened, result.destination)}
+                others = [each for each in results if each.dataset != DATASET]
+                metadata |= _beside([each for each in others if each.destination == result.destination])
                 metadata |= restated(opened, result)
-                if f"{month}-01" == context.partition_key:
-                    yield dg.MaterializeResult(asset_key=key, metadata=metadata)
-                else:
-                    # It says nothing of the run's own partition, which other people look at.
-                    context.log_event(
-                        dg.AssetMaterialization(key, partition=f"{month}-01", metadata=metadata)
-                    )
-            else:
-                failures.setdefault(str(result.error), []).append(result.destination)
-        # One destination that fails does not stop the others; the run still has to say that not all arrived.
-        if failures:
-            raise dg.Failure(description=_told(failures), allow_retries=False)
+                yield from materialized(context, export_key(result.destination), month, metadata)
+        require_all(results)
 
     return focus_export
+
+
+def month_of_run(context: dg.AssetExecutionContext) -> str:
+    """The billing month that a run delivers: that of its partition, or of its tag."""
+    return context.run.tags.get(BILLING_MONTH, context.partition_key[:7])
+
+
+def materialized(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, month: str, metadata: dict[str, Any]
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Tell of a month's delivery; of one that is no partition only in the log.
+
+    It says nothing of the run's own partition, which other people look at.
+    """
+    if f"{month}-01" == context.partition_key:
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+    else:
+        context.log_event(dg.AssetMaterialization(key, partition=f"{month}-01", metadata=metadata))
+
+
+def deliver_in_run(
+    context: dg.AssetExecutionContext,
+    lake: LakeResource,
+    settings: Settings,
+    chosen: Sequence[Destination],
+    month: str,
+) -> list[DeliveryResult | DeliveryFailure]:
+    """Deliver a month to some destinations, as the lake's writer, and show the ledger's new entries in the views."""
+    with explained():
+        opened = lake.open()
+        check_destinations(opened.url, settings.destinations)
+        with opened.writer(f"run {context.run.run_id}", wait=lake.lease_wait()):
+            results = deliver_all(
+                opened,
+                chosen,
+                month,
+                now=settings.now(),
+                controls=[control_problems],
+                opener=open_place,
+                since=settings.start_date,
+                provider=_provider(settings),
+                signer=signer_from_environment(),
+                run_id=context.run.run_id,
+                before_put=lambda passed: remember_days(
+                    opened,
+                    passed.held,
+                    settings.now(),
+                    catalog_of="catalog" if settings.source.has_catalog else "configuration",
+                ),
+            )
+            served = {result.destination for result in results if isinstance(result, DeliveryResult)}
+            results += deliver_others(
+                opened,
+                [destination for destination in chosen if destination.name in served],
+                month,
+                now=settings.now(),
+                opener=open_place,
+                since=settings.start_date,
+                provider=_provider(settings),
+                signer=signer_from_environment(),
+                run_id=context.run.run_id,
+            )
+            lake.refresh_views()
+    try:
+        for unsent in send_notices(opened, settings.destinations):
+            context.log.warning(str(unsent))
+    except FocusAssetsError as error:
+        # The deliveries stand, and what came of them has to be told; the sensor sends what is owed.
+        context.log.warning(f"Notices could not be sent: {error}")
+    return results
+
+
+def require_all(results: Iterable[DeliveryResult | DeliveryFailure]) -> None:
+    """Fail the run where a delivery failed: one does not stop the others, but the run has to say that not all arrived.
+
+    Each reason is told once: a month that is refused is refused to every destination.
+    """
+    failures: dict[str, list[str]] = {}
+    for result in results:
+        if isinstance(result, DeliveryFailure):
+            failures.setdefault(str(result.error), []).append(result.destination)
+    if failures:
+        told = (f"{', '.join(names)}: {reason}" for reason, names in failures.items())
+        raise dg.Failure(description="\n\n".join(told), allow_retries=False)
 
 
 def _provider(settings: Settings) -> Provider:
@@ -107,11 +173,11 @@ def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
         customers = "all customers" if asked == "all" else f"customers {', '.join(asked)}"
     return dg.AssetSpec(
         export_key(destination.name),
-        deps=["focus_cost_and_usage"],
+        deps=["focus_cost_and_usage", *others_of(destination)],
         description=(
-            f"FOCUS {destination.focus_version} cost and usage of {customers}, as {destination.format}, "
-            f"delivered to `{destination.url}`. A billing month is delivered whole or not at all; the manifest is "
-            "written last."
+            f"FOCUS {destination.focus_version} {', '.join(destination.datasets)} of {customers}, "
+            f"as {destination.format}, delivered to `{destination.url}`. "
+            "A billing month is delivered whole or not at all; the manifest is written last."
         ),
         group_name="deliveries",
         kinds={"s3" if destination.url.startswith("s3://") else "file", "focus"},
@@ -124,11 +190,6 @@ def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
         tags={"focus_assets/stage": "delivery"},
         skippable=True,
     )
-
-
-def _told(failures: Mapping[str, list[str]]) -> str:
-    """Each reason once: a month that is refused is refused to every destination."""
-    return "\n\n".join(f"{', '.join(names)}: {reason}" for reason, names in failures.items())
 
 
 def _history(lake: Lake, destination: str) -> dg.MarkdownMetadataValue:
@@ -147,6 +208,20 @@ def _history(lake: Lake, destination: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(
         f"The newest {shown.height} of {newest.height} deliveries.\n\n{markdown_table(shown)}"
     )
+
+
+def _beside(others: Sequence[DeliveryResult | DeliveryFailure]) -> dict[str, Any]:
+    """What came of the other datasets."""
+    said = {each.dataset: each for each in others if isinstance(each, DeliveryResult)}
+    found = {
+        name: {
+            "result": each.outcome,
+            "manifest": each.manifest_url,
+            "rows": each.manifest.totals.rows,
+        }
+        for name, each in said.items()
+    }
+    return {"other_datasets": dg.MetadataValue.json(found)} if found else {}
 
 
 def _metadata(result: DeliveryResult) -> dict[str, Any]:
