@@ -280,7 +280,7 @@ def focus_cost_and_usage_days(
                 | digests(totals.lake, totals.dataset, [*earlier[day], day])
                 | digests(totals.lake, FOCUS, billed)
                 | digests(totals.lake, FOCUS, paid_on)
-                | kept.inputs,
+                | dict(kept.inputs),
                 kept.facts(facts),
             )
 

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from focus_assets.billing.close import CLOSED_PERIODS, ClosedPeriod, PeriodClose
-from focus_assets.catalog.charges import billing_cadence
 from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.periods import Cadence, Period
+from focus_assets.catalog.plans import billing_cadence
 
 BOOKED: Final = "corrections_booked"
 """The fact of a day of ``focus_cost_and_usage`` that says in which period changes of each closed one are booked."""
