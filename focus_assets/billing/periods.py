@@ -136,13 +136,14 @@ def _meter(charged: Charged) -> str:
 
 
 def _row(p: AccountPeriod, charged: Charged, close: PeriodClose) -> dict[str, Any]:
-    closed = close.closes_at(charged.billing) if close.invoice_of(charged) is not None else None
+    has_closed = close.invoice_of(charged) is not None
+    closed = close.closes_at(charged.billing) if has_closed else None
     return {
         "BillingPeriodCreated": p.start,
         "BillingPeriodEnd": p.end,
         "BillingPeriodLastUpdated": closed or p.start,
         "BillingPeriodStart": p.start,
-        "BillingPeriodStatus": "Closed" if closed else "Open",
+        "BillingPeriodStatus": "Closed" if has_closed else "Open",
         "InvoiceIssuerName": p.issuer,
         "x_BillingAccountId": p.account,
         "x_CustomerKey": p.customer,

@@ -125,7 +125,7 @@ def _prices(
     for day in days:
         catalog = Catalog.from_frame(lake.scan(CATALOG.name, [day]))
         rows = rows_in_scope(lake.scan(COST_AND_USAGE, [day]), month, scope)
-        charged = [*slices_on(catalog, day), *fees_on(catalog, day)]
+        charged: list[Charged] = [*slices_on(catalog, day), *fees_on(catalog, day)]
         listed.append(price_list(rows, charged).with_columns(pl.lit(day).alias(_DAY)))
     prices = _decided(pl.concat(listed), destination)
     names = PRICE_LIST.schema.names()
