@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from focus_assets.billing.bills import invoiced as billed_by
 from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, days_before, ending
 from focus_assets.billing.rounding import settle
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
@@ -30,6 +31,7 @@ from focus_assets.focus.cost_and_usage import build
 from focus_assets.focus.credits import with_credits
 from focus_assets.focus.dimensions import resolve
 from focus_assets.focus.invoice_lines import default_issuer
+from focus_assets.invoice_stages import invoiced_day
 from focus_assets.lake import Lake, day_ranges
 from focus_assets.rating import conversion_table, fee_lines, limit_table, price_table, rate, slice_table
 from focus_assets.usage.normalize import normalized_usage
@@ -238,9 +240,15 @@ def focus_cost_and_usage_days(
         opening = opening_quantities(before, totals.on(day))
         snapshot, usage = catalog_on(catalog, day), normalized.on(day)
         invoiced, fees = close.invoiced(found), close.invoiced(fees_on(snapshot, day))
+        imported = invoiced_day(totals.lake, snapshot, day, found, fees, start)
         grants = snapshot.credits
-        rated = _rated(usage, opening, before, invoiced)
-        rows = build(pl.concat([rated, fee_lines(fees)]), invoiced, snapshot, fees)
+        rated = _rated(usage, opening, before, invoiced, imported.splits)
+        rows = build(
+            pl.concat([rated, fee_lines(fees)]),
+            billed_by(invoiced, imported.bills),
+            snapshot,
+            billed_by(fees, imported.bills),
+        )
         facts: Facts = cost_facts
         if grants:
             credited = with_credits(rows, grants, spent_before(totals.lake, grants, day), snapshot, day)
@@ -257,6 +265,7 @@ def focus_cost_and_usage_days(
                 slices_of_ended = [s for s in invoiced if s.charge_id in ids]
                 own = build(_rated(usage, opening, before, slices_of_ended), slices_of_ended, snapshot)
             rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
+        rows = imported.applied_to(rows)
         yield DayOutput(
             day,
             rows,
@@ -265,15 +274,24 @@ def focus_cost_and_usage_days(
             | digests(totals.lake, totals.dataset, [*earlier[day], day])
             | digests(totals.lake, FOCUS, billed)
             | close.fingerprint([*found, *fees])
-            | digests(totals.lake, COSTS, days_of_credit(grants, day)),
+            | digests(totals.lake, COSTS, days_of_credit(grants, day))
+            | {
+                key: sha256
+                for dataset, read in imported.days_read
+                for key, sha256 in digests(totals.lake, dataset, [read]).items()
+            },
             facts,
         )
 
 
 def _rated(
-    usage: pl.LazyFrame, opening: pl.LazyFrame, before: pl.LazyFrame, slices: Sequence[ChargeSlice]
+    usage: pl.LazyFrame,
+    opening: pl.LazyFrame,
+    before: pl.LazyFrame,
+    slices: Sequence[ChargeSlice],
+    splits: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
-    """The rated lines of some slices of a day."""
+    """The rated lines of some slices of a day; ``splits``: in which parts invoices bill some of their charges."""
     return rate(
         rateable_usage(usage, slices, opening),
         opening,
@@ -282,6 +300,7 @@ def _rated(
         limit_table(slices),
         conversion_table(slices),
         earlier_usage(before),
+        splits,
     )
 
 

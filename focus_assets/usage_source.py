@@ -14,6 +14,7 @@ from functools import partial
 from duckdb import DuckDBPyConnection
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.invoices import Invoice
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import (
     DayOutput,
@@ -28,7 +29,7 @@ from focus_assets.cloudevents import CloudEventsSource, KeptKeys, days_looked_ba
 from focus_assets.cloudevents.file_days import remember, remembered
 from focus_assets.datasets import CATALOG
 from focus_assets.lake import Lake
-from focus_assets.openmeter import OpenMeterSource, asked_once, catalog_now
+from focus_assets.openmeter import OpenMeterSource, asked_once, catalog_now, invoices_now, unlinked
 from focus_assets.settings import Settings
 from focus_assets.settings.access import open_place
 
@@ -37,7 +38,8 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
     """``catalog`` of each day: from the configuration, or from OpenMeter.
 
     OpenMeter says what is so now and cannot be asked what was: a day that has a snapshot keeps it, so that usage
-    which is read again goes to the customer it belonged to. Raises OpenMeterError.
+    which is read again goes to the customer it belonged to. Only invoices are those of now: they are made after the
+    days that they are for. Raises OpenMeterError.
     """
     openmeter = settings.source.openmeter
     if openmeter is None or openmeter.catalog == "file":
@@ -46,6 +48,9 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
     kept = [day for day in days if lake.record(CATALOG.name, day) is not None]
     new = [day for day in days if day not in kept]
     snapshots: dict[dt.date, DayOutput] = {}
+    invoices: tuple[Invoice, ...] = ()
+    if kept and settings.source.has_invoices:
+        invoices = asked_once(openmeter, partial(invoices_now, first_day=min(days)))
     if new:
         question = partial(
             catalog_now,
@@ -55,12 +60,35 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
             credits=settings.catalog.credits,
             custom_currencies=settings.catalog.custom_currencies,
             customer_id_is_subject=openmeter.customer_id_is_subject,
+            invoices_since=min(days) if settings.source.has_invoices else None,
         )
         snapshots = {output.day: output for output in catalog_days(asked_once(openmeter, question), new)}
     for day in days:
-        yield snapshots.get(day) or DayOutput(
-            day, Catalog.from_frame(lake.scan(CATALOG.name, [day])).to_frame()
-        )
+        yield snapshots.get(day) or DayOutput(day, with_invoices(lake, day, invoices).to_frame())
+
+
+def with_invoices(lake: Lake, day: dt.date, invoices: Sequence[Invoice]) -> Catalog:
+    """The snapshot that the lake holds of ``day``, with those of ``invoices`` that concern it."""
+    held = Catalog.from_frame(lake.scan(CATALOG.name, [day]))
+    found = tuple(invoice for invoice in invoices if invoice.concerns(day))
+    # Not model_copy: it would copy the cached lookups of the invoices before.
+    return Catalog(**{**dict(held), "invoices": found})
+
+
+def days_invoiced_otherwise(settings: Settings, lake: Lake, days: Sequence[dt.date]) -> set[dt.date]:
+    """Those of ``days`` that other invoices concern now than when their catalog was written. Raises OpenMeterError."""
+    openmeter = settings.source.openmeter
+    held = [day for day in days if lake.record(CATALOG.name, day) is not None]
+    if openmeter is None or not settings.source.has_invoices or not held:
+        return set()
+    found = asked_once(openmeter, partial(invoices_now, first_day=min(held), linked=False))
+    now = [unlinked(invoice) for invoice in found]
+    return {
+        day
+        for day in held
+        if [unlinked(each) for each in Catalog.from_frame(lake.scan(CATALOG.name, [day])).invoices]
+        != [each for each in now if each.concerns(day)]
+    }
 
 
 def slices_to_meter(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from focus_assets.billing.bills import closed_by_invoices
 from focus_assets.billing.close import PeriodClose
 from focus_assets.billing.datasets import BILLING_PERIODS
 from focus_assets.catalog.charges import ChargeSlice, midnight
@@ -56,7 +57,7 @@ def billing_periods(
         catalog, before = on(earlier)
         known = resolve(catalog)
         new -= {_period(each, known) for each in before}
-    rows = [_row(p, charged[p], close) for p in sorted(new)]
+    rows = [_row(p, charged[p], close, today[0]) for p in sorted(new)]
     return pl.LazyFrame(rows, schema=BILLING_PERIODS.schema, orient="row").sort(BILLING_PERIODS.order)
 
 
@@ -116,8 +117,11 @@ def _meter(charged: ChargeSlice | Fee) -> str:
     return charged.charge.meter.slug if isinstance(charged, ChargeSlice) else ""
 
 
-def _row(p: AccountPeriod, charged: ChargeSlice | Fee, close: PeriodClose) -> dict[str, Any]:
+def _row(
+    p: AccountPeriod, charged: ChargeSlice | Fee, close: PeriodClose, catalog: Catalog
+) -> dict[str, Any]:
     closed = close.closes_at(charged.billing) if close.invoice_of(charged) is not None else None
+    closed = closed or closed_by_invoices(catalog, charged, close.as_of)
     return {
         "BillingPeriodCreated": p.start,
         "BillingPeriodEnd": p.end,

@@ -15,6 +15,7 @@ from pydantic import Field
 from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.currencies import CurrencyCode
 from focus_assets.catalog.custom_currencies import CustomCurrency
+from focus_assets.catalog.invoices import BilledParts, Invoice, billed_parts
 from focus_assets.catalog.models import (
     Customer,
     DimensionSetting,
@@ -63,7 +64,7 @@ class FocusDefaults(Entry):
 class Catalog(Entry):
     """Meters, features, customers, plans and subscriptions with the defaults of their FOCUS rows.
 
-    From OpenMeter also what usage costs the seller, and the currencies in which it sells.
+    From OpenMeter also what usage costs the seller, the currencies in which it sells, and its invoices.
     """
 
     defaults: FocusDefaults
@@ -77,6 +78,12 @@ class Catalog(Entry):
     currencies: tuple[Currency, ...] = ()
     credits: tuple[CreditGrant, ...] = ()
     custom_currencies: tuple[CustomCurrency, ...] = ()
+    invoices: tuple[Invoice, ...] = ()
+
+    @cached_property
+    def billed_parts(self) -> BilledParts:
+        """What invoices bill of each item of a subscription."""
+        return billed_parts(self.invoices)
 
     @cached_property
     def meter(self) -> Mapping[str, Meter]:
@@ -157,6 +164,7 @@ class Catalog(Entry):
             currencies=self.currencies,
             credits=tuple(grant for grant in self.credits if grant.is_usable_on(day)),
             custom_currencies=self.custom_currencies,
+            invoices=tuple(invoice for invoice in self.invoices if invoice.concerns(day)),
         )
 
     def check_references(self) -> None:
@@ -353,6 +361,7 @@ class Catalog(Entry):
         entries += [("currency", c.code, c) for c in self.currencies]
         entries += [("credit", grant.key, grant) for grant in self.credits]
         entries += [("custom_currency", currency.code, currency) for currency in self.custom_currencies]
+        entries += [("invoice", invoice.id, invoice) for invoice in self.invoices]
         rows = sorted((kind, key, _canonical(entry)) for kind, key, entry in entries)
         return pl.LazyFrame(rows, schema=CATALOG.schema, orient="row")
 
@@ -382,6 +391,7 @@ def _parsed(rows: tuple[tuple[str, str], ...]) -> Catalog:
             "currencies": found.get("currency", []),
             "credits": found.get("credit", []),
             "custom_currencies": found.get("custom_currency", []),
+            "invoices": found.get("invoice", []),
         }
     )
 

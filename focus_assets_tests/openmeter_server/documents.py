@@ -176,7 +176,9 @@ def llm_price_v3(price: LlmPrice) -> Document:
 def price_v1(card: RateCard) -> Document:
     """A price in v1's own form."""
     if card.price.type == "unit":
-        return {"type": "unit", "amount": f"{card.price.amount:f}"}
+        limits = {"minimumAmount": card.price.minimum_amount, "maximumAmount": card.price.maximum_amount}
+        stated = {key: f"{limit:f}" for key, limit in limits.items() if limit is not None}
+        return {"type": "unit", "amount": f"{card.price.amount:f}", **stated}
     if isinstance(card.price, FlatPrice):
         return {
             "type": "flat",
@@ -220,7 +222,19 @@ def _rate_card_v1(plan: Plan, card: RateCard) -> Document:
         "billingCadence": _cadence(card, str(plan.billing_cadence)),
         "price": price_v1(card),
     }
+    if discounts := _discounts_v1(card):
+        described["discounts"] = discounts
     return described | ({"featureKey": underscored(card.feature)} if card.feature else {})
+
+
+def _discounts_v1(card: RateCard) -> Document | None:
+    percentage, usage = card.discounts.percentage, card.discounts.usage
+    found: Document = {}
+    if percentage is not None:
+        found["percentage"] = {"percentage": int(percentage)}
+    if usage is not None:
+        found["usage"] = {"quantity": f"{usage:f}"}
+    return found or None
 
 
 def _cadence(card: RateCard, otherwise: str) -> str | None:
@@ -348,6 +362,7 @@ def _item(
             "key": underscored(card.key),
             "featureKey": underscored(card.feature) if card.feature else None,
             "price": price_v1(card),
+            "discounts": _discounts_v1(card),
         }
     )
     return described | {"billingCadence": _cadence(card, cadence)}
