@@ -35,6 +35,7 @@ from focus_assets.openmeter.errors import UnsupportedCatalogEntry
 from focus_assets.openmeter.extraction import together
 from focus_assets.openmeter.invoices import invoices_now
 from focus_assets.openmeter.server import Server
+from focus_assets.openmeter.unit_configs import with_unit_configs
 from focus_assets.openmeter.unit_costs import currencies, llm_prices, unit_costs
 from focus_assets.openmeter.v1 import V1
 
@@ -81,7 +82,7 @@ async def catalog_now(
     customers = {each.id: each for each in await server.api.customers()}
     plans = list(_plans(await server.v1.plans(), features, fees))
     ids = sorted(await server.api.subscription_ids())
-    found = await together(server.v1.subscription(each) for each in ids)
+    found = await with_unit_configs(server, await together(server.v1.subscription(each) for each in ids))
     subscriptions = [
         subscription
         for each in found

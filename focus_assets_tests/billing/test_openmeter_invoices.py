@@ -25,10 +25,12 @@ from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.usage_source import days_invoiced_otherwise
 from focus_assets_tests.billing.invoiced_company import (
+    SPLIT,
     START,
     invoices,
     invoicing,
     requests,
+    split,
     taxed,
 )
 from focus_assets_tests.openmeter_server.documents import ulid
@@ -278,3 +280,25 @@ def test_facts_of_a_catalog_tell_which_invoices_a_day_concerns(week: Company) ->
     held = week.lake.scan("catalog", [dt.date(2026, 8, 3)]).filter(pl.col("kind") == "invoice").collect()
     numbers = {json.loads(document)["number"] for document in held["document"]}
     assert {"ANN-0002", "DEE-0001", "DRAFT-1", "EVE-0001", "EVE-0002"} <= numbers
+
+
+def test_a_line_that_does_not_say_what_was_metered_before_books_the_difference(tmp_path: Path) -> None:
+    """As OpenMeter's charges do: 160 jobs less 20 percent are capped at 100, of which 64 were billed: 36."""
+    first, second = split()
+    for each in (*first["lines"], *second["lines"]):
+        del each["meteredPreLinePeriodQuantity"]
+    jobs = line(
+        "Jobs",
+        (SPLIT, "2026-08-08T00:00:00Z"),
+        [detailed("Jobs: usage in period", "80", "1", totals("80", discounts="44"))],
+        subscription="eve/split",
+        item="jobs",
+        metered="80",
+    )
+    made = [first, invoice("EVE-0002", "eve", [second["lines"][0], jobs])]
+    with invoicing(tmp_path, made) as (company, _):
+        company.run("2026-08-01", "2026-08-08")
+        found = of(company, "eve").filter(pl.col("x_FeatureKey") == "jobs")
+        assert sums(found, "InvoiceId") == {"EVE-0001": D(64), "EVE-0002": D(36)}
+        assert found.filter(pl.col("ChargeCategory") == "Adjustment").is_empty()
+        assert sums(of(company, "eve"), "InvoiceId")["EVE-0002"] == D("37.04")

@@ -112,6 +112,7 @@ def application(company: Company) -> Starlette:
                     lambda c: (documents.subscription_v3(c.catalog, s) for s in c.catalog.subscriptions)
                 ),
             ),
+            route(f"{V3}/subscriptions/{{subscription}}", _subscription_v3),
             route(f"{V3}/events", _events_v3),
             route(f"{V1}/events", _events_v1),
             route(f"{V1}/meters", _meters_v1),
@@ -236,6 +237,13 @@ async def _subscriptions_of_customer(request: Request, company: Company) -> Docu
     ]
     page, size, items = _v1_page(request, found)
     return {"totalCount": len(found), "page": page, "pageSize": size, "items": items}
+
+
+async def _subscription_v3(request: Request, company: Company) -> Document:
+    for subscription in company.catalog.subscriptions:
+        if ulid("subscription", subscription.key) == request.path_params["subscription"]:
+            return documents.whole_subscription_v3(company.catalog, subscription)
+    raise Refused(404, "no such subscription")
 
 
 async def _subscription_v1(request: Request, company: Company) -> Document:
