@@ -14,7 +14,7 @@ from decimal import Decimal
 import polars as pl
 
 from focus_assets.billing.billed_rows import billed_rows
-from focus_assets.billing.bills import Bill, bills_on
+from focus_assets.billing.bills import Bill, bills_on, costless
 from focus_assets.billing.parts import Boundary, boundaries, split_table
 from focus_assets.catalog.charges import ChargeSlice, midnight
 from focus_assets.catalog.fees import Fee
@@ -30,13 +30,17 @@ FOCUS = "focus_cost_and_usage"
 
 @dataclass(frozen=True)
 class InvoicedDay:
-    """A day's charges as invoices bill them. ``splits`` is what rating needs; ``days_read`` by dataset."""
+    """A day's charges as invoices bill them. ``splits`` is what rating needs; ``days_read`` by dataset.
+
+    ``costless``: charges that no invoice bills, of billing periods whose invoices are issued.
+    """
 
     lake: Lake
     catalog: Catalog
     day: dt.date
     start: dt.date
     bills: tuple[Bill, ...]
+    costless: tuple[str, ...]
     splits: pl.LazyFrame | None
     days_read: tuple[tuple[str, dt.date], ...]
 
@@ -46,7 +50,10 @@ class InvoicedDay:
             return rows
         days = days_of_lines(self.bills, self.day, self.start)
         earlier = self.lake.scan(FOCUS, days) if days else None
-        return billed_rows(rows, earlier, self.bills, self.catalog, self.day, self.start)
+        named = billed_rows(rows, earlier, self.bills, self.catalog, self.day, self.start)
+        # OpenMeter has no line for what has no price: such rows are as final as the invoices of their period.
+        final = pl.col("x_ChargeId").is_in(self.costless) & (pl.col("BilledCost") == 0)
+        return named.with_columns(pl.col("x_IsEstimated") & ~final) if self.costless else named
 
 
 def invoiced_day(
@@ -62,7 +69,7 @@ def invoiced_day(
     Raises MissingPartitions where a part of a charge began on a day whose usage is not in the lake.
     """
     if not catalog.invoices:
-        return InvoicedDay(lake, catalog, day, start, (), None, ())
+        return InvoicedDay(lake, catalog, day, start, (), (), None, ())
     bills = tuple(bills_on(catalog, [*slices, *fees]))
     read: set[tuple[str, dt.date]] = {(FOCUS, each) for each in days_of_lines(bills, day, start)}
     quantities = {}
@@ -70,7 +77,8 @@ def invoiced_day(
         quantities[boundary], used = _quantity_at(lake, boundary, s, start)
         read |= used
     splits = split_table(catalog, slices, start, quantities)
-    return InvoicedDay(lake, catalog, day, start, bills, splits, tuple(sorted(read)))
+    without = tuple(costless(catalog, [*slices, *fees], bills))
+    return InvoicedDay(lake, catalog, day, start, bills, without, splits, tuple(sorted(read)))
 
 
 def days_of_lines(bills: Sequence[Bill], day: dt.date, start: dt.date) -> list[dt.date]:

@@ -91,11 +91,12 @@ def invoiced(charged: Iterable[Charged], bills: Sequence[Bill]) -> list[Charged]
 
 
 def closed_by_invoices(
-    catalog: Catalog, charged: ChargeSlice | Fee, as_of: dt.datetime
+    catalog: Catalog, charged: ChargeSlice | Fee, as_of: dt.datetime | None = None
 ) -> dt.datetime | None:
     """When the last invoice of a billing period that is over was issued; None while one is missing or a draft.
 
-    None too where usage is invoiced in parts and the last one is not.
+    None too where usage is invoiced in parts and the last one is not. A period without invoices of usage is over at
+    ``as_of``; where that is not given it never is.
     """
     billing, customer = charged.billing, charged.customer.key
     found = [
@@ -105,13 +106,31 @@ def closed_by_invoices(
         for line in invoice.lines
         if line.billing == billing
     ]
-    if not found or billing.end > as_of or not all(invoice.is_issued for invoice, _ in found):
+    if not found or not all(invoice.is_issued for invoice, _ in found):
         return None
-    ends = charged.subscription.active_to
+    subscribed = charged.subscription.active_to
+    ends = billing.end if subscribed is None else min(billing.end, subscribed)
     usage = [line.end for _, line in found if not line.is_fee]
-    if usage and max(usage) < (billing.end if ends is None else min(billing.end, ends)):
+    if max(usage) < ends if usage else as_of is None or billing.end > as_of:
         return None
     return max(invoice.issued_at or invoice.created_at for invoice, _ in found)
+
+
+def costless(catalog: Catalog, charged: Sequence[ChargeSlice | Fee], bills: Sequence[Bill]) -> list[str]:
+    """Charges that no invoice bills although those of their billing period are issued: items without a price."""
+    billed = {each.charge_id for bill in bills for each in bill.charged}
+    closed: dict[tuple[str, Period], bool] = {}
+    for each in charged:
+        key = (each.subscription.key, each.billing)
+        if each.charge_id not in billed and key not in closed:
+            closed[key] = closed_by_invoices(catalog, each) is not None
+    return sorted(
+        {
+            each.charge_id
+            for each in charged
+            if each.charge_id not in billed and closed[each.subscription.key, each.billing]
+        }
+    )
 
 
 def unexplained_on(catalog: Catalog, day: dt.date) -> Iterator[tuple[Invoice, InvoiceLine]]:

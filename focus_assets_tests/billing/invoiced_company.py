@@ -1,7 +1,7 @@
 """A company whose invoices OpenMeter makes: what each customer used, and its invoices with figures worked out by hand.
 
 Weeks from 1 August 2026. Tokens cost 0.0333 up to 100 with a fee of 0.555, then 0.0123; a request 0.0107; support 9.99
-a week in advance; a job 1.00, less 20 percent, 100 at most.
+a week in advance; a job 1.00, less 20 percent, 100 at most; pings are free and on no invoice.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ _JOBS = {
     "price": {"type": "unit", "amount": "1", "maximum_amount": "100"},
     "discounts": {"percentage": "20"},
 }
+_PINGS = {"feature": "pings", "price": {"type": "unit", "amount": "0"}}
 PLANS = {
-    "full": [{"feature": "tokens", "price": _TIERS}, _REQUESTS, _SUPPORT],
+    "full": [{"feature": "tokens", "price": _TIERS}, _REQUESTS, _SUPPORT, _PINGS],
     "metered": [_REQUESTS],
     "split": [{"feature": "tokens", "price": _TIERS}, _JOBS],
 }
@@ -65,6 +66,7 @@ USAGE: Sequence[tuple[str, str, str, int]] = (
     ("2026-08-07T12:00:00Z", "ann", "tokens", 11),
     ("2026-08-02T12:00:00Z", "ann", "requests", 33),
     ("2026-08-05T12:00:00Z", "ann", "requests", 8),
+    ("2026-08-05T12:00:00Z", "ann", "pings", 9),
     ("2026-08-02T12:00:00Z", "bob", "requests", 150),
     ("2026-08-06T12:00:00Z", "bob", "requests", 50),
     ("2026-08-03T12:00:00Z", "cy", "requests", 10),
@@ -101,9 +103,9 @@ def configuration() -> dict[str, Any]:
                 "value_property": "$.n",
                 "unit": key.title(),
             }
-            for key in ("tokens", "requests", "jobs")
+            for key in ("tokens", "requests", "jobs", "pings")
         ],
-        "features": [{"key": key, "meter": key} for key in ("tokens", "requests", "jobs")],
+        "features": [{"key": key, "meter": key} for key in ("tokens", "requests", "jobs", "pings")],
         "customers": [{"key": key} for key in CUSTOMERS],
         "plans": [
             {"key": key, "billing_cadence": "P1W", "rate_cards": cards} for key, cards in PLANS.items()

@@ -63,7 +63,7 @@ def sums(frame: pl.DataFrame, *by: str) -> dict[Any, Decimal]:
 
 
 def test_the_rows_of_every_issued_invoice_add_up_to_its_total(week: Company) -> None:
-    issued = rows(week).filter(~pl.col("x_IsEstimated"))
+    issued = rows(week).filter(~pl.col("x_IsEstimated"), pl.col("InvoiceId").is_not_null())
     assert sums(issued, "InvoiceId") == {
         "ANN-0001": D("9.99"),
         "ANN-0002": D("14.80"),
@@ -171,17 +171,27 @@ def test_a_draft_gives_its_provisional_number_and_its_rows_stay_estimates(week: 
     assert "DRAFT-1" not in set(rows(week, "focus_invoice_detail")["InvoiceId"])
 
 
+def test_what_has_no_price_is_on_no_invoice_and_final_with_those_of_its_period(week: Company) -> None:
+    pings = of(week, "ann").filter(pl.col("x_FeatureKey") == "pings")
+    found = pings.select("ConsumedQuantity", "BilledCost", "InvoiceId", "x_IsEstimated").rows()
+    assert found == [(D(9), D(0), None, False)]
+
+
 def test_invoice_detail_states_what_rows_add_up_to(week: Company) -> None:
     key = ["InvoiceId", "InvoiceDetailId"]
     details = rows(week, "focus_invoice_detail").filter(pl.col("InvoiceIssueStatus") == "Issued")
-    charged = rows(week).filter(~pl.col("x_IsEstimated")).group_by(key).agg(pl.col("BilledCost").sum())
+    final = rows(week).filter(~pl.col("x_IsEstimated"), pl.col("InvoiceId").is_not_null())
+    charged = final.group_by(key).agg(pl.col("BilledCost").sum())
     assert details.select(*key, "BilledCost").sort(key).equals(charged.sort(key))
 
 
 def test_the_check_of_the_chain_finds_nothing(week: Company) -> None:
     outcome = week.outcome  # type: ignore[attr-defined]
     failed = {each.check_name for each in outcome.checks if not each.passed}
-    assert failed <= {"focus_recommendations"}
+    assert failed <= {"focus_recommendations", "no_usage_came_too_late"}
+    late = next(each for each in outcome.checks if each.check_name == "no_usage_came_too_late")
+    assert not late.passed
+    assert not late.blocking
 
 
 def test_a_period_is_closed_when_its_invoices_are_issued(week: Company) -> None:
