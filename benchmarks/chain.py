@@ -205,6 +205,7 @@ def _stages(
             check(project(lake.scan("focus_cost_and_usage", [day]), "1.2"), rules_for("1.2")).violated
         )
 
+    close, terms = billing_stages.period_close(settings), settings.billing
     catalog = write("catalog", chain.catalog_days(settings.catalog, days))
     with contextlib.closing(
         duckdb.connect(
@@ -227,12 +228,16 @@ def _stages(
     yield "unbilled_usage", [*looks("unbilled_usage"), empty("unbilled_usage")]
     write(
         "focus_cost_and_usage",
-        chain.focus_cost_and_usage_days(normalized, totals, catalog, settings.start_date),
+        chain.focus_cost_and_usage_days(normalized, totals, catalog, settings.start_date, close),
     )
     yield "focus_cost_and_usage", [*looks("focus_cost_and_usage"), breaks_a_rule]
     focus = Upstream(lake, "focus_cost_and_usage", days)
     write("focus_price_list", billing_stages.focus_price_list_days(focus, catalog))
     yield "focus_price_list", looks("focus_price_list")
+    write("focus_billing_period", billing_stages.focus_billing_period_days(catalog, close))
+    write("focus_invoice_detail", billing_stages.focus_invoice_detail_days(focus, catalog, close, terms))
+    yield "focus_invoice_detail", looks("focus_invoice_detail")
+    write("focus_contract_commitment", billing_stages.focus_contract_commitment_days(catalog, close, terms))
 
 
 def _settings(given: Path, own: Path) -> Any:
@@ -260,6 +265,9 @@ def _answer(lake: Any, days: Sequence[dt.date], failed: Sequence[str]) -> str:
         "unbilled_usage",
         "focus_cost_and_usage",
         "focus_price_list",
+        "focus_billing_period",
+        "focus_invoice_detail",
+        "focus_contract_commitment",
     ):
         _digest(total, lake, dataset, days)
     return f"failed: {sorted(failed)}, lake: {total.hexdigest()}"

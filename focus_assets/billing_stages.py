@@ -21,13 +21,15 @@ from focus_assets.billing.billed_lines import (
 from focus_assets.billing.bills import bills_on
 from focus_assets.billing.close import PeriodClose, days_before, ending
 from focus_assets.billing.commitments import contract_commitments
-from focus_assets.billing.datasets import BILLING_PERIODS, INVOICE_DETAILS
+from focus_assets.billing.datasets import BILLING_PERIODS, CONTRACT_COMMITMENTS, INVOICE_DETAILS
 from focus_assets.billing.invoices import invoice_details
 from focus_assets.billing.periods import Snapshot, billing_periods
+from focus_assets.billing.prepaid import ended_grants, prepaid_commitments
 from focus_assets.billing.reconcile import LINES, reconciled, unsettled
 from focus_assets.billing.stated_lines import detail_rows, stated_on
 from focus_assets.billing.whole_periods import charged_usage, metered_usage
 from focus_assets.catalog.charges import ChargeSlice, slices_on
+from focus_assets.catalog.credit_charges import Charged, CreditCharge, credits_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import FOCUS, DayOutput, Upstream, catalog_on, digests
@@ -83,8 +85,10 @@ def focus_invoice_detail_days(
     """
     for day in focus.days:
         snapshot, slices = _snapshot(catalog, day)
-        fees_due = fees_on(snapshot, day)
-        last, fees = ending(close.invoiced(slices)), _invoiced(close.invoiced(fees_due))
+        fees_due, credits_due = fees_on(snapshot, day), credits_on(snapshot, day)
+        last = ending(close.invoiced(slices))
+        at_once: list[Fee | CreditCharge] = [*close.invoiced(fees_due), *close.invoiced(credits_due)]
+        fees = [each for each in at_once if each.invoice is not None]
         days = [*days_before(last, day, close.start), day] if last or fees else []
         frame = INVOICE_DETAILS.empty()
         if days:
@@ -93,9 +97,9 @@ def focus_invoice_detail_days(
         inputs = (
             catalog.digest(day)
             | digests(focus.lake, focus.dataset, days)
-            | close.fingerprint([*slices, *fees_due])
+            | close.fingerprint([*slices, *fees_due, *credits_due])
         )
-        settled: list[ChargeSlice | Fee] = [*last, *fees]
+        settled: list[Charged] = [*last, *fees]
         invoices = {line_stem(each): str(each.invoice) for each in settled}
         if snapshot.invoices:
             stated = stated_on(snapshot, bills_on(snapshot, [*slices, *fees_due]), day, close.start)
@@ -118,13 +122,19 @@ class _Settled:
 def focus_contract_commitment_days(
     catalog: Upstream, close: PeriodClose, terms: BillingSettings
 ) -> Iterator[DayOutput]:
-    """``focus_contract_commitment`` of each day of ``catalog``: minimum spends of the charges that begin on it."""
+    """``focus_contract_commitment`` of each day of ``catalog``: what customers commit to on it.
+
+    Minimum spends of the charges that begin on the day, and credit paid in advance that takes effect on it.
+    """
     for day in catalog.days:
         snapshot, slices = _snapshot(catalog, day)
-        frame = contract_commitments(
+        minimums = contract_commitments(
             day, snapshot, close.invoiced(slices), terms.contract_commitments, start=close.start
         )
-        yield DayOutput(day, frame, catalog.digest(day) | close.fingerprint(slices))
+        prepaid = prepaid_commitments(day, snapshot, terms.contract_commitments, close)
+        frame = pl.concat([minimums, prepaid]).sort(CONTRACT_COMMITMENTS.order)
+        inputs = catalog.digest(day) | close.fingerprint(slices) | ended_grants(day, snapshot, close)
+        yield DayOutput(day, frame, inputs)
 
 
 def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
@@ -163,7 +173,8 @@ def _closed_by_itself(lake: Lake, day: dt.date) -> pl.DataFrame:
         return pl.DataFrame(schema=LINES)
     snapshot, slices = _snapshot(Upstream(lake, CATALOG.name, [day]), day)
     last = ending([replace(s, invoice=settled.get(line_stem(s))) for s in slices])
-    fees = [fee for fee in fees_on(snapshot, day) if line_stem(fee) in settled]
+    at_once: list[Fee | CreditCharge] = [*fees_on(snapshot, day), *credits_on(snapshot, day)]
+    fees = [each for each in at_once if line_stem(each) in settled]
     started = min((s.charge.period.start.date() for s in last), default=day)
     days = [started + dt.timedelta(days=n) for n in range((day - started).days + 1)]
     rows = lake.scan(FOCUS, days)
@@ -197,17 +208,21 @@ def _is_whole(s: ChargeSlice) -> bool:
 
 
 def periods_closed_otherwise(lake: Lake, days: Sequence[dt.date], close: PeriodClose) -> set[dt.date]:
-    """Those of ``days`` whose FOCUS rows were computed when other billing periods had closed than ``close`` says.
+    """Those of ``days`` that were computed when other billing periods had closed than ``close`` says.
 
+    FOCUS rows are judged by the billing periods they are in, and commitments by the prepaid credits that have ended.
     Days without a catalog or FOCUS rows are not judged. Raises CorruptPartition.
     """
     found = set()
     for day in days:
-        record = lake.record(FOCUS, day)
+        record, committed = (lake.record(dataset, day) for dataset in (FOCUS, CONTRACT_COMMITMENTS.name))
         if record is None or lake.record(CATALOG.name, day) is None:
             continue
-        _, charged = _charged(Upstream(lake, CATALOG.name, [day]), day)
-        if not close.fingerprint(charged).items() <= record.inputs.items():
+        snapshot, charged = _charged(Upstream(lake, CATALOG.name, [day]), day)
+        changed = not close.fingerprint(charged).items() <= record.inputs.items()
+        if committed is not None:
+            changed |= not ended_grants(day, snapshot, close).items() <= committed.inputs.items()
+        if changed:
             found.add(day)
     return found
 
@@ -218,10 +233,6 @@ def _snapshot(catalog: Upstream, day: dt.date) -> tuple[Catalog, list[ChargeSlic
 
 
 def _charged(catalog: Upstream, day: dt.date) -> Snapshot:
-    """The day's catalog, and its slices of charges and fees."""
+    """The day's catalog, and its slices of charges, fees and credit."""
     snapshot, slices = _snapshot(catalog, day)
-    return snapshot, [*slices, *fees_on(snapshot, day)]
-
-
-def _invoiced(fees: Sequence[Fee]) -> list[Fee]:
-    return [fee for fee in fees if fee.invoice is not None]
+    return snapshot, [*slices, *fees_on(snapshot, day), *credits_on(snapshot, day)]

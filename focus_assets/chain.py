@@ -20,6 +20,7 @@ from focus_assets.billing.bills import invoiced as billed_by
 from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, days_before, ending
 from focus_assets.billing.rounding import settle
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
+from focus_assets.catalog.credit_charges import credits_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
@@ -241,7 +242,7 @@ def focus_cost_and_usage_days(
         snapshot, usage = catalog_on(catalog, day), normalized.on(day)
         invoiced, fees = close.invoiced(found), close.invoiced(fees_on(snapshot, day))
         imported = invoiced_day(totals.lake, snapshot, day, found, fees, start)
-        grants = snapshot.credits
+        grants, credits_due = snapshot.credits, credits_on(snapshot, day)
         rated = _rated(usage, opening, before, invoiced, imported.splits)
         rows = build(
             pl.concat([rated, fee_lines(fees)]),
@@ -251,7 +252,8 @@ def focus_cost_and_usage_days(
         )
         facts: Facts = cost_facts
         if grants:
-            credited = with_credits(rows, grants, spent_before(totals.lake, grants, day), snapshot, day)
+            spent = spent_before(totals.lake, grants, day)
+            credited = with_credits(rows, grants, spent, snapshot, close.invoiced(credits_due))
             rows = credited.rows
             facts = CreditFacts(grants, credited.used, frozenset(snapshot.custom_currency), cost_facts)
         last = ending(invoiced)
@@ -273,7 +275,7 @@ def focus_cost_and_usage_days(
             | catalog.digest(day)
             | digests(totals.lake, totals.dataset, [*earlier[day], day])
             | digests(totals.lake, FOCUS, billed)
-            | close.fingerprint([*found, *fees])
+            | close.fingerprint([*found, *fees, *credits_due])
             | digests(totals.lake, COSTS, days_of_credit(grants, day))
             | {
                 key: sha256

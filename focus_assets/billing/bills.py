@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 from focus_assets.billing.whole_periods import detailed_line_name
 from focus_assets.catalog.charges import ChargeSlice, midnight, slices_on
+from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.invoices import Invoice, InvoiceDetail, InvoiceLine
 from focus_assets.catalog.periods import Period
@@ -25,7 +26,7 @@ from focus_assets.decimals import minor_unit
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
 from focus_assets.rating.lines import FLAT_FEE_COMPONENT
 
-Charged = TypeVar("Charged", ChargeSlice, Fee)
+Billable = TypeVar("Billable", ChargeSlice, Fee)
 
 _SECOND: Final = dt.timedelta(seconds=1)
 _ZERO: Final = Decimal(0)
@@ -70,10 +71,12 @@ class Bill:
         return self.invoice.is_issued and self.ends and not begun
 
 
-def bills_on(catalog: Catalog, charged: Sequence[ChargeSlice | Fee]) -> list[Bill]:
-    """The lines that bill something of a day, by id; lines of voided invoices bill nothing."""
+def bills_on(catalog: Catalog, charged: Sequence[Charged]) -> list[Bill]:
+    """The lines that bill something of a day, by id; lines of voided invoices bill nothing, and none bills credit."""
     found: dict[str, tuple[Invoice, InvoiceLine, list[ChargeSlice | Fee]]] = {}
     for each in charged:
+        if isinstance(each, CreditCharge):
+            continue
         match = _line_of(catalog, each)
         if match is not None:
             found.setdefault(match[1].id, (*match, []))[2].append(each)
@@ -84,14 +87,14 @@ def bills_on(catalog: Catalog, charged: Sequence[ChargeSlice | Fee]) -> list[Bil
     ]
 
 
-def invoiced(charged: Iterable[Charged], bills: Sequence[Bill]) -> list[Charged]:
+def invoiced(charged: Iterable[Billable], bills: Sequence[Bill]) -> list[Billable]:
     """All of ``charged``, those that a line bills with the number of its invoice."""
     numbers = {_key(each): bill.invoice.number for bill in bills for each in bill.charged}
     return [replace(each, invoice=numbers.get(_key(each), each.invoice)) for each in charged]
 
 
 def closed_by_invoices(
-    catalog: Catalog, charged: ChargeSlice | Fee, as_of: dt.datetime | None = None
+    catalog: Catalog, charged: Charged, as_of: dt.datetime | None = None
 ) -> dt.datetime | None:
     """When the last invoice of a billing period that is over was issued; None while one is missing or a draft.
 
@@ -108,7 +111,7 @@ def closed_by_invoices(
     ]
     if not found or not all(invoice.is_issued for invoice, _ in found):
         return None
-    subscribed = charged.subscription.active_to
+    subscribed = charged.subscription.active_to if charged.subscription is not None else None
     ends = billing.end if subscribed is None else min(billing.end, subscribed)
     usage = [line.end for _, line in found if not line.is_fee]
     if max(usage) < ends if usage else as_of is None or billing.end > as_of:

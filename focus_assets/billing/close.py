@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from focus_assets.catalog.charges import ChargeSlice, midnight
+from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.periods import Period
 
-Charged = TypeVar("Charged", ChargeSlice, Fee)
-"""What a billing period holds: usage of a charge on a day, or a flat fee."""
+Kind = TypeVar("Kind", ChargeSlice, Fee, CreditCharge)
+"""What a billing period holds: usage of a charge on a day, a flat fee, or credit."""
 
 CLOSED_PERIODS = "billing/closed_periods"
 """The entry in the record of a day's FOCUS rows that says which of its billing periods had closed."""
@@ -41,21 +42,23 @@ class PeriodClose:
         """The instant at which a billing period closes and its invoice is issued."""
         return None if self.after_days is None else billing.end + dt.timedelta(days=self.after_days)
 
-    def invoice_of(self, charged: ChargeSlice | Fee) -> str | None:
+    def invoice_of(self, charged: Charged) -> str | None:
         """The invoice of its billing period, such as ``acme/20260801-20260901/USD``; ``None`` while open."""
         billing = charged.billing
         closes = self.closes_at(billing)
-        begun = max(billing.start, charged.subscription.active_from)
+        subscription = charged.subscription
+        # Credit that no subscription can use is all there is of its calendar month: none of it was before.
+        begun = max(billing.start, subscription.active_from if subscription else midnight(self.start))
         if closes is None or closes > self.as_of or begun < midnight(self.start):
             return None
         span = f"{_compact(billing.start)}-{_compact(billing.end)}"
         return f"{charged.customer.account_id}/{span}/{charged.currency}"
 
-    def invoiced(self, charged: Iterable[Charged]) -> list[Charged]:
+    def invoiced(self, charged: Iterable[Kind]) -> list[Kind]:
         """All of ``charged`` with the invoices of their billing periods, where those have closed."""
         return [replace(each, invoice=self.invoice_of(each)) for each in charged]
 
-    def fingerprint(self, charged: Iterable[ChargeSlice | Fee]) -> dict[str, str]:
+    def fingerprint(self, charged: Iterable[Charged]) -> dict[str, str]:
         """An entry for records: differs when and only when other billing periods of ``charged`` have closed."""
         invoices = sorted({invoice for each in charged if (invoice := self.invoice_of(each)) is not None})
         return {CLOSED_PERIODS: hashlib.sha256("\n".join(invoices).encode()).hexdigest()}

@@ -13,8 +13,7 @@ import polars as pl
 from focus_assets.billing.close import PeriodClose
 from focus_assets.billing.datasets import INVOICE_DETAILS
 from focus_assets.billing.rounding import ROUNDING, of_lines
-from focus_assets.catalog.charges import ChargeSlice
-from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.credit_charges import Charged
 from focus_assets.decimals import UTC_INSTANT
 from focus_assets.settings import BillingSettings
 
@@ -23,22 +22,22 @@ _ISSUED: Final = pl.Schema({"x_ChargeId": pl.String(), "_issued": UTC_INSTANT})
 
 def invoice_details(
     rows: pl.LazyFrame,
-    last: Sequence[ChargeSlice | Fee],
+    last: Sequence[Charged],
     issuer: str,
     close: PeriodClose,
     terms: BillingSettings,
 ) -> pl.LazyFrame:
-    """:data:`~focus_assets.billing.datasets.INVOICE_DETAILS` of fees and of the lines that end with slices.
+    """:data:`~focus_assets.billing.datasets.INVOICE_DETAILS` of fees, of credit and of the lines that end with slices.
 
     Args:
         rows: rows of Cost and Usage of these lines, rounding included; others may be among them.
-        last: the fees, and the slices with which lines end, with their invoices.
+        last: the fees and credit, and the slices with which lines end, with their invoices.
         issuer: who issues invoices mostly.
         terms: what the configuration says of payment.
     """
-    issued = pl.LazyFrame(
-        [(each.charge_id, close.closes_at(each.billing)) for each in last], schema=_ISSUED, orient="row"
-    )
+    # A grant that expires on the day it was bought stands there twice.
+    closes = {each.charge_id: close.closes_at(each.billing) for each in last}
+    issued = pl.LazyFrame(list(closes.items()), schema=_ISSUED, orient="row")
     # Every line has a row that is none of rounding; what a line says of itself is what that row says.
     named = pl.col("x_PriceComponent") != ROUNDING
     category = pl.col("ChargeCategory").filter(named).first()

@@ -15,14 +15,17 @@ from focus_assets.billing.bills import closed_by_invoices
 from focus_assets.billing.close import PeriodClose
 from focus_assets.billing.datasets import BILLING_PERIODS
 from focus_assets.catalog.charges import ChargeSlice, midnight
+from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.models import Customer
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.dimensions import Resolution, resolve
+from focus_assets.focus.offers import credit_key
 from focus_assets.focus.settable import SETTABLE
 
-Snapshot = tuple[Catalog, Sequence[ChargeSlice | Fee]]
-"""A day's catalog, and what is rated and which fees are due on that day."""
+Snapshot = tuple[Catalog, Sequence[Charged]]
+"""A day's catalog, and what is rated, which fees are due and which credit is bought or ends on that day."""
 
 
 class UnresolvedIssuer(FocusAssetsError):
@@ -61,7 +64,7 @@ def billing_periods(
     return pl.LazyFrame(rows, schema=BILLING_PERIODS.schema, orient="row").sort(BILLING_PERIODS.order)
 
 
-def earlier_days(day: dt.date, charged: Sequence[ChargeSlice | Fee], start: dt.date) -> list[dt.date]:
+def earlier_days(day: dt.date, charged: Sequence[Charged], start: dt.date) -> list[dt.date]:
     """The days before ``day``, from ``start`` on, on which a billing period of today may have been listed."""
     begun = min((max(each.billing.start.date(), start) for each in charged), default=day)
     return [begun + dt.timedelta(days=n) for n in range((day - begun).days)]
@@ -89,37 +92,49 @@ def by_issuer(rows: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _period(charged: ChargeSlice | Fee, resolution: Resolution) -> AccountPeriod:
+def _period(charged: Charged, resolution: Resolution) -> AccountPeriod:
     billing, customer = charged.billing, charged.customer
     issuer = issuer_of(charged, resolution)
     return AccountPeriod(billing.start, billing.end, issuer, customer.account_id, customer.key)
 
 
-def issuer_of(
-    charged: ChargeSlice | Fee, resolution: Resolution, column: str | None = "InvoiceIssuerName"
-) -> str:
+def issuer_of(charged: Charged, resolution: Resolution, column: str | None = "InvoiceIssuerName") -> str:
     """Who issues the invoice (or another name), as rows without an event's own value say it."""
-    own = charged.customer.dimensions
-    fee = resolution.of_fee(charged) if isinstance(charged, Fee) else None
-    while column is not None:
-        answer = fee[column] if fee is not None else resolution.of(_meter(charged), column)
-        text = own.get(column) or answer.text
-        if text is not None:
-            return text
-        column = SETTABLE[column].follows
+    fee = None
+    if isinstance(charged, Fee):
+        fee = resolution.of_fee(charged)
+    elif isinstance(charged, CreditCharge):
+        fee = resolution.fees[credit_key(charged.grant)]
+
+    def answer(name: str) -> str | None:
+        return (fee[name] if fee is not None else resolution.of(_meter(charged), name)).text
+
+    text = name_in_force(charged.customer, answer, column)
+    if text is not None:
+        return text
     raise UnresolvedIssuer(
-        f"subscription {charged.subscription.key}: InvoiceIssuerName comes from events alone, so that a billing "
+        f"charge {charged.charge_id}: InvoiceIssuerName comes from events alone, so that a billing "
         "period has none. Set defaults.invoice_issuer_name, or a default beside the dimension. Nothing was written."
     )
 
 
-def _meter(charged: ChargeSlice | Fee) -> str:
+def name_in_force(
+    customer: Customer, answer: Callable[[str], str | None], column: str | None = "InvoiceIssuerName"
+) -> str | None:
+    """What a column says: the customer's own value, else ``answer``, else that of the column it follows."""
+    while column is not None:
+        text = customer.dimensions.get(column) or answer(column)
+        if text is not None:
+            return text
+        column = SETTABLE[column].follows
+    return None
+
+
+def _meter(charged: Charged) -> str:
     return charged.charge.meter.slug if isinstance(charged, ChargeSlice) else ""
 
 
-def _row(
-    p: AccountPeriod, charged: ChargeSlice | Fee, close: PeriodClose, catalog: Catalog
-) -> dict[str, Any]:
+def _row(p: AccountPeriod, charged: Charged, close: PeriodClose, catalog: Catalog) -> dict[str, Any]:
     closed = close.closes_at(charged.billing) if close.invoice_of(charged) is not None else None
     closed = closed or closed_by_invoices(catalog, charged, close.as_of)
     return {

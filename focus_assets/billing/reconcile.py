@@ -15,11 +15,11 @@ import polars as pl
 
 from focus_assets.billing.rounding import ROUNDING
 from focus_assets.billing.whole_periods import Usage, whole_lines
-from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.fees import Fee
 from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, convert, minor_unit, round_to
 from focus_assets.focus.invoice_lines import line_stem
-from focus_assets.rating.lines import CREDIT_COMPONENT
+from focus_assets.rating.lines import CREDIT_COMPONENT, CREDIT_EXPIRY_COMPONENT, CREDIT_PURCHASE_COMPONENT
 
 LINES: Final = pl.Schema(
     {
@@ -44,7 +44,11 @@ Invoice Detail; ``charged``: the sum of BilledCost of its rows, of which ``round
 """
 
 _ZERO: Final = pl.lit(0, COST)
-_COVERED: Final = (pl.col("BilledCost") == 0) & pl.col("x_CreditGrantId").is_not_null()
+_COVERED: Final = (
+    (pl.col("BilledCost") == 0)
+    & pl.col("x_CreditGrantId").is_not_null()
+    & ~pl.col("x_PriceComponent").is_in([CREDIT_PURCHASE_COMPONENT, CREDIT_EXPIRY_COMPONENT])
+)
 """Rows that bought credit pays for."""
 
 _IN_MONEY: Final = pl.col("PricingCurrency") == pl.col("BillingCurrency")
@@ -61,13 +65,13 @@ _INVOICES: Final = pl.Schema(
 
 
 def reconciled(
-    rows: pl.LazyFrame, details: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], usage: Mapping[str, Usage]
+    rows: pl.LazyFrame, details: pl.LazyFrame, last: Sequence[Charged], usage: Mapping[str, Usage]
 ) -> pl.DataFrame:
-    """:data:`LINES` of fees and of the invoice lines that end with slices, sorted.
+    """:data:`LINES` of fees, of credit and of the invoice lines that end with slices, sorted.
 
     Args:
         rows: rows of Cost and Usage; lines count what names them in InvoiceDetailId.
-        last: the fees, and the slices with which lines end.
+        last: the fees and credit, and the slices with which lines end.
         details: rows of Invoice Detail.
         usage: by charge id, what was used, from another source than ``rows``.
 
@@ -186,11 +190,13 @@ def _finding() -> pl.Expr:
     )
 
 
-def _worth(charged: ChargeSlice | Fee) -> Decimal:
+def _worth(charged: Charged) -> Decimal:
     """Money for one of what prices are in."""
+    if isinstance(charged, CreditCharge):
+        return Decimal(1)
     custom = charged.priced_in if isinstance(charged, Fee) else charged.charge.priced_in
     return custom.rate if custom else Decimal(1)
 
 
-def _half(charged: ChargeSlice | Fee) -> Decimal:
+def _half(charged: Charged) -> Decimal:
     return minor_unit(charged.currency) / 2

@@ -20,11 +20,19 @@ import polars as pl
 
 from focus_assets.billing.whole_periods import Usage, whole_lines
 from focus_assets.catalog.charges import ChargeSlice, midnight
+from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.fees import Fee
 from focus_assets.decimals import COST, UTC_INSTANT, minor_unit, round_to
+from focus_assets.focus.credit_terms import component_of
 from focus_assets.focus.invoice_lines import invoice_id, invoice_lines, line_period, line_stem
 from focus_assets.focus.schema import internal_schema
-from focus_assets.rating.lines import CREDIT_COMPONENT, MINIMUM_COMPONENT, TIER_FEE_COMPONENT, USAGE_COMPONENT
+from focus_assets.rating.lines import (
+    CREDIT_COMPONENT,
+    CREDIT_PURCHASE_COMPONENT,
+    MINIMUM_COMPONENT,
+    TIER_FEE_COMPONENT,
+    USAGE_COMPONENT,
+)
 
 ROUNDING: Final = "rounding"
 """PriceComponent and AdjustmentReason of a rounding difference."""
@@ -54,6 +62,7 @@ _TERMS: Final = pl.Schema(
         "_invoice": pl.String(),
         "_stem": pl.String(),
         "_minor_unit": COST,
+        "_only": pl.String(),
     }
 )
 
@@ -132,8 +141,8 @@ def _with_credits(lines: pl.DataFrame) -> pl.DataFrame:
     return lines.with_columns(pl.when(is_credit).then(left - others).otherwise("_total").alias("_total"))
 
 
-def of_lines(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], issuer: str) -> pl.LazyFrame:
-    """Those of ``rows`` that are on a line of a fee in ``last``, or that ends with a slice in it.
+def of_lines(rows: pl.LazyFrame, last: Sequence[Charged], issuer: str) -> pl.LazyFrame:
+    """Those of ``rows`` that are on a line of a fee or of credit in ``last``, or that ends with a slice in it.
 
     Adds ``_invoice_id`` and ``_line_id`` (also where the row was computed before the close), ``_from`` and ``_to`` of
     the line, and ``_minor_unit``. Fees cost what they do on the invoice, whenever they were computed.
@@ -148,12 +157,16 @@ def of_lines(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], issuer: str)
     # Below a maximum a fee is not a line of its own, and one that bought credit pays in part is several rows.
     of_its_own = pl.coalesce("_name", pl.lit("")) != USAGE_COMPONENT
     whole = pl.len().over("x_ChargeId", "x_PriceComponent", "ChargePeriodStart") == 1
-    is_fee = own.is_in([TIER_FEE_COMPONENT, MINIMUM_COMPONENT]) & of_its_own & whole
+    is_fee = (
+        own.is_in([TIER_FEE_COMPONENT, MINIMUM_COMPONENT, CREDIT_PURCHASE_COMPONENT]) & of_its_own & whole
+    )
     return (
         rows.filter(pl.col("x_ChargeId").is_in([each.charge_id for each in last]))
         .join(terms, on="x_ChargeId")
         .filter(
-            (pl.col("ChargePeriodStart") >= pl.col("_from")) & (pl.col("ChargePeriodStart") < pl.col("_to"))
+            (pl.col("ChargePeriodStart") >= pl.col("_from")) & (pl.col("ChargePeriodStart") < pl.col("_to")),
+            # Credit may expire on the day on which it was bought.
+            pl.col("_only").is_null() | (pl.col("_only") == own),
         )
         .join(names.unique(), on=["x_ChargeId", "x_PriceComponent"], how="left")
         .with_columns(
@@ -169,14 +182,15 @@ def of_lines(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], issuer: str)
                 for name in _IN_PLACE
             ),
         )
-        .drop("_invoice", "_stem", "_name")
+        .drop("_invoice", "_stem", "_name", "_only")
     )
 
 
-def _terms(charged: ChargeSlice | Fee) -> tuple[object, ...]:
+def _terms(charged: Charged) -> tuple[object, ...]:
     period = line_period(charged)
     unit = minor_unit(charged.currency)
-    return charged.charge_id, period.start, period.end, charged.invoice, line_stem(charged), unit
+    only = component_of(charged) if isinstance(charged, CreditCharge) else None
+    return charged.charge_id, period.start, period.end, charged.invoice, line_stem(charged), unit, only
 
 
 def summed_lines(used: pl.DataFrame, day: dt.date) -> pl.DataFrame:

@@ -14,11 +14,13 @@ from typing import Final
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.prices import FlatPrice, TieredPrice
 from focus_assets.catalog.rate_card_terms import ProRatingConfig
 from focus_assets.decimals import COST, UNIT_PRICE, convert, minor_unit, multiply, round_to
+from focus_assets.focus.credit_terms import component_of
 from focus_assets.focus.invoice_lines import line_period, line_stem
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
 from focus_assets.rating.lines import (
@@ -94,17 +96,18 @@ def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str
     return found
 
 
-def whole_lines(last: Sequence[ChargeSlice | Fee], usage: Mapping[str, Usage]) -> pl.DataFrame:
-    """:data:`WHOLE_LINES` of fees, and of the parts of charges that end with slices, sorted.
+def whole_lines(last: Sequence[Charged], usage: Mapping[str, Usage]) -> pl.DataFrame:
+    """:data:`WHOLE_LINES` of fees, of credit, and of the parts of charges that end with slices, sorted.
 
     Args:
-        last: the fees, and one slice of each part, any of it.
+        last: the fees and credit, and one slice of each part, any of it.
         usage: by charge id; a charge that is not in it used nothing.
 
     Raises:
         LineNotRated: usage below zero where tiers are graduated, for instance.
     """
-    slices = {line_stem(each): each for each in last}
+    slices = {line_stem(each): each for each in last if not isinstance(each, CreditCharge)}
+    credit = [_of_credit(each) for each in last if isinstance(each, CreditCharge)]
     tables = line_tables([_line(stem, s, usage) for stem, s in sorted(slices.items())])
     found = detailed_lines(tables.lines, tables.tiers, tables.credits).collect()
     totals: dict[str, Decimal] = {}
@@ -120,7 +123,19 @@ def whole_lines(last: Sequence[ChargeSlice | Fee], usage: Mapping[str, Usage]) -
         for stem in [key.rpartition("/")[0]]
         for rate in [_rate(slices[stem])]
     ]
-    return _in_money(pl.DataFrame(rows, schema=_PRICED_LINES, orient="row"))
+    lines = [_in_money(pl.DataFrame(rows, schema=_PRICED_LINES, orient="row"))]
+    return pl.concat([*lines, *credit]).sort("InvoiceDetailId")
+
+
+def _of_credit(charge: CreditCharge) -> pl.DataFrame:
+    """What is asked for a grant: what it costs when it is bought, nothing when it expires."""
+    grant, unit = charge.grant, minor_unit(charge.currency)
+    basis = grant.purchase.per_unit_cost_basis if grant.purchase else Decimal(1)
+    amount = _ZERO if charge.expires else grant.amount
+    cost = round_to(convert(pl.lit(amount, COST), pl.lit(basis, UNIT_PRICE)), pl.lit(unit, COST))
+    key = f"{line_stem(charge)}/{component_of(charge)}"
+    half = pl.lit(unit / 2, COST)
+    return pl.select(InvoiceDetailId=pl.lit(key), total=cost.cast(COST), tolerance=half)
 
 
 def _in_money(lines: pl.DataFrame) -> pl.DataFrame:

@@ -56,6 +56,7 @@ def run_and_tell(
 def deliver_and_tell(settings: Settings, names: Sequence[str], first: str, last: str | None) -> None:
     """Deliver the billing months from ``first`` to ``last`` to destinations by name, and print what came of each."""
     from focus_assets.delivery import billing_months
+    from focus_assets.delivery.ledger import days_delivered
     from focus_assets.delivery.months import parse_month
     from focus_assets.settings import ConfigurationError
 
@@ -70,12 +71,14 @@ def deliver_and_tell(settings: Settings, names: Sequence[str], first: str, last:
     with _bar(console) as progress, _chain(settings) as chain:
         from focus_assets.orchestration import orphans
         from focus_assets.orchestration.in_process import Outcome
-        from focus_assets.orchestration.partitions import is_billing_month
+        from focus_assets.orchestration.partitions import partition_of_month
 
         held = [
             month
-            for month in billing_months(chain.lake, settings.start_date)
-            if first <= month and (last is None or month <= last) and is_billing_month(settings, month)
+            for month in billing_months(chain.lake, settings.start_date, days_delivered(chain.lake))
+            if first <= month
+            and (last is None or month <= last)
+            and partition_of_month(settings, month) is not None
         ]
         if not held:
             raise NoSuchMonths(

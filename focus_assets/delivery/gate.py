@@ -19,6 +19,7 @@ import polars as pl
 
 from focus_assets.delivery.errors import DeliveryRefused
 from focus_assets.delivery.facts import BILLING_MONTHS, billing_month_facts
+from focus_assets.delivery.ledger import days_delivered
 from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth, billing_months, parse_month
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
@@ -94,7 +95,7 @@ def require_days(
     lake: Lake, month: str, *, controls: Sequence[Control] = (), since: dt.date | None = None
 ) -> PassedMonth:
     """The billing month, if its days may be delivered; raises :class:`DeliveryRefused` with every refusal."""
-    held = billing_months(lake, since).get(parse_month(month))
+    held = billing_months(lake, since, days_delivered(lake, parse_month(month))).get(month)
     if held is None:
         first = dt.date.fromisoformat(f"{month}-01")
         raise DeliveryRefused(

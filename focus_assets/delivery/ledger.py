@@ -42,6 +42,8 @@ _COLUMNS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "consumed_quantity": pl.String,
     "files": pl.Int64,
     "bytes": pl.Int64,
+    "first_day": pl.Date,
+    "last_day": pl.Date,
     "delivered_at": UTC_INSTANT,
     "manifest_url": pl.String,
     "manifest_sha256": pl.String,
@@ -56,7 +58,7 @@ class LedgerEntry(BaseModel):
 
     ``result`` is ``delivered`` where a manifest was written, ``unchanged`` where the lake had changed and
     what is delivered had not. ``terms_digest`` covers the URL and everything asked for that
-    changes what is delivered.
+    changes what is delivered. ``first_day`` and ``last_day`` are those of the days delivered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +76,8 @@ class LedgerEntry(BaseModel):
     totals: ControlTotals
     files: int
     bytes: int
+    first_day: dt.date | None = None
+    last_day: dt.date | None = None
     delivered_at: AwareDatetime
     manifest_url: str
     manifest_sha256: str
@@ -112,6 +116,8 @@ def record(lake: Lake, manifest: Manifest, url: str, last: LedgerEntry | None) -
         totals=manifest.totals,
         files=len(manifest.files),
         bytes=sum(file.bytes for file in manifest.files),
+        first_day=min((day.day for day in manifest.days), default=None),
+        last_day=max((day.day for day in manifest.days), default=None),
         delivered_at=manifest.generated_at,
         manifest_url=f"{url.rstrip('/')}/{place_of(manifest).manifest_path(manifest.billing_month)}",
         manifest_sha256=digest,
@@ -177,6 +183,23 @@ def latest_deliveries(lake: Lake) -> pl.DataFrame:
     for path in sorted(info.path for info in lake.store.list(f"{ROOT}/")):
         newest[path.rpartition("/")[0]] = path
     return _frame(lake, newest.values())
+
+
+def days_delivered(lake: Lake, month: str | None = None) -> dict[str, tuple[dt.date, dt.date]]:
+    """The first and the last day that destinations have of each billing month, or of one, by their newest entries."""
+    newest: dict[tuple[str, str], str] = {}
+    for path in sorted(info.path for info in lake.store.list(f"{ROOT}/")):
+        _, destination, of_month, _ = path.split("/")
+        if month in (None, of_month):
+            newest[destination, of_month] = path
+    return spans(_frame(lake, newest.values()))
+
+
+def spans(latest: pl.DataFrame) -> dict[str, tuple[dt.date, dt.date]]:
+    """As :func:`days_delivered`, from the newest entries."""
+    found = latest.group_by("billing_month").agg(pl.col("first_day").min(), pl.col("last_day").max())
+    known = found.drop_nulls().sort("billing_month").iter_rows()
+    return {month: (first, last) for month, first, last in known}
 
 
 def rebuild(lake: Lake, store: ObjectStore, destination: str | None = None) -> list[LedgerEntry]:

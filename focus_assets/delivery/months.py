@@ -33,9 +33,11 @@ class UnknownBillingMonth(FocusAssetsError):
 class BillingMonth:
     """The days of ``focus_cost_and_usage`` that make up a billing month, each with its digest.
 
-    A day belongs to the month when it holds rows of it, or lies in the calendar month: such a day without
-    rows is delivered as complete and empty. A day whose record cannot be read has the digest ``unrecorded``;
-    the gate refuses it. ``last_catalog`` is the digest of the catalog that the newest day was made from.
+    A day belongs to the month when it holds rows of it, lies in the calendar month, or was delivered with it before:
+    such a day without rows is delivered as complete and empty. So a month that has lost its rows, because a
+    subscription was corrected, is replaced at its destinations. A day whose record cannot be read has the digest
+    ``unrecorded``; the gate refuses it. ``last_catalog`` is the digest of the catalog that the newest day was made
+    from.
     """
 
     month: str
@@ -46,13 +48,13 @@ class BillingMonth:
 
     @property
     def closed(self) -> bool:
-        """Whether all its billing periods are closed: its last calendar day is held, and no row is an estimate.
+        """Whether all its billing periods are closed: no day of it is to come, and no row is an estimate.
 
         ``estimates`` counts those rows; ``None`` where it is not known.
         """
         first = dt.date.fromisoformat(f"{self.month}-01")
         last = (first + 32 * _DAY).replace(day=1) - _DAY
-        return self.estimates == 0 and last in self.digests
+        return self.estimates == 0 and max(self.digests, default=dt.date.min) >= last
 
     @property
     def days(self) -> list[dt.date]:
@@ -86,14 +88,29 @@ class BillingMonth:
         return hashlib.sha256(f"{self.source_digest} {self.last_catalog}".encode()).hexdigest()
 
 
-def billing_months(lake: Lake, since: dt.date | None = None) -> dict[str, BillingMonth]:
-    """Every billing month of the lake, sorted; reads the record of each day. ``since``: the first day of all."""
+def billing_months(
+    lake: Lake,
+    since: dt.date | None = None,
+    delivered: Mapping[str, tuple[dt.date, dt.date]] | None = None,
+) -> dict[str, BillingMonth]:
+    """Every billing month of the lake, sorted; reads the record of each day.
+
+    ``since``: the first day of all; ``delivered``: the first and last day that destinations have of each month
+    (:func:`~focus_assets.delivery.ledger.days_delivered`).
+    """
     digests: dict[str, dict[dt.date, str]] = {}
     estimates: dict[str, int | None] = {}
     catalogs: dict[str, str] = {}
-    for day, record in _records(lake).items():
-        held = set() if record is None else _held(record)
-        for month in held | {month_of(day)}:
+    records = _records(lake)
+    months = {day: {month_of(day)} | (_held(record) if record else set()) for day, record in records.items()}
+    for month, (first, last) in (delivered or {}).items():
+        own = [day for day, of in months.items() if month in of]
+        for day in records:
+            # Only before and after the month's own days: what lies between them never belonged to it.
+            if first <= day <= last and not (own and min(own) <= day <= max(own)):
+                months[day].add(month)
+    for day, record in records.items():
+        for month in months[day]:
             digests.setdefault(month, {})[day] = UNRECORDED if record is None else record.sha256
             catalogs[month] = "" if record is None else record.inputs.get(f"{CATALOG.name}/{day:%F}", "")
             counted = estimates.setdefault(month, 0)

@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
-from focus_assets.catalog.credits import CreditGrant
+from focus_assets.catalog.credit_charges import CreditCharge
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
@@ -106,11 +106,11 @@ def build(
     return _built(lines, facts, prices, meters, resolution, prefix, default_issuer(catalog))
 
 
-def build_credit(lines: pl.LazyFrame, grants: Sequence[CreditGrant], catalog: Catalog) -> pl.LazyFrame:
+def build_credit(lines: pl.LazyFrame, charges: Sequence[CreditCharge], catalog: Catalog) -> pl.LazyFrame:
     """The FOCUS rows of buying credit and of letting it expire, as :func:`build` gives those of usage and fees."""
     resolution = resolve(catalog)
     prefix = vendor_prefix(catalog.defaults.vendor_tag_prefix)
-    facts, prices = credit_terms(lines, grants, catalog, resolution, prefix)
+    facts, prices = credit_terms(charges, catalog, resolution, prefix)
     return _built(lines, facts, prices, [], resolution, prefix, default_issuer(catalog))
 
 

@@ -6,20 +6,19 @@ grant pays for (``credits``).
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
 
-from focus_assets.catalog.charges import DAY, billing_cadence, midnight
+from focus_assets.catalog.credit_charges import CreditCharge
 from focus_assets.catalog.credits import CreditGrant
-from focus_assets.catalog.models import Subscription
-from focus_assets.catalog.periods import Cadence, Period
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.decimals import minor_unit
 from focus_assets.focus.charge_terms import FACTS, PRICES, of_columns, of_customer
 from focus_assets.focus.dimensions import Resolution
+from focus_assets.focus.invoice_lines import line_stem
 from focus_assets.focus.offers import credit_key
 from focus_assets.focus.units import MONEY_UNIT
 from focus_assets.rating.lines import (
@@ -31,52 +30,28 @@ from focus_assets.rating.lines import (
 
 _SKU: Final = "credits"
 _PRICE_ID: Final = f"default/{_SKU}/{CREDIT_PURCHASE_COMPONENT}"
-_MONTHLY: Final = Cadence.parse("P1M")
 
 
-def purchase_lines(grants: Sequence[CreditGrant], day: dt.date) -> pl.LazyFrame:
-    """:data:`~focus_assets.rating.lines.RATED_LINES` of bought ``grants`` that take effect on ``day``.
+def credit_lines(charges: Sequence[CreditCharge], left: Mapping[str, Decimal]) -> pl.LazyFrame:
+    """:data:`~focus_assets.rating.lines.RATED_LINES` of credit that is bought, and of what is ``left`` (by grant id).
 
-    What they cost is billed and has no effective cost yet.
+    What is bought is billed and has no effective cost yet; what expires was billed then and becomes effective now.
     """
     rows = [
-        _line(
-            grant,
-            CREDIT_PURCHASE_COMPONENT,
-            Period(grant.effective_at, grant.expires_at or midnight(day) + DAY),
-            grant.amount,
-        )
-        for grant in grants
-        if grant.takes_effect_on(day)
+        _line(each, left[each.charge_id] if each.expires else each.grant.amount)
+        for each in charges
+        if not each.expires or left[each.charge_id] > 0
     ]
     return pl.LazyFrame(rows, schema=RATED_LINES, orient="row")
 
 
-def expiry_lines(grants: Sequence[CreditGrant], left: Mapping[str, Decimal], day: dt.date) -> pl.LazyFrame:
-    """The same of bought ``grants`` that end on ``day`` with something ``left`` (by grant id).
-
-    It was billed when it was bought and becomes effective now.
-    """
-    rows = [
-        _line(
-            grant,
-            CREDIT_EXPIRY_COMPONENT,
-            Period(max(midnight(day), grant.effective_at), grant.end),
-            left[grant.grant_id],
-        )
-        for grant in grants
-        if grant.end is not None and grant.ends_on(day) and left[grant.grant_id] > 0
-    ]
-    return pl.LazyFrame(rows, schema=RATED_LINES, orient="row")
-
-
-def _line(grant: CreditGrant, component: str, period: Period, amount: Decimal) -> dict[str, Any]:
-    expires = component == CREDIT_EXPIRY_COMPONENT
+def _line(charge: CreditCharge, amount: Decimal) -> dict[str, Any]:
+    expires = charge.expires
     return {
-        "charge_id": grant.grant_id,
-        "slice_from": period.start,
-        "slice_to": period.end,
-        "component": component,
+        "charge_id": charge.charge_id,
+        "slice_from": charge.service.start,
+        "slice_to": charge.service.end,
+        "component": component_of(charge),
         "tier": None,
         "subject": None,
         "dimensions": NO_DIMENSIONS,
@@ -92,21 +67,18 @@ def _line(grant: CreditGrant, component: str, period: Period, amount: Decimal) -
 
 
 def credit_terms(
-    lines: pl.LazyFrame,
-    grants: Iterable[CreditGrant],
+    charges: Sequence[CreditCharge],
     catalog: Catalog,
     resolution: Resolution,
     prefix: str | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The facts of the lines of grants and of their prices, as ``charge_terms`` gives them."""
-    by_id = {grant.grant_id: grant for grant in grants}
-    keys = lines.select("charge_id", "slice_from", "slice_to", "component").collect()
+    """The facts of the lines of ``charges``, all bought or all expiring, and of their prices, as ``charge_terms``."""
     facts = [
-        _facts(by_id[grant], start, end if component == CREDIT_EXPIRY_COMPONENT else start, catalog)
-        | of_customer(catalog.customer[by_id[grant].customer], prefix)
-        | of_columns(catalog.customer[by_id[grant].customer], resolution.fees[credit_key(by_id[grant])])
-        | _pool(by_id[grant])
-        for grant, start, end, component in keys.iter_rows()
+        _facts(each, catalog)
+        | of_customer(each.customer, prefix)
+        | of_columns(each.customer, resolution.fees[credit_key(each.grant)])
+        | _pool(each.grant)
+        for each in charges
     ]
     components = (CREDIT_PURCHASE_COMPONENT, CREDIT_EXPIRY_COMPONENT)
     prices = [
@@ -118,22 +90,28 @@ def credit_terms(
     )
 
 
-def _facts(grant: CreditGrant, start: dt.datetime, instant: dt.datetime, catalog: Catalog) -> dict[str, Any]:
-    last = max(start, instant - dt.timedelta(seconds=1))
-    subscription = _subscription(grant, last, catalog)
-    billing = _billing(subscription, last, catalog)
+def component_of(charge: CreditCharge) -> str:
+    """The price component of the charge's row, and the name of its line on the invoice."""
+    return CREDIT_EXPIRY_COMPONENT if charge.expires else CREDIT_PURCHASE_COMPONENT
+
+
+def _facts(charge: CreditCharge, catalog: Catalog) -> dict[str, Any]:
+    grant, subscription = charge.grant, charge.subscription
     return {
         "charge_id": grant.grant_id,
-        "slice_from": start,
+        "slice_from": charge.service.start,
         "_terms": 0,
         **_currency(grant, catalog),
-        "_billing_from": billing.start,
-        "_billing_to": billing.end,
+        "_billing_from": charge.billing.start,
+        "_billing_to": charge.billing.end,
         "_sku_key": _SKU,
         "_once": True,
         "_title": grant.title,
         "_subscription_key": subscription.key if subscription else None,
         "_grant": grant.grant_id,
+        "_invoice": charge.invoice,
+        "_invoice_line": line_stem(charge) if charge.invoice else None,
+        "_minor_unit": minor_unit(charge.currency) if charge.invoice else None,
     }
 
 
@@ -159,25 +137,3 @@ def _pool(grant: CreditGrant) -> dict[str, Any]:
         "_ResourceName": grant.title,
         "_ResourceType": "Credit Pool",
     }
-
-
-def _subscription(grant: CreditGrant, instant: dt.datetime, catalog: Catalog) -> Subscription | None:
-    """The customer's first subscription at ``instant`` that the credit can pay for."""
-    currency = grant.currency or catalog.defaults.currency
-    custom = currency in catalog.custom_currency
-    found = (
-        s
-        for s in sorted(catalog.subscriptions, key=lambda s: s.key)
-        if s.customer == grant.customer
-        and s.is_active_at(instant)
-        and (catalog.plan[s.plan].currency if custom and s.plan else catalog.invoiced_in(s)) == currency
-    )
-    return next(found, None)
-
-
-def _billing(subscription: Subscription | None, instant: dt.datetime, catalog: Catalog) -> Period:
-    """The subscription's billing period; the calendar month where there is no subscription any more."""
-    if subscription is None:
-        return _MONTHLY.period_at(dt.datetime(2000, 1, 1, tzinfo=dt.UTC), instant)
-    plan = catalog.plan[subscription.plan] if subscription.plan else None
-    return billing_cadence(plan, subscription).period_at(subscription.anchor, instant)

@@ -7,7 +7,6 @@ What belongs here: FOCUS rows of a day in, FOCUS rows with credits out. What doe
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,11 +14,12 @@ from typing import Final
 
 import polars as pl
 
+from focus_assets.catalog.credit_charges import CreditCharge
 from focus_assets.catalog.credits import CreditGrant, in_order_of_use
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.decimals import UNIT_PRICE
 from focus_assets.focus.cost_and_usage import build_credit
-from focus_assets.focus.credit_terms import expiry_lines, purchase_lines
+from focus_assets.focus.credit_terms import credit_lines
 from focus_assets.focus.paid_rows import credit_rows, split_rows
 from focus_assets.focus.schema import internal_schema
 from focus_assets.rating.credits import BILLED, GRANTS, PAYABLE, USED, draw_down
@@ -50,13 +50,18 @@ class Credited:
 
 
 def with_credits(
-    rows: pl.LazyFrame, grants: Sequence[CreditGrant], spent: Spent, catalog: Catalog, day: dt.date
+    rows: pl.LazyFrame,
+    grants: Sequence[CreditGrant],
+    spent: Spent,
+    catalog: Catalog,
+    charges: Sequence[CreditCharge],
 ) -> Credited:
-    """``rows`` of ``day`` (the stored shape) after ``grants``, all that can be used that day, paid for them.
+    """``rows`` of a day (the stored shape) after ``grants``, all that can be used that day, paid for them.
 
     Credit in a custom currency pays first, for what is priced in it; then credit in money for what is left to be
     billed. The rows of the grants' customers are computed here and held, the others when the result is. They come
-    first; then rows that no bought credit pays, those it pays, credits, and the grants' own rows.
+    first; then rows that no bought credit pays, those it pays, credits, and the grants' own rows, of ``charges``: what
+    the day charges for credit itself.
     """
     used: dict[str, dict[str, Decimal]] = {grant.grant_id: {} for grant in grants}
     theirs = pl.col("x_CustomerKey").is_in(sorted({grant.customer for grant in grants})).fill_null(False)
@@ -66,12 +71,11 @@ def with_credits(
         if of_kind:
             rows = _paid(rows, of_kind, spent, catalog, used, custom=custom)
     left = {grant.grant_id: grant.amount - _total(spent, used, grant) for grant in grants}
-    own = [grant for grant in grants if grant.is_bought]
     parts = [others, rows]
-    if any(grant.takes_effect_on(day) for grant in own):
-        parts.append(build_credit(purchase_lines(own, day), own, catalog))
-    if any(grant.ends_on(day) for grant in own):
-        parts.append(build_credit(expiry_lines(own, left, day), own, catalog))
+    for expires in (False, True):
+        # Apart: credit that ends on the day on which it was bought has two rows from the same instant.
+        if own := [each for each in charges if each.expires is expires]:
+            parts.append(build_credit(credit_lines(own, left), own, catalog))
     return Credited(pl.concat(parts), used)
 
 

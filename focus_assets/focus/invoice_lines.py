@@ -16,6 +16,7 @@ from typing import Final
 import polars as pl
 
 from focus_assets.catalog.charges import Charge, ChargeSlice
+from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.prices import TieredPrice
@@ -30,17 +31,20 @@ INVOICE_LINES: Final = pl.Schema(
 """The name of the line that each component and tier of a charge's rated lines is on."""
 
 
-def line_stem(charged: ChargeSlice | Fee) -> str:
+def line_stem(charged: Charged) -> str:
     """InvoiceDetailId up to the line's name; the same over all slices of a charge in a billing period."""
     period = line_period(charged)
+    if isinstance(charged, CreditCharge):
+        # A grant is bought once and expires once, on lines of different days.
+        return f"{charged.charge_id}/{period.start:%Y%m%dT%H%M%SZ}"
     if isinstance(charged, Fee) or period == charged.charge.period:
         return charged.charge_id
     return f"{charged.charge_id}/{period.start:%Y%m%dT%H%M%SZ}"
 
 
-def line_period(charged: ChargeSlice | Fee) -> Period:
+def line_period(charged: Charged) -> Period:
     """What the lines of an invoice are for: the part of the charge in the billing period, or the fee's service."""
-    return charged.service if isinstance(charged, Fee) else charged.billed_period
+    return charged.billed_period if isinstance(charged, ChargeSlice) else charged.service
 
 
 def line_name(charge: Charge, component: str, start: Decimal) -> str:

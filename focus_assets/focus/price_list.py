@@ -11,8 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.catalog.charges import ChargeSlice
-from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.datasets import Column, Dataset
 from focus_assets.decimals import METERED_QUANTITY, UNIT_PRICE, UTC_INSTANT
 
@@ -46,12 +45,12 @@ _PRICE: Final = ("SkuPriceId", "SkuId", "PricingCurrency", "ListUnitPrice", "Con
 _VALIDITY: Final = pl.Schema({"x_ChargeId": pl.String(), "ValidFrom": UTC_INSTANT, "ValidTo": UTC_INSTANT})
 
 
-def price_list(rows: pl.LazyFrame, charged: Sequence[ChargeSlice | Fee] = ()) -> pl.LazyFrame:
+def price_list(rows: pl.LazyFrame, charged: Sequence[Charged] = ()) -> pl.LazyFrame:
     """The prices that rows of Cost and Usage refer to.
 
     Args:
         rows: the columns of the stored shape; rows without SkuPriceId or unit prices name no price.
-        charged: the slices and fees that the rows are for; say how long each charge's price is in force.
+        charged: what the rows are for; says how long each charge's price is in force.
 
     Returns:
         :data:`PRICE_LIST`, sorted by its order.
@@ -105,7 +104,7 @@ def _as_priced(rows: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _validity(charged: Sequence[ChargeSlice | Fee]) -> pl.LazyFrame:
-    cards = {each.charge_id: each.rate_card for each in charged}
+def _validity(charged: Sequence[Charged]) -> pl.LazyFrame:
+    cards = {each.charge_id: each.rate_card for each in charged if not isinstance(each, CreditCharge)}
     rows = [(charge_id, card.valid_from, card.valid_to) for charge_id, card in sorted(cards.items())]
     return pl.LazyFrame(rows, schema=_VALIDITY, orient="row")

@@ -14,8 +14,9 @@ import dagster as dg
 from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from focus_assets.delivery import Due, billing_months, due, latest_deliveries
+from focus_assets.delivery.ledger import spans
 from focus_assets.lake import Lake
-from focus_assets.orchestration.assets.focus_export import EXPORT, export_key
+from focus_assets.orchestration.assets.focus_export import BILLING_MONTH, EXPORT, export_key
 from focus_assets.orchestration.export_decisions import (
     Attempt,
     Materialized,
@@ -26,7 +27,7 @@ from focus_assets.orchestration.export_decisions import (
     eligible_months,
     may_try,
 )
-from focus_assets.orchestration.partitions import day, is_billing_month
+from focus_assets.orchestration.partitions import day, partition_of_month
 from focus_assets.orchestration.resources import LakeResource
 from focus_assets.settings import Settings
 
@@ -84,16 +85,17 @@ def ask(
     by hand does not want to hear that nothing is to do.
     """
     position, unread = advance(position, materializations_after(instance, position.after))
-    months = billing_months(lake, settings.start_date)
+    delivered = latest_deliveries(lake)
+    months = billing_months(lake, settings.start_date, spans(delivered))
     withheld = {*position.held_back, *unread}
     eligible = eligible_months(months, withheld)
     requests = []
     unknown = []
-    delivered = latest_deliveries(lake)
     asked = due(months, settings.destinations, delivered, eligible, settings.now())
     waiting = len(_pairs(due(months, settings.destinations, delivered, eligible)) - _pairs(asked))
     for each in asked:
-        if not is_billing_month(settings, each.month):
+        partition = partition_of_month(settings, each.month)
+        if partition is None:
             unknown.append(each.month)
             continue
         name = delivery_name(each, months)
@@ -107,9 +109,9 @@ def ask(
                     # The number of tries is part of the key: keys are remembered for ever, and content may
                     # come back (A, B, A).
                     run_key=f"{name}:{len(attempts)}",
-                    partition_key=f"{each.month}-01",
+                    partition_key=partition,
                     asset_selection=[export_key(destination) for destination in each.destinations],
-                    tags={DELIVERY_TAG: _tag(name)},
+                    tags={DELIVERY_TAG: _tag(name), BILLING_MONTH: each.month},
                 )
             )
     return Asked(requests, position, withheld, unknown, waiting)

@@ -22,12 +22,12 @@ from focus_assets.chain import DayOutput, catalog_days
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord
 from focus_assets.orchestration import orphans
-from focus_assets.orchestration.assets.focus_export import export_key
+from focus_assets.orchestration.assets.focus_export import BILLING_MONTH, export_key
 from focus_assets.orchestration.export_decisions import Position, RunState, advance
 from focus_assets.orchestration.export_sensor import ask, materializations_after
 from focus_assets.orchestration.io_manager import day_written
 from focus_assets.orchestration.jobs import CHAIN_JOB, EXPORT_JOB
-from focus_assets.orchestration.partitions import day, usage_days
+from focus_assets.orchestration.partitions import day, partition_of_month, usage_days
 from focus_assets.settings import Settings
 from focus_assets.source_changes import source_now
 from focus_assets.sql import create_views
@@ -202,7 +202,7 @@ class Chain:
                 outcome.runs.append(result.run_id)
                 outcome.deliveries += list(_deliveries(result))
                 try:
-                    _require_success(result, f"The delivery of {(request.partition_key or '')[:7]}")
+                    _require_success(result, f"The delivery of {request.tags[BILLING_MONTH]}")
                 except RunFailed as failed:
                     # A month that cannot be delivered does not keep the others back.
                     failures.append(str(failed))
@@ -223,9 +223,9 @@ class Chain:
                 instance=self.instance,
                 run_config=_QUIET,
                 raise_on_error=False,
-                partition_key=f"{month}-01",
+                partition_key=partition_of_month(self.settings, month),
                 asset_selection=[export_key(name) for name in destinations],
-                tags=orphans.process_tags(),
+                tags={**orphans.process_tags(), BILLING_MONTH: month},
             )
             outcome.runs.append(result.run_id)
             outcome.deliveries += list(_deliveries(result))

@@ -10,7 +10,9 @@ from importlib import resources
 from pathlib import Path
 
 from dagster import DagsterInstance
+from dagster._core.instance.ref import InstanceRef
 
+from focus_assets.orchestration.event_log import kept_open
 from focus_assets.settings import Settings
 
 
@@ -36,5 +38,5 @@ def home_of(settings: Settings) -> Path:
 
 
 def local_instance(settings: Settings) -> DagsterInstance:
-    """The instance in :func:`home_of` the settings."""
-    return DagsterInstance.from_config(str(home_of(settings)))
+    """The instance in :func:`home_of` the settings, with its event log kept open."""
+    return DagsterInstance.from_ref(kept_open(InstanceRef.from_dir(str(home_of(settings)))))

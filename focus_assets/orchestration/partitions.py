@@ -40,9 +40,15 @@ def billing_months(settings: Settings) -> dg.MonthlyPartitionsDefinition:
     )
 
 
-def is_billing_month(settings: Settings, month: str) -> bool:
-    """Whether a month such as ``2026-08`` can be delivered by a run."""
-    return billing_months(settings).has_partition_key(f"{month}-01")
+def partition_of_month(settings: Settings, month: str) -> str | None:
+    """The partition whose run delivers a month such as ``2026-08``; ``None`` where no run can.
+
+    A month before the first is delivered by a run of the first: the configuration may know no billing period any
+    more that begins in it, and still what was delivered of it has to be replaced.
+    """
+    months = billing_months(settings)
+    key, first = f"{month}-01", months.get_first_partition_key()
+    return key if months.has_partition_key(key) else first if first is not None and key < first else None
 
 
 def by_range(settings: Settings) -> dg.BackfillPolicy:

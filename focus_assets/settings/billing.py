@@ -20,6 +20,10 @@ class CommitmentSettings(Entry):
     """ContractCommitmentModel: whether what is not used in one period can be used in another."""
     upfront_percentage: Percentage = Field(default=0, validate_default=True)
     """Percent of the commitment that is paid before usage; says ContractCommitmentPaymentModel too."""
+    prepaid_type: Annotated[str, Field(min_length=1)] = "Prepaid Credit"
+    """ContractCommitmentType of credit that is bought in advance and expires."""
+    prepaid_benefit_category: Literal["Discount", "Entitlement", "Availability", "Other"] = "Entitlement"
+    """ContractCommitmentBenefitCategory of such credit."""
 
 
 class BillingSettings(Entry):
@@ -32,4 +36,4 @@ class BillingSettings(Entry):
     payment_days: Annotated[int, Field(ge=0, le=3660)] | None = 30
     """Days from issue in which an invoice has to be paid; null: not known."""
     contract_commitments: CommitmentSettings | None = None
-    """Fill focus_contract_commitment from minimum spends; FOCUS wants more than they say, so it is asked here."""
+    """Fill focus_contract_commitment from minimum spends and prepaid credit; FOCUS wants more than they say."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 from focus_assets.stage_controls import credits_not_overdrawn
-from focus_assets_tests.billing.weeks import Weeks, configuration, price
+from focus_assets_tests.billing.weeks import BEFORE, Weeks, configuration, price
 
 SINCE = {"customer": "ann", "effective_at": "2026-08-02T00:00:00Z"}
 AI_CREDITS = {"code": "AI_CREDITS", "cost_bases": [{"fiat_code": "USD", "rate": "0.0133"}]}
@@ -104,3 +106,114 @@ def test_a_minimum_that_bought_credit_pays_in_part_is_invoiced_in_whole_cents(tm
     computed = Weeks(tmp_path, usage=[(1, "ann", "requests", None, "2")], catalog=catalog).compute()
     assert findings(computed) == []
     assert paid_in_cents(computed)
+
+
+PACK = {
+    "key": "pack",
+    "amount": "2.505",
+    "funding_method": "invoice",
+    "expires_at": "2026-08-06T12:00:00Z",
+    "filters": {"features": ["nothing_that_is_used"]},
+}
+"""Bought on the 2nd, used for nothing, so that all of it expires on the 6th."""
+
+WEEK = "ann/20260801-20260808/USD"
+
+
+def with_unused_feature() -> dict[str, Any]:
+    catalog = configuration(credits=[{**SINCE, **PACK}])
+    catalog["features"].append({"key": "nothing_that_is_used", "meter": "requests"})
+    return catalog
+
+
+@pytest.fixture(scope="module")
+def prepaid(tmp_path_factory: pytest.TempPathFactory) -> Weeks:
+    return Weeks(tmp_path_factory.mktemp("prepaid"), catalog=with_unused_feature()).compute()
+
+
+def test_credit_that_is_bought_and_what_expires_of_it_are_lines_of_the_period_s_invoice(
+    prepaid: Weeks,
+) -> None:
+    purchase = prepaid.line("pack/20260802T000000Z/credit_purchase").row(0, named=True)
+    assert (purchase["InvoiceId"], purchase["x_IsEstimated"]) == (WEEK, False)
+    assert (purchase["BilledCost"], purchase["ListCost"], purchase["EffectiveCost"]) == (
+        Decimal("2.51"),
+        Decimal("2.505"),
+        0,
+    )
+    expiry = prepaid.line("pack/20260806T000000Z/credit_expiry").row(0, named=True)
+    assert (expiry["InvoiceId"], expiry["x_IsEstimated"]) == (WEEK, False)
+    assert (expiry["BilledCost"], expiry["EffectiveCost"]) == (0, Decimal("2.505"))
+    details = prepaid.rows("focus_invoice_detail").filter(pl.col("InvoiceDetailId").str.starts_with("pack/"))
+    assert details.select("InvoiceDetailId", "InvoiceId", "ChargeCategory", "BilledCost").rows() == [
+        ("pack/20260802T000000Z/credit_purchase", WEEK, "Purchase", Decimal("2.51")),
+        ("pack/20260806T000000Z/credit_expiry", WEEK, "Usage", Decimal(0)),
+    ]
+
+
+def test_a_closed_period_with_credit_has_no_estimate_and_no_difference(prepaid: Weeks) -> None:
+    week = prepaid.rows().filter(pl.col("BillingPeriodStart").dt.day() == 1)
+    assert week["x_IsEstimated"].unique().to_list() == [False]
+    lines = prepaid.reconciled()
+    assert lines["difference"].unique().to_list() == [Decimal(0)]
+    assert lines["finding"].null_count() == lines.height
+    reference = lines.filter(pl.col("InvoiceDetailId").str.starts_with("pack/"))
+    assert reference["reference"].to_list() == [Decimal("2.51")]
+
+
+def test_rows_invoice_lines_and_billing_periods_refer_to_each_other(prepaid: Weeks) -> None:
+    rows, details = prepaid.rows(), prepaid.rows("focus_invoice_detail")
+    invoiced = rows.filter(pl.col("InvoiceId").is_not_null())
+    key = ("InvoiceId", "InvoiceDetailId")
+    charged = invoiced.group_by(key).agg(pl.col("BilledCost").sum()).sort(key)
+    assert charged.rows() == details.select(*key, "BilledCost").sort(key).rows()
+    periods = ("BillingPeriodStart", "BillingPeriodEnd", "InvoiceIssuerName")
+    listed = prepaid.rows("focus_billing_period").rename({"x_BillingAccountId": "BillingAccountId"})
+    assert rows.join(listed, on=[*periods, "BillingAccountId"], how="anti").is_empty()
+
+
+def test_a_purchase_that_is_not_what_the_grant_costs_is_found(tmp_path: Path) -> None:
+    spoiled = Weeks(tmp_path, catalog=with_unused_feature()).compute()
+    rows = spoiled.lake.scan("focus_cost_and_usage", [dt.date(2026, 8, 2)]).collect()
+    dearer = pl.when(pl.col("x_PriceComponent") == "credit_purchase").then(Decimal("2.6"))
+    spoiled.rewrite(
+        "focus_cost_and_usage",
+        2,
+        rows.with_columns(dearer.otherwise("BilledCost").cast(pl.Decimal(38, 18)).alias("BilledCost")),
+    )
+    assert any("do not add up to the charge rated at once" in each for each in findings(spoiled))
+
+
+def test_credit_is_an_estimate_until_its_period_closes(tmp_path: Path) -> None:
+    open_week = Weeks(tmp_path, catalog=with_unused_feature(), as_of=BEFORE).compute()
+    own = open_week.rows().filter(pl.col("x_PriceComponent").str.starts_with("credit_"))
+    assert own.height == 2
+    assert own["InvoiceId"].null_count() == own["InvoiceDetailId"].null_count() == 2
+    assert own["x_IsEstimated"].all()
+
+
+def test_credit_that_no_subscription_can_use_is_invoiced_by_the_calendar_month(tmp_path: Path) -> None:
+    """Bob pays in dollars; credit in euros that he bought is all there is of his August in euros."""
+    euros = {**PACK, "customer": "bob", "currency": "EUR", "expires_at": "2026-08-05T00:00:00Z"}
+    catalog = with_unused_feature()
+    catalog["credits"] = [{**SINCE, **euros}]
+    computed = Weeks(tmp_path, catalog=catalog, as_of=dt.datetime(2026, 9, 4, tzinfo=dt.UTC)).compute()
+    [purchase] = computed.rows().filter(pl.col("x_PriceComponent") == "credit_purchase").to_dicts()
+    assert purchase["InvoiceId"] == "bob/20260801-20260901/EUR/Test Vendor Europe"
+    periods = computed.rows("focus_billing_period").filter(pl.col("x_CustomerKey") == "bob")
+    lasts = (pl.col("BillingPeriodEnd") - pl.col("BillingPeriodStart")).dt.total_days()
+    month = periods.filter(lasts == 31)
+    assert month["BillingPeriodStatus"].to_list() == ["Closed"]
+    assert findings(computed) == []
+
+
+def test_credit_that_expires_on_the_day_it_was_bought_is_two_lines_of_one_stem(tmp_path: Path) -> None:
+    catalog = with_unused_feature()
+    catalog["credits"] = [{**SINCE, **PACK, "expires_at": "2026-08-02T18:00:00Z"}]
+    computed = Weeks(tmp_path, catalog=catalog).compute()
+    details = computed.rows("focus_invoice_detail").filter(pl.col("InvoiceDetailId").str.starts_with("pack/"))
+    assert details.select("InvoiceDetailId", "BilledCost").rows() == [
+        ("pack/20260802T000000Z/credit_expiry", Decimal(0)),
+        ("pack/20260802T000000Z/credit_purchase", Decimal("2.51")),
+    ]
+    assert findings(computed) == []

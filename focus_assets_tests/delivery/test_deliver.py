@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,18 +14,21 @@ from focus_assets.delivery import (
     DeliveryRefused,
     DeliveryResult,
     DestinationError,
+    billing_months,
     deliver,
     deliver_all,
+    due,
     entries,
     verify,
 )
 from focus_assets.delivery.files import rows_in_scope
+from focus_assets.delivery.ledger import days_delivered
 from focus_assets.delivery.manifest import Scope
 from focus_assets.focus.schema import version_schema
 from focus_assets.lake import Lake
 from focus_assets.settings import Destination
 from focus_assets_tests.delivery.conftest import NOW
-from focus_assets_tests.delivery.focus_rows import at, frame, row, write_day
+from focus_assets_tests.delivery.focus_rows import at, days, frame, row, write_day
 
 AUGUST = "2026-08"
 
@@ -268,3 +272,65 @@ def test_two_destinations_cannot_take_turns_at_one_manifest(lake, destination):
         deliver(lake, destination.model_copy(update={"name": "other"}), AUGUST, now=NOW)
 
     assert contents(Path(destination.url)) == before
+
+
+def moved_to_august(lake: Lake) -> Iterator[None]:
+    """First all rows are of a billing month that the calendar does not hold; then they are of August."""
+    lake_days = days("2026-08-01", "2026-08-04")
+    for start in (dt.date(2026, 7, 29), dt.date(2026, 8, 1)):
+        for day in lake_days:
+            write_day(lake, day, [row(day, BillingPeriodStart=at(start))])
+        if start.month == 7:
+            yield
+
+
+@pytest.mark.parametrize("layout", ["hive", "aws", "finops-hubs"])
+@pytest.mark.parametrize("mode", ["overwrite", "new_version"])
+def test_a_month_that_has_lost_its_rows_is_replaced_by_an_empty_one(lake, destination, layout, mode):
+    if (layout, mode) == ("finops-hubs", "new_version"):
+        pytest.skip("a hub replaces whole folders")
+    destination = destination.model_copy(update={"layout": layout, "mode": mode})
+    moving = moved_to_august(lake)
+    next(moving)
+    before = deliver(lake, destination, "2026-07", now=NOW).manifest
+    assert before.totals.rows == 4
+    assert list(moving) == []
+    assert "2026-07" not in billing_months(lake)
+
+    months = billing_months(lake, delivered=days_delivered(lake))
+    assert [
+        (each.month, each.destinations) for each in due(months, [destination], entries(lake), months)
+    ] == [
+        ("2026-07", ["warehouse"]),
+        ("2026-08", ["warehouse"]),
+    ]
+    result = deliver(lake, destination, "2026-07", now=NOW)
+
+    assert result.outcome == "delivered"
+    assert result.manifest.totals.rows == 0
+    assert result.manifest.columns == before.columns
+    assert result.manifest.supersedes == before.content_digest
+    assert [day.day for day in result.manifest.days] == days("2026-08-01", "2026-08-04")
+    assert delivered_rows(destination, result).schema == version_schema("1.2")
+    assert all(not check.problems for check in verify(destination.url))
+    # Once it is empty there, it stays so and nobody asks for it again.
+    months = billing_months(lake, delivered=days_delivered(lake))
+    assert "2026-07" not in [each.month for each in due(months, [destination], entries(lake), months)]
+    assert deliver(lake, destination, "2026-07", now=NOW).outcome == "unchanged"
+
+
+def test_days_that_were_delivered_with_a_month_and_are_gone_from_the_lake_are_asked_for(lake, destination):
+    next(moved_to_august(lake))
+    deliver(lake, destination, "2026-07", now=NOW)
+    for number in (1, 2, 4):
+        day = dt.date(2026, 8, number)
+        write_day(lake, day, [row(day)])
+    lake.store.delete("focus_cost_and_usage/charge_date=2026-08-03/part-0.parquet")
+
+    with pytest.raises(DeliveryRefused, match="2026-08-03"):
+        deliver(lake, destination, "2026-07", now=NOW)
+
+
+def test_a_month_that_was_never_delivered_and_has_no_day_is_refused(lake, destination):
+    with pytest.raises(DeliveryRefused, match="the lake holds no day of it"):
+        deliver(lake, destination, "2026-06", now=NOW)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from focus_assets.catalog.credit_charges import credits_on
 from focus_assets.catalog.snapshot import CatalogProblem
 from focus_assets.focus.cost_and_usage import build
 from focus_assets.focus.credits import Spent, with_credits
@@ -27,7 +28,9 @@ def paid(lines: list[dict[str, Any]], *grants: dict[str, Any]) -> tuple[pl.DataF
     vendor = catalog(credits=[{**SINCE, **grant} for grant in grants])
     vendor.check_references()
     rows = build(rated(*lines), slices(vendor), vendor)
-    return rows.collect(), with_credits(rows, vendor.credits, Spent(), vendor, DAY).rows.collect()
+    return rows.collect(), with_credits(
+        rows, vendor.credits, Spent(), vendor, credits_on(vendor, DAY)
+    ).rows.collect()
 
 
 def bought(amount: str, key: str = "prepaid", **more: Any) -> dict[str, Any]:

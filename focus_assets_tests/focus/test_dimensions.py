@@ -284,6 +284,8 @@ def test_an_id_that_only_a_customer_sets_wants_its_type_from_somewhere() -> None
 
 
 def test_names_and_types_without_an_id_may_be_null_too() -> None:
-    resolve(vendor(meter={"RegionId": None, "RegionName": None, "ResourceType": None}))
-    nothing = dict.fromkeys(("SubAccountId", "SubAccountName", "SubAccountType"))
-    resolve(vendor(meter=nothing))
+    region = {"RegionId": None, "RegionName": None, "ResourceType": None}
+    account = dict.fromkeys(("SubAccountId", "SubAccountName", "SubAccountType"))
+    for given in (region, account):
+        found = resolve(vendor(meter=given))
+        assert [found.of("tokens", column).text for column in given] == [None] * 3

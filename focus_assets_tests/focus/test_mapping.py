@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.credit_charges import credits_on
 from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.columns import VERSIONS
@@ -266,7 +267,7 @@ def credits_example() -> pl.LazyFrame:
         ]
     )
     vendor.check_references()
-    return with_credits(example(vendor), vendor.credits, Spent(), vendor, FIRST_DAY).rows
+    return with_credits(example(vendor), vendor.credits, Spent(), vendor, credits_on(vendor, FIRST_DAY)).rows
 
 
 SHOWN_OF_CREDITS = (
@@ -315,7 +316,9 @@ def custom_currency_example() -> pl.LazyFrame:
         slice_table(of_day),
         price_table(of_day),
     )
-    return with_credits(build(lines, of_day, vendor), vendor.credits, Spent(), vendor, FIRST_DAY).rows
+    return with_credits(
+        build(lines, of_day, vendor), vendor.credits, Spent(), vendor, credits_on(vendor, FIRST_DAY)
+    ).rows
 
 
 SHOWN_OF_CUSTOM_CURRENCY = (

@@ -147,7 +147,8 @@ def test_a_waiting_writer_starts_when_the_other_ends(tmp_path: Path) -> None:
     with writing_elsewhere(lake.url, {}) as pid:
         threading.Timer(0.6, os.kill, (pid, signal.SIGKILL)).start()
         with lake.writer("me", wait=dt.timedelta(seconds=30)):
-            pass
+            lake.write("usage", DAYS[1], one_row())
+    assert lake.scan("usage", [DAYS[1]]).collect().height == 1
 
 
 def test_the_lease_is_given_back_when_the_work_fails(lake: Lake) -> None:
@@ -250,6 +251,7 @@ def test_a_put_whose_answer_got_lost_still_takes_the_lease(
         patch.setattr(bucket_store, "put", sent_twice)
         lease = taken(bucket_store, "first", LONG)
     lease.ensure()
+    assert isinstance(take(bucket_store, "second", LONG), Busy)
     lease.release()
 
 

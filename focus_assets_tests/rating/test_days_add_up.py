@@ -17,6 +17,7 @@ from polars.testing import assert_frame_equal
 
 from focus_assets.decimals import METERED_QUANTITY
 from focus_assets.rating import RATED_LINES
+from focus_assets.rating.lines import LINE_KEY
 from focus_assets_tests.rating.charges import HOUR, START, charge, rated, slices, unit, usage
 from focus_assets_tests.rating.months import (
     BATCHES,
@@ -125,6 +126,12 @@ def test_shuffled_input_rows_give_the_same_lines_in_the_same_order(
         frames.append(usage(piece, mixed))
     chance.shuffle(frames)
     assert_frame_equal(rated([piece for _, piece in pieces], pl.concat(frames)), whole(of))
+
+
+@given(months(falling=True))
+@settings(max_examples=BATCHES, deadline=None)
+def test_no_two_lines_share_their_key_so_that_their_order_is_settled(of: list[Month]) -> None:
+    assert day_by_day(of).select(LINE_KEY).is_unique().all()
 
 
 @given(months(falling=True))

@@ -87,7 +87,7 @@ def test_a_killed_starter_leaves_nothing_behind(tmp_path: Path) -> None:
 
     wrapper.kill()
 
-    wrapper.wait(40)
+    assert wrapper.wait(40) == -signal.SIGKILL
     _wait(lambda: all(_gone(pid) for pid in family))
 
 

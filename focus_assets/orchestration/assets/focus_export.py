@@ -21,6 +21,8 @@ from focus_assets.settings.access import open_place
 from focus_assets.stage_controls import control_problems
 
 EXPORT = "focus_export"
+BILLING_MONTH = "focus_assets/billing_month"
+"""The tag of a run that delivers a month which is no partition (any more)."""
 _HISTORY = 20
 
 
@@ -44,7 +46,7 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
     def focus_export(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        month = context.partition_key[:7]
+        month = context.run.tags.get(BILLING_MONTH, context.partition_key[:7])
         chosen = [by_key[key] for key in sorted(context.selected_asset_keys)]
         failures: dict[str, list[str]] = {}
         with explained():
@@ -64,10 +66,15 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
                 lake.refresh_views()
         for result in results:
             if isinstance(result, DeliveryResult):
-                yield dg.MaterializeResult(
-                    asset_key=export_key(result.destination),
-                    metadata=_metadata(result) | {"history": _history(opened, result.destination)},
-                )
+                key = export_key(result.destination)
+                metadata = _metadata(result) | {"history": _history(opened, result.destination)}
+                if f"{month}-01" == context.partition_key:
+                    yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+                else:
+                    # It says nothing of the run's own partition, which other people look at.
+                    context.log_event(
+                        dg.AssetMaterialization(key, partition=f"{month}-01", metadata=metadata)
+                    )
             else:
                 failures.setdefault(str(result.error), []).append(result.destination)
         # One destination that fails does not stop the others; the run still has to say that not all arrived.

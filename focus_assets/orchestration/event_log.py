@@ -1,0 +1,108 @@
+"""Dagster's SQLite event log with its files kept open, for the runs of this process.
+
+What belongs here: that storage. What does not: which instance there is (``instance``).
+
+Dagster's own opens its file, asks which columns it has, compiles its statement and closes the file again for every
+event, twice for events of assets; in range runs that was 39 % of the CPU seconds (``benchmarks/chain.py``). The files
+are the same, so that the UI and the daemon read them with Dagster's own class.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.sql import create_engine
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy.engine import Connection, Engine
+
+_KEPT_OPEN: Final = 2
+"""The index of all runs, and the run that is going on."""
+
+
+class OpenSqliteEventLogStorage(SqliteEventLogStorage):
+    """The same files and rows as SqliteEventLogStorage writes; those written last stay open until it is disposed."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._known: set[str] = set()
+        super().__init__(base_dir, inst_data)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._db_lock:
+            engine = self._engine(shard)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.connect() as connection, connection.begin():
+                yield connection
+
+    def _engine(self, shard: str) -> Engine:
+        engine = self._engines.pop(shard, None)
+        if engine is None:
+            timeout = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
+            engine = create_engine(self.conn_string_for_shard(shard), connect_args=timeout)
+        self._engines[shard] = engine
+        while len(self._engines) > _KEPT_OPEN:
+            self._engines.popitem(last=False)[1].dispose()
+        return engine
+
+    def has_table(self, table_name: str) -> bool:
+        """As Dagster's, and not asked again of a table that is there."""
+        return self._knows(table_name, lambda: super(OpenSqliteEventLogStorage, self).has_table(table_name))
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        has = super()._has_asset_key_col_on_connection
+        return self._knows(f"asset_keys.{column_name}", lambda: has(conn, column_name))
+
+    def _knows(self, name: str, look: Callable[[], bool]) -> bool:
+        if name not in self._known and look():
+            self._known.add(name)
+        return name in self._known
+
+    def wipe(self) -> None:
+        """Delete every event; files that go are closed first."""
+        self._close()
+        super().wipe()
+
+    def dispose(self) -> None:
+        """Close the files."""
+        self._close()
+        super().dispose()
+
+    def _close(self) -> None:
+        with self._db_lock:
+            while self._engines:
+                self._engines.popitem()[1].dispose()
+
+
+class OpenSqliteStorage(DagsterSqliteStorage):
+    """Dagster's SQLite storage with an event log that is kept open."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(base_dir, inst_data)
+        self._event_log_storage.dispose()
+        self._event_log_storage = OpenSqliteEventLogStorage(self._event_log_storage._base_dir)
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> OpenSqliteStorage:
+        """What Dagster makes a storage with."""
+        return cls.from_local(inst_data=inst_data, **config_value)
+
+
+def kept_open(instance: InstanceRef) -> InstanceRef:
+    """``instance`` with its SQLite event log kept open; as it is where its events go elsewhere."""
+    storage = instance.storage_data
+    if storage is None or storage.class_name != DagsterSqliteStorage.__name__:
+        return instance
+    own = ConfigurableClassData(__name__, OpenSqliteStorage.__name__, storage.config_yaml)
+    return instance._replace(storage_data=own)
