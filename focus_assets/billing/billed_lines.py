@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from focus_assets.billing.billed_rows import LATE_USAGE, UNEXPLAINED, late_quantity, rows_of_bills
+from focus_assets.billing.billed_rows import LATE_USAGE, UNEXPLAINED, late_quantities, rows_of_bills
 from focus_assets.billing.bills import Bill
 from focus_assets.billing.reconcile import LINES
 from focus_assets.billing.rounding import ROUNDING
@@ -112,12 +112,12 @@ def _late(rows: pl.LazyFrame, bills: Sequence[Bill]) -> dict[str, str]:
     if not bills:
         return {}
     used = rows_of_bills(rows, bills).collect()
-    found = {}
-    for bill in bills:
-        quantity = late_quantity(bill, used)
-        if quantity and isinstance(bill.last, ChargeSlice):
-            found[bill.line.id] = f"{quantity.normalize():f} {bill.last.charge.meter.unit}"
-    return found
+    late = late_quantities(bills, used)
+    return {
+        bill.line.id: f"{late[bill.line.id].normalize():f} {bill.last.charge.meter.unit}"
+        for bill in bills
+        if bill.line.id in late and isinstance(bill.last, ChargeSlice)
+    }
 
 
 def complete_on(invoice: Invoice) -> dt.date:

@@ -13,22 +13,28 @@ whatever it asks for.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any, Final
 
 import polars as pl
 
 from focus_assets.billing.bills import Bill, unexplained_on
-from focus_assets.billing.invoice_rows import OF_ONE_BUYER, WITHOUT_PRICE, WITHOUT_SKU, base_row
+from focus_assets.billing.invoice_rows import (
+    OF_ONE_BUYER,
+    WITHOUT_PRICE,
+    WITHOUT_SKU,
+    base_row,
+    credit_text,
+    tax_text,
+)
 from focus_assets.billing.rounding import ROUNDING, Settled, adjustments_of, summed_lines
 from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.invoices import InvoiceDetail
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.decimals import COST, UTC_INSTANT, minor_unit
 from focus_assets.focus.schema import internal_schema
-from focus_assets.rating.lines import CREDIT_COMPONENT
 
-TAX: Final = "tax"
 INCLUDED_TAX: Final = "included_tax"
 LATE_USAGE: Final = "late_usage"
 ADDED_BY_HAND: Final = "added_by_hand"
@@ -75,7 +81,7 @@ def billed_rows(
         used = rows_of_bills(found, settling).collect()
         settled = _settled(used, settling, day)
         named = settled.applied_to(named)
-        added += [row for bill in settling for row in _beside(bill, used, catalog)]
+        added += list(_beside(settling, used, catalog))
     added += list(_unexplained(catalog, day))
     if not added:
         return named
@@ -158,7 +164,8 @@ def rows_of_bills(rows: pl.LazyFrame, bills: Sequence[Bill]) -> pl.LazyFrame:
 
 def _settled(used: pl.DataFrame, bills: Sequence[Bill], day: dt.date) -> Settled:
     """What is between each detailed line and its rows: in place where rounding one row is all of it, else a row."""
-    reasons = {bill.line.id: _reason(bill, used) for bill in bills}
+    late = late_quantities(bills, used)
+    reasons = {bill.line.id: _reason(bill, late) for bill in bills}
     stated = pl.DataFrame(
         [
             (
@@ -217,64 +224,83 @@ def _settled(used: pl.DataFrame, bills: Sequence[Bill], day: dt.date) -> Settled
     )
 
 
-def _reason(bill: Bill, used: pl.DataFrame) -> str:
+def _reason(bill: Bill, late: Mapping[str, Decimal]) -> str:
     """Why a line may differ by more than rounding."""
-    late = late_quantity(bill, used)
-    if late is not None and late != 0:
+    if bill.line.id in late:
         return LATE_USAGE
     return EDITED_BY_HAND if bill.line.by_hand else UNEXPLAINED
 
 
-def late_quantity(bill: Bill, used: pl.DataFrame) -> Decimal | None:
-    """How much more was metered for a line than was frozen for it; None where the invoice does not say."""
-    if bill.line.metered is None or isinstance(bill.last, Fee):
-        return None
-    own = used.filter(pl.col("_line") == bill.line.id)
-    consumed = own["ConsumedQuantity"].sum() or Decimal(0)
-    return Decimal(consumed) - bill.line.metered
+def late_quantities(bills: Sequence[Bill], used: pl.DataFrame) -> dict[str, Decimal]:
+    """By line, how much more was metered than was frozen for it; lines that say nothing of it are left out."""
+    sums = used.group_by("_line").agg(pl.col("ConsumedQuantity").sum())
+    consumed = dict(sums.iter_rows())
+    found = {}
+    for bill in bills:
+        frozen = bill.line.metered
+        if frozen is not None and not isinstance(bill.last, Fee):
+            late = Decimal(consumed.get(bill.line.id) or 0) - frozen
+            if late != 0:
+                found[bill.line.id] = late
+    return found
 
 
-def _beside(bill: Bill, used: pl.DataFrame, catalog: Catalog) -> Iterator[dict[str, Any]]:
-    """What a line asks for beside its rows: details without any, tax, and the credits that were allocated to it."""
-    line = bill.line
-    own = used.filter(pl.col("_line") == line.id)
-    template = _template(bill, own, catalog)
-    billed = set(own["InvoiceDetailId"])
-    for detail in bill.details:
-        if detail.net != 0 and detail.id not in billed:
+def _beside(bills: Sequence[Bill], used: pl.DataFrame, catalog: Catalog) -> Iterator[dict[str, Any]]:
+    """What lines ask for beside their rows: details without any, tax, and the credits that were allocated to them."""
+    billed = set(used["InvoiceDetailId"])
+    late = late_quantities(bills, used)
+
+    def missing(bill: Bill) -> list[InvoiceDetail]:
+        return [detail for detail in bill.details if detail.net != 0 and detail.id not in billed]
+
+    more = [bill for bill in bills if bill.line.tax != 0 or bill.line.credits != 0 or missing(bill)]
+    rows = used.filter(pl.col("_line").is_in([bill.line.id for bill in more]))
+    by_line = {str(key[0]): frame for key, frame in rows.partition_by("_line", as_dict=True).items()}
+    for bill in more:
+        own = by_line.get(bill.line.id, used.clear())
+        template = _template(bill, own, catalog)
+        for detail in missing(bill):
             yield (
                 template
                 | dict.fromkeys(WITHOUT_PRICE)
                 | dict.fromkeys(_COSTS, detail.net)
                 | {
                     "ChargeCategory": "Adjustment",
-                    "ChargeDescription": detail.name or line.name,
+                    "ChargeDescription": detail.name or bill.line.name,
                     "InvoiceDetailId": detail.id,
-                    "x_AdjustmentReason": _reason(bill, used),
+                    "x_AdjustmentReason": _reason(bill, late),
                     "x_PriceComponent": ROUNDING,
                 }
             )
+        yield from _tax_and_credits(bill, own, template)
+
+
+def _tax_and_credits(bill: Bill, own: pl.DataFrame, template: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    line = bill.line
+    described = dict(template)
     if line.tax != 0:
         net = line.net - line.credits
+        # What is taxed of another cost is as far from what is taxed of the billed one as rows are.
+        sums = {name: sum(own[name].to_list(), Decimal(0)) for name in _COSTS}
         costs = {
-            name: _share(line.tax, sum(own[name].to_list(), Decimal(0)) - line.credits, net, _smallest(bill))
-            for name in _COSTS
+            name: _share(line.tax, net + total - sums["BilledCost"], net, _smallest(bill))
+            for name, total in sums.items()
         }
         yield (
-            template
+            described
             | dict.fromkeys(WITHOUT_SKU)
             | costs
             | {
                 "BilledCost": line.tax,
-                **_tax_text(line.id, line.name),
+                **tax_text(line.id, line.name),
             }
         )
     if line.credits != 0:
         yield (
-            template
+            described
             | dict.fromkeys(WITHOUT_PRICE)
             | dict.fromkeys(_COSTS, -line.credits)
-            | _credit_text(line.id, line.name)
+            | credit_text(line.id, line.name)
         )
 
 
@@ -308,16 +334,6 @@ def _share(tax: Decimal, base: Decimal, net: Decimal, smallest: Decimal) -> Deci
     return (share / smallest).quantize(Decimal(1), ROUND_HALF_UP, _EXACT) * smallest
 
 
-def tax_id(detail: str) -> str:
-    """InvoiceDetailId of the tax of a line."""
-    return f"{detail}/{TAX}"
-
-
-def credit_id(detail: str) -> str:
-    """InvoiceDetailId of the credits of a line."""
-    return f"{detail}/{CREDIT_COMPONENT}"
-
-
 def _smallest(bill: Bill) -> Decimal:
     return minor_unit(bill.invoice.currency)
 
@@ -338,18 +354,16 @@ def _unexplained(catalog: Catalog, day: dt.date) -> Iterator[dict[str, Any]]:
             }
         )
         if line.tax != 0:
-            yield described | dict.fromkeys(_COSTS, line.tax) | _tax_text(line.id, line.name)
+            yield described | dict.fromkeys(_COSTS, line.tax) | tax_text(line.id, line.name)
         if line.credits != 0:
-            yield described | dict.fromkeys(_COSTS, -line.credits) | _credit_text(line.id, line.name)
+            yield described | dict.fromkeys(_COSTS, -line.credits) | credit_text(line.id, line.name)
     for invoice in catalog.invoices:
         if not invoice.is_issued or invoice.created_at.date() != day:
             continue
         whole = base_row(invoice, None, catalog)
         if invoice.tax_beside_lines != 0:
             yield (
-                whole
-                | dict.fromkeys(_COSTS, invoice.tax_beside_lines)
-                | _tax_text(invoice.id, invoice.number)
+                whole | dict.fromkeys(_COSTS, invoice.tax_beside_lines) | tax_text(invoice.id, invoice.number)
             )
         if invoice.rest_beside_lines != 0:
             yield (
@@ -362,21 +376,3 @@ def _unexplained(catalog: Catalog, day: dt.date) -> Iterator[dict[str, Any]]:
                     "x_AdjustmentReason": UNEXPLAINED,
                 }
             )
-
-
-def _tax_text(detail: str, name: str) -> dict[str, Any]:
-    return {
-        "ChargeCategory": "Tax",
-        "ChargeDescription": f"Tax, {name}",
-        "InvoiceDetailId": tax_id(detail),
-        "x_PriceComponent": TAX,
-    }
-
-
-def _credit_text(detail: str, name: str) -> dict[str, Any]:
-    return {
-        "ChargeCategory": "Credit",
-        "ChargeDescription": f"Credit, {name}",
-        "InvoiceDetailId": credit_id(detail),
-        "x_PriceComponent": CREDIT_COMPONENT,
-    }

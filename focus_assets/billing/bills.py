@@ -104,8 +104,8 @@ def closed_by_invoices(
     billing, customer = charged.billing, charged.customer.key
     found = [
         (invoice, line)
-        for invoice in catalog.invoices
-        if invoice.customer == customer and not invoice.is_voided
+        for invoice in catalog.invoices_of.get(customer, ())
+        if not invoice.is_voided
         for line in invoice.lines
         if line.billing == billing
     ]
@@ -138,11 +138,14 @@ def costless(catalog: Catalog, charged: Sequence[ChargeSlice | Fee], bills: Sequ
 
 def unexplained_on(catalog: Catalog, day: dt.date) -> Iterator[tuple[Invoice, InvoiceLine]]:
     """Lines of issued invoices that no charge of the catalog explains, on the day that they are booked on."""
-    charges: dict[dt.date, list[ChargeSlice | Fee]] = {}
+    charges: dict[dt.date, _ByItem] = {}
     for invoice in catalog.invoices:
         for line in invoice.lines if invoice.is_issued else ():
             if invoice.booked_on(line) == day and not _is_explained(catalog, line, charges):
                 yield invoice, line
+
+
+_ByItem = dict[tuple[str, str], list[ChargeSlice | Fee]]
 
 
 def _key(charged: ChargeSlice | Fee) -> tuple[str, dt.datetime]:
@@ -165,17 +168,17 @@ def _bills(line: InvoiceLine, charged: ChargeSlice | Fee) -> bool:
     return not line.is_fee and line.start <= charged.period.start and charged.period.end <= line.end
 
 
-def _is_explained(
-    catalog: Catalog, line: InvoiceLine, charges: dict[dt.date, list[ChargeSlice | Fee]]
-) -> bool:
+def _is_explained(catalog: Catalog, line: InvoiceLine, charges: dict[dt.date, _ByItem]) -> bool:
     if line.subscription is None or line.item is None or line.end <= line.start:
         return False
     key = (line.subscription, line.item)
     for day in {line.start.date(), (line.end - _SECOND).date()}:
         if day not in charges:
-            charges[day] = [*slices_on(catalog, day), *fees_on(catalog, day)]
-        for each in charges[day]:
-            if (each.subscription.key, each.rate_card.key) == key and _bills(line, each):
+            found = charges[day] = {}
+            for each in (*slices_on(catalog, day), *fees_on(catalog, day)):
+                found.setdefault((each.subscription.key, each.rate_card.key), []).append(each)
+        for each in charges[day].get(key, ()):
+            if _bills(line, each):
                 match = _line_of(catalog, each)
                 if match is not None and match[1].id == line.id:
                     return True

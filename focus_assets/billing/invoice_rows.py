@@ -19,9 +19,13 @@ from focus_assets.focus.dimensions import Resolution, resolve
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.tags import vendor_prefix, vendor_tags
+from focus_assets.rating.lines import CREDIT_COMPONENT
 
 INVOICE_LINE: Final = "invoice_line"
 """PriceComponent of what an invoice asks for and no charge explains."""
+
+TAX: Final = "tax"
+"""PriceComponent of tax."""
 
 WITHOUT_PRICE: Final = (
     "ConsumedQuantity",
@@ -124,3 +128,33 @@ def _said(column: str, resolution: Resolution) -> str | None:
     texts = [answer.text for (_, name), answer in sorted(resolution.answers.items()) if name == column]
     texts += [fee[column].text for _, fee in sorted(resolution.fees.items(), key=lambda each: repr(each[0]))]
     return next((text for text in texts if text is not None), None)
+
+
+def tax_text(detail: str, name: str) -> dict[str, Any]:
+    """What a row of tax says of itself."""
+    return {
+        "ChargeCategory": "Tax",
+        "ChargeDescription": f"Tax, {name}",
+        "InvoiceDetailId": tax_id(detail),
+        "x_PriceComponent": TAX,
+    }
+
+
+def credit_text(detail: str, name: str) -> dict[str, Any]:
+    """What a row of the credits of a line says of itself."""
+    return {
+        "ChargeCategory": "Credit",
+        "ChargeDescription": f"Credit, {name}",
+        "InvoiceDetailId": credit_id(detail),
+        "x_PriceComponent": CREDIT_COMPONENT,
+    }
+
+
+def tax_id(detail: str) -> str:
+    """InvoiceDetailId of the tax of a line."""
+    return f"{detail}/{TAX}"
+
+
+def credit_id(detail: str) -> str:
+    """InvoiceDetailId of the credits of a line."""
+    return f"{detail}/{CREDIT_COMPONENT}"

@@ -18,10 +18,9 @@ from typing import Any
 
 import polars as pl
 
-from focus_assets.billing.billed_rows import credit_id, tax_id
 from focus_assets.billing.bills import Bill, unexplained_on
 from focus_assets.billing.datasets import INVOICE_DETAILS
-from focus_assets.billing.invoice_rows import base_row, billing_of
+from focus_assets.billing.invoice_rows import base_row, billing_of, credit_id, tax_id
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.invoices import Invoice, InvoiceLine
 from focus_assets.catalog.periods import Period

@@ -81,6 +81,14 @@ class Catalog(Entry):
     invoices: tuple[Invoice, ...] = ()
 
     @cached_property
+    def invoices_of(self) -> Mapping[str, tuple[Invoice, ...]]:
+        """Invoices by the key of their customer."""
+        found: dict[str, list[Invoice]] = {}
+        for invoice in self.invoices:
+            found.setdefault(invoice.customer, []).append(invoice)
+        return {customer: tuple(invoices) for customer, invoices in found.items()}
+
+    @cached_property
     def billed_parts(self) -> BilledParts:
         """What invoices bill of each item of a subscription."""
         return billed_parts(self.invoices)
