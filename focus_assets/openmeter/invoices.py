@@ -132,9 +132,9 @@ def _invoice(invoice: wire.Invoice, customers: Mapping[str, str], items: Mapping
         total=invoice.totals.total,
         tax=invoice.totals.taxes_total,
         created_at=_whole_second(invoice.created_at),
-        issued_at=invoice.issued_at,
-        due_at=invoice.due_at,
-        voided_at=invoice.voided_at,
+        issued_at=invoice.issued_at and _whole_second(invoice.issued_at),
+        due_at=invoice.due_at and _whole_second(invoice.due_at),
+        voided_at=invoice.voided_at and _whole_second(invoice.voided_at),
         lines=tuple(sorted(lines, key=lambda line: line.id)),
     )
 

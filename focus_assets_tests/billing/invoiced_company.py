@@ -173,7 +173,9 @@ def plain() -> list[Document]:
 
 def taxed() -> Document:
     """Bob's: 200 x 0.0107 = 2.14, 20 percent of it 0.428 = 0.43, so 2.57."""
-    return invoice("BOB-0001", "bob", [requests("bob", "200", "2.14", tax="0.43")])
+    # Times of documents are as fine as the server's clock.
+    finer = {"issuedAt": "2026-08-08T01:00:01.123Z", "updatedAt": "2026-08-08T01:00:02.456Z"}
+    return invoice("BOB-0001", "bob", [requests("bob", "200", "2.14", tax="0.43")]) | finer
 
 
 def by_hand() -> Document:
@@ -191,7 +193,7 @@ def by_hand() -> Document:
 def voided() -> Document:
     """Dee's: 10 x 0.0107 = 0.11, which nobody has to pay."""
     made = [requests("dee", "10", "0.11")]
-    return invoice("DEE-0001", "dee", made, status="voided", voidedAt="2026-08-08T02:00:00Z")
+    return invoice("DEE-0001", "dee", made, status="voided", voidedAt="2026-08-08T02:00:00.789Z")
 
 
 def split() -> list[Document]:
