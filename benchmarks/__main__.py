@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import chain, look_back, metering, pull, rating
+from benchmarks import chain, delivery, look_back, metering, pull, rating
 from benchmarks.harness import run
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
         pull.BENCHMARK,
         rating.BENCHMARK,
         rating.EVERY_PRICE_BENCHMARK,
+        delivery.BENCHMARK,
     )
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from focus_assets.decimals import METERED_QUANTITY, PRICING_QUANTITY, UNIT_PRICE, multiply
-from focus_assets.focus.schema import version_schema
+from focus_assets.focus.schema import internal_schema, version_schema
 
 _MONTH = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
 _TEAMS = 1_000
@@ -23,6 +23,31 @@ def write_rows(path: Path, rows: int) -> None:
     """Write ``rows`` rows to one Parquet file, zstd, in row groups of 250,000."""
     numbered = pl.LazyFrame({"n": pl.int_range(rows, eager=True)})
     _rows(numbered).sink_parquet(path, compression="zstd", row_group_size=_BLOCK, statistics=True)
+
+
+def stored_rows(rows: int, customers: int) -> pl.LazyFrame:
+    """``rows`` rows in the stored shape, of ``customers`` customers by turns, all in one day."""
+    numbered = pl.LazyFrame({"n": pl.int_range(rows, eager=True)})
+    customer = pl.int_range(pl.len()) % customers
+    day = {
+        "ChargePeriodStart": pl.lit(_MONTH),
+        "ChargePeriodEnd": pl.lit(_MONTH + dt.timedelta(days=1)),
+        "BillingAccountId": pl.format("01K0{}", customer),
+        "BillingAccountName": pl.format("Customer {}", customer),
+        "HostProviderName": pl.lit("Vendor"),
+        "ServiceProviderName": pl.lit("Vendor"),
+        "InvoiceId": pl.lit(None),
+        "x_ChargeId": pl.format("customer-{}/chat", customer),
+        "x_CustomerKey": pl.format("customer-{}", customer),
+        "x_IsEstimated": pl.lit(value=True),
+        "x_PriceComponent": pl.lit("usage"),
+    }
+    found = _rows(numbered).with_columns(**day)
+    held = found.collect_schema().names()
+    return found.select(
+        (pl.col(name) if name in held else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in internal_schema().items()
+    )
 
 
 def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:

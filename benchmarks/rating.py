@@ -177,7 +177,7 @@ def _rows(given: Path) -> pl.LazyFrame:
         limit_table(slices),
         conversion_table(slices),
     )
-    return build(lines, slices, catalog)
+    return build(lines, slices, catalog, in_order=True)
 
 
 def rating(given: Path, own: Path) -> Any:

@@ -24,12 +24,11 @@ from focus_assets.catalog.credit_charges import credits_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.credit_stages import DATASET as COSTS
-from focus_assets.credit_stages import CreditFacts, days_of_credit, spent_before
+from focus_assets.credit_stages import BilledBefore, CreditFacts, days_of_credit, used_before
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.cost_and_usage import build
-from focus_assets.focus.credits import with_credits
+from focus_assets.focus.credits import Spent, with_credits
 from focus_assets.focus.dimensions import resolve
 from focus_assets.focus.invoice_lines import default_issuer
 from focus_assets.invoice_stages import invoiced_day
@@ -243,19 +242,20 @@ def focus_cost_and_usage_days(
         invoiced, fees = close.invoiced(found), close.invoiced(fees_on(snapshot, day))
         imported = invoiced_day(totals.lake, snapshot, day, found, fees, start)
         grants, credits_due = snapshot.credits, credits_on(snapshot, day)
-        rated = _rated(usage, opening, before, invoiced, imported.splits)
-        rows = build(
-            pl.concat([rated, fee_lines(fees)]),
-            billed_by(invoiced, imported.bills),
-            snapshot,
-            billed_by(fees, imported.bills),
-        )
+        paid_on = days_of_credit(grants, day, start)
+        rated = _rated(usage, opening, before, invoiced, fees, imported.splits)
+        on_invoices = billed_by(invoiced, imported.bills)
+        rows = build(rated, on_invoices, snapshot, billed_by(fees, imported.bills), in_order=True)
         facts: Facts = cost_facts
         if grants:
-            spent = spent_before(totals.lake, grants, day)
-            credited = with_credits(rows, grants, spent, snapshot, close.invoiced(credits_due))
+            begins = {s.charge_id: s.charge.period.start.date() for s in found}
+            custom = frozenset(snapshot.custom_currency)
+            billed_before = BilledBefore(totals.lake, grants, custom, begins, start, day)
+            spent = Spent(used_before(totals.lake, grants, day, paid_on), billed_before)
+            credited = with_credits(rows, grants, spent, snapshot, close.invoiced(credits_due), day)
             rows = credited.rows
-            facts = CreditFacts(grants, credited.used, frozenset(snapshot.custom_currency), cost_facts)
+            facts = CreditFacts(credited.used, cost_facts)
+            paid_on = sorted({*paid_on, *billed_before.days})
         last = ending(invoiced)
         billed = days_before(last, day, start)
         if last or (grants and any(fee.invoice for fee in fees)):
@@ -265,7 +265,8 @@ def focus_cost_and_usage_days(
             if not grants:
                 ids = {s.charge_id for s in last}
                 slices_of_ended = [s for s in invoiced if s.charge_id in ids]
-                own = build(_rated(usage, opening, before, slices_of_ended), slices_of_ended, snapshot)
+                rated = _rated(usage, opening, before, slices_of_ended)
+                own = build(rated, slices_of_ended, snapshot, in_order=True)
             rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
         rows = imported.applied_to(rows)
         yield DayOutput(
@@ -276,7 +277,7 @@ def focus_cost_and_usage_days(
             | digests(totals.lake, totals.dataset, [*earlier[day], day])
             | digests(totals.lake, FOCUS, billed)
             | close.fingerprint([*found, *fees, *credits_due])
-            | digests(totals.lake, COSTS, days_of_credit(grants, day))
+            | digests(totals.lake, FOCUS, paid_on)
             | {
                 key: sha256
                 for dataset, read in imported.days_read
@@ -291,9 +292,10 @@ def _rated(
     opening: pl.LazyFrame,
     before: pl.LazyFrame,
     slices: Sequence[ChargeSlice],
+    fees: Sequence[Fee] = (),
     splits: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
-    """The rated lines of some slices of a day; ``splits``: in which parts invoices bill some of their charges."""
+    """The rated lines of some slices of a day, and of its fees; ``splits``: parts in which invoices bill charges."""
     return rate(
         rateable_usage(usage, slices, opening),
         opening,
@@ -303,6 +305,7 @@ def _rated(
         conversion_table(slices),
         earlier_usage(before),
         splits,
+        fees=fee_lines(fees) if fees else None,
     )
 
 

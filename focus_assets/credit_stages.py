@@ -1,19 +1,20 @@
-"""What the credits of a day need of the days before: read from the records of ``focus_cost_and_usage``.
+"""What the credits of a day need of the days before: read from ``focus_cost_and_usage`` and its records.
 
 What belongs here: which days are asked, what each says, and refusing days that were computed without a grant. What
 does not: drawing down (``rating.credits``) and rows (``focus.credits``).
 
-A day's record says what each grant paid of each charge that day, and what was billed of the charges of customers who
-have credit. So a grant's balance is its amount less what the records of its earlier days say, whatever the order in
-which they were computed; and as their digests are inputs of the day, a day that is computed again makes the later
-ones stale.
+A day's record says what each grant paid of each charge that day. So a grant's balance is its amount less what the
+records of its earlier days say, whatever the order in which they were computed; and as their digests are inputs of the
+day, a day that is computed again makes the later ones stale. What was billed of a charge matters where the charge
+costs less than before, which is rare: it is read from the rows of the charge's own days, before the first day of any
+grant too.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ import polars as pl
 from focus_assets.catalog.credits import CreditGrant
 from focus_assets.decimals import COST, minor_unit
 from focus_assets.errors import FocusAssetsError
-from focus_assets.focus.credits import Spent
+from focus_assets.focus.credits import Billed
 from focus_assets.lake import Lake, MissingPartitions, day_ranges
 from focus_assets.rating.lines import CREDIT_EXPIRY_COMPONENT, CREDIT_PURCHASE_COMPONENT
 
@@ -37,18 +38,22 @@ class EarlierCreditsMissing(FocusAssetsError):
     """A day on which a grant could be used is not in the lake, or was computed without the grant."""
 
 
-def days_of_credit(grants: Sequence[CreditGrant], day: dt.date) -> list[dt.date]:
-    """The days before ``day`` on which one of ``grants`` could already be used."""
-    first = min((grant.effective_at.date() for grant in grants), default=day)
+def days_of_credit(grants: Sequence[CreditGrant], day: dt.date, start: dt.date) -> list[dt.date]:
+    """The days before ``day``, from ``start`` on, on which one of ``grants`` could already be used.
+
+    The chain begins with ``start``: a grant that is older begins with it, whole (``opening: zero``).
+    """
+    first = max(min((grant.effective_at.date() for grant in grants), default=day), start)
     return [first + n * _DAY for n in range((day - first).days)]
 
 
-def spent_before(lake: Lake, grants: Sequence[CreditGrant], day: dt.date) -> Spent:
-    """What earlier days say of ``grants``, those that can be used on ``day``.
+def used_before(
+    lake: Lake, grants: Sequence[CreditGrant], day: dt.date, days: Sequence[dt.date]
+) -> dict[str, dict[str, Decimal]]:
+    """By grant id and charge, what ``grants`` have paid on ``days``, all of :func:`days_of_credit` before ``day``.
 
     Raises :class:`EarlierCreditsMissing`, with the command that fills the days.
     """
-    days = days_of_credit(grants, day)
     try:
         records = lake.records(DATASET, days)
     except MissingPartitions as missing:
@@ -57,8 +62,6 @@ def spent_before(lake: Lake, grants: Sequence[CreditGrant], day: dt.date) -> Spe
             f"the lake does not hold. Fill these days first:\n{_command(missing.days[0], day - _DAY)}"
         ) from missing
     used: dict[str, dict[str, Decimal]] = {}
-    billed: dict[str, Decimal] = {}
-    priced: dict[str, Decimal] = {}
     for each, record in records.items():
         said: Mapping[str, Any] = record.facts.get(_FACT, {})
         for grant in grants:
@@ -72,10 +75,54 @@ def spent_before(lake: Lake, grants: Sequence[CreditGrant], day: dt.date) -> Spe
             of_grant = used.setdefault(grant.grant_id, {})
             for charge, amount in said["used"][grant.grant_id].items():
                 of_grant[charge] = of_grant.get(charge, Decimal(0)) + Decimal(amount)
-        for name, sums in (("billed", billed), ("priced", priced)):
-            for charge, amount in said.get(name, {}).items():
-                sums[charge] = sums.get(charge, Decimal(0)) + Decimal(amount)
-    return Spent(used, billed, priced)
+    return used
+
+
+@dataclass
+class BilledBefore:
+    """What the days before ``day`` billed of charges that ask for it, since their start; see :class:`Spent`.
+
+    ``begins`` is the day each charge begins. ``days`` are those that were read, for the digests of ``day``.
+    """
+
+    lake: Lake
+    grants: Sequence[CreditGrant]
+    custom: frozenset[str]
+    begins: Mapping[str, dt.date]
+    start: dt.date
+    day: dt.date
+    days: list[dt.date] = field(default_factory=list)
+
+    def __call__(self, charges: Sequence[str]) -> Billed:
+        """Raises :class:`EarlierCreditsMissing`, with the command that fills the days."""
+        first = max(min(self.begins.get(charge, self.day) for charge in charges), self.start)
+        self.days = [first + n * _DAY for n in range((self.day - first).days)]
+        if not self.days:
+            return Billed()
+        try:
+            rows = self.lake.scan(DATASET, self.days).filter(pl.col("x_ChargeId").is_in(charges))
+        except MissingPartitions as missing:
+            raise EarlierCreditsMissing(
+                f"{DATASET} of {self.day:%F} takes back cost of charges that credit has paid, first what was billed of "
+                f"them since {first:%F}, and the lake does not hold {day_ranges(missing.days)}. Fill these days "
+                f"first:\n{_command(missing.days[0], self.day - _DAY)}"
+            ) from missing
+        billed, priced = pl.collect_all([_sums(rows, "BilledCost"), self._priced(rows)])
+        return Billed(dict(billed.iter_rows()), dict(priced.iter_rows()))
+
+    def _priced(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        # What money paid for was billed as far as credit in the custom currency is concerned.
+        of_custom, is_credit = _of_custom(self.grants, self.custom), pl.col("ChargeCategory") == "Credit"
+        left = rows.filter(
+            pl.col("PricingCurrency") != pl.col("BillingCurrency"),
+            (of_custom & is_credit) | (~of_custom & ~is_credit),
+        )
+        return _sums(left, "PricingCurrencyEffectiveCost")
+
+
+def _sums(rows: pl.LazyFrame, cost: str) -> pl.LazyFrame:
+    charges = rows.filter(pl.col("ChargeCategory") != "Adjustment")
+    return charges.group_by("x_ChargeId").agg(pl.col(cost).sum()).sort("x_ChargeId")
 
 
 def _command(first: dt.date, last: dt.date) -> str:
@@ -84,45 +131,26 @@ def _command(first: dt.date, last: dt.date) -> str:
 
 @dataclass(frozen=True)
 class CreditFacts:
-    """The facts of a day with those of its credits; see the module.
+    """The facts of a day with those of its credits: what grants paid (``used``), before an invoice rounds it."""
 
-    ``used`` is what grants paid, before an invoice rounds it. ``custom``: the custom currencies.
-    """
-
-    grants: Sequence[CreditGrant]
     used: Mapping[str, Mapping[str, Decimal]]
-    custom: frozenset[str]
     others: Callable[[pl.LazyFrame], Mapping[str, Any]]
 
     def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
-        rows = _charged(frame, self.grants)
-        billed = rows.group_by("x_ChargeId").agg(pl.col("BilledCost").sum()).sort("x_ChargeId")
-        # What money paid for was billed as far as credit in the custom currency is concerned.
-        of_custom, is_credit = _of_custom(self.grants, self.custom), pl.col("ChargeCategory") == "Credit"
-        left = rows.filter(
-            pl.col("PricingCurrency") != pl.col("BillingCurrency"),
-            (of_custom & is_credit) | (~of_custom & ~is_credit),
-        )
-        priced = (
-            left.group_by("x_ChargeId").agg(pl.col("PricingCurrencyEffectiveCost").sum()).sort("x_ChargeId")
-        )
-        by_charge, by_priced = pl.collect_all([billed, priced])
         used = {grant: _texts(sorted(charges.items())) for grant, charges in sorted(self.used.items())}
-        facts = {
-            "used": used,
-            "billed": _texts(by_charge.iter_rows()),
-            "priced": _texts(by_priced.iter_rows()),
-        }
-        return {**self.others(frame), _FACT: facts}
+        return {**self.others(frame), _FACT: {"used": used}}
 
 
 def overdrawn(
-    rows: pl.LazyFrame, grants: Sequence[CreditGrant], custom: frozenset[str], spent: Spent
+    rows: pl.LazyFrame,
+    grants: Sequence[CreditGrant],
+    custom: frozenset[str],
+    before: Mapping[str, Mapping[str, Decimal]],
 ) -> pl.DataFrame:
     """Grants that have paid more than there was by the end of a day, or taken back more than they had paid.
 
-    ``rows`` are the day's, ``spent`` is what earlier days say. An invoice may round each of the day's rows of a grant.
-    Columns: grant, amount, used.
+    ``rows`` are the day's, ``before`` is what :func:`used_before` says. An invoice may round each of the day's rows of
+    a grant. Columns: grant, amount, used.
     """
     paid = pl.when(_of_custom(grants, custom)).then("PricingCurrencyEffectiveCost").otherwise("EffectiveCost")
     today = (
@@ -136,7 +164,7 @@ def overdrawn(
     found = []
     for grant in grants:
         amount, count = by_grant.get(grant.grant_id, (Decimal(0), 0))
-        used = sum(spent.used.get(grant.grant_id, {}).values(), amount)
+        used = sum(before.get(grant.grant_id, {}).values(), amount)
         is_money = grant.currency is None or len(grant.currency) == 3
         slack = count * (minor_unit(grant.currency or "USD") if is_money else _CENT)
         if not -slack <= used <= grant.amount + slack:

@@ -19,6 +19,7 @@ from focus_assets.orchestration.io_manager import LakeIOManager
 from focus_assets.orchestration.jobs import chain_job, daily_schedule, export_job
 from focus_assets.orchestration.late_files_sensor import late_files_sensor
 from focus_assets.orchestration.late_usage_sensor import late_usage_sensor
+from focus_assets.orchestration.notice_sensor import notice_sensor
 from focus_assets.orchestration.period_close_sensor import period_close_sensor
 from focus_assets.orchestration.resources import duckdb_resource, lake_resource
 from focus_assets.settings import Settings
@@ -41,6 +42,7 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
         schedules=[daily_schedule(chain)],
         sensors=[
             *([export_sensor(settings, delivery)] if settings.destinations else []),
+            *([notice_sensor(settings)] if any(d.notice for d in settings.destinations) else []),
             (late_files_sensor if settings.source.openmeter is None else late_usage_sensor)(settings, chain),
             *([period_close_sensor(settings, chain)] if _closes(settings) else []),
         ],

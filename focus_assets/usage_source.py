@@ -38,8 +38,8 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
     """``catalog`` of each day: from the configuration, or from OpenMeter.
 
     OpenMeter says what is so now and cannot be asked what was: a day that has a snapshot keeps it, so that usage
-    which is read again goes to the customer it belonged to. Only invoices are those of now: they are made after the
-    days that they are for. Raises OpenMeterError.
+    which is read again goes to the customer it belonged to. What is the configuration's is as it now is, and so are
+    invoices: they are made after the days that they are for. Raises OpenMeterError.
     """
     openmeter = settings.source.openmeter
     if openmeter is None or openmeter.catalog == "file":
@@ -64,15 +64,18 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
         )
         snapshots = {output.day: output for output in catalog_days(asked_once(openmeter, question), new)}
     for day in days:
-        yield snapshots.get(day) or DayOutput(day, with_invoices(lake, day, invoices).to_frame())
+        yield snapshots.get(day) or DayOutput(day, _kept(settings, lake, day, invoices).to_frame())
 
 
-def with_invoices(lake: Lake, day: dt.date, invoices: Sequence[Invoice]) -> Catalog:
-    """The snapshot that the lake holds of ``day``, with those of ``invoices`` that concern it."""
-    held = Catalog.from_frame(lake.scan(CATALOG.name, [day]))
-    found = tuple(invoice for invoice in invoices if invoice.concerns(day))
-    # Not model_copy: it would copy the cached lookups of the invoices before.
-    return Catalog(**{**dict(held), "invoices": found})
+def _kept(settings: Settings, lake: Lake, day: dt.date, invoices: tuple[Invoice, ...]) -> Catalog:
+    """The snapshot that a day has, with ``invoices``, and the credit and custom currencies that the configuration has.
+
+    These never were OpenMeter's: a grant that is written down late has to reach the days on which it could be used.
+    """
+    kept = Catalog.from_frame(lake.scan(CATALOG.name, [day]))
+    entries = {name: getattr(kept, name) for name in Catalog.model_fields}
+    own = {name: getattr(settings.catalog, name) for name in ("credits", "custom_currencies")}
+    return Catalog(**{**entries, **own, "invoices": invoices}).on(day)
 
 
 def days_invoiced_otherwise(settings: Settings, lake: Lake, days: Sequence[dt.date]) -> set[dt.date]:

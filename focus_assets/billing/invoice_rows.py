@@ -9,10 +9,10 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any, Final
 
-from focus_assets.catalog.charges import billing_cadence
 from focus_assets.catalog.invoices import Invoice, InvoiceLine
 from focus_assets.catalog.models import Customer
 from focus_assets.catalog.periods import Cadence, Period
+from focus_assets.catalog.plans import billing_cadence
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.columns import own_columns
 from focus_assets.focus.dimensions import Resolution, resolve

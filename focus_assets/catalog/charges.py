@@ -13,15 +13,16 @@ from dataclasses import dataclass, field, replace
 
 from focus_assets.catalog.comparable import is_comparable, tiering
 from focus_assets.catalog.custom_currencies import PricedIn
+from focus_assets.catalog.instants import BEGINNING
 from focus_assets.catalog.invoices import divided
 from focus_assets.catalog.models import Customer, Feature, Meter, Plan, Price, RateCard, Subscription
 from focus_assets.catalog.periods import Cadence, Period
+from focus_assets.catalog.plans import billing_cadence
 from focus_assets.catalog.rate_card_terms import Discounts
-from focus_assets.catalog.snapshot import BEGINNING, Catalog
+from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
 
 DAY = dt.timedelta(days=1)
-_MONTHLY = Cadence.parse("P1M")
 
 OPEN_END = dt.datetime.max.replace(tzinfo=dt.UTC)
 """The end of what has none yet."""
@@ -329,11 +330,6 @@ def _by_part(catalog: Catalog, whole: ChargeSlice) -> Iterator[ChargeSlice]:
     for part in parts:
         if part.overlaps(whole.period.start, whole.period.end):
             yield replace(whole, period=whole.period.clip(part.start, part.end), part=part)
-
-
-def billing_cadence(plan: Plan | None, subscription: Subscription) -> Cadence:
-    """How often a subscription is invoiced."""
-    return subscription.billing_cadence or (plan.billing_cadence if plan else _MONTHLY)
 
 
 def _earliest(*instants: dt.datetime | None) -> dt.datetime:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from focus_assets.catalog.charges import DAY, ChargeSlice, billing_cadence, midnight
+from focus_assets.catalog.charges import DAY, ChargeSlice, midnight
 from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.models import Customer, Subscription
 from focus_assets.catalog.periods import Cadence, Period
+from focus_assets.catalog.plans import billing_cadence
 from focus_assets.catalog.snapshot import Catalog
 
 _MONTHLY = Cadence.parse("P1M")
@@ -27,8 +28,8 @@ _SECOND = dt.timedelta(seconds=1)
 class CreditCharge:
     """A grant that is bought on a day, or one that ``expires`` on it.
 
-    ``service``: from when it can be used to when it ends, of one that expires that day's part. ``invoice``: as of a
-    slice of a charge. ``currency``: what is paid in.
+    ``service``: from when it can be used to when it ends, of one that expires that day's part in its billing period.
+    ``invoice``: as of a slice of a charge. ``currency``: what is paid in.
     """
 
     grant: CreditGrant
@@ -51,7 +52,10 @@ Charged = ChargeSlice | Fee | CreditCharge
 
 
 def credits_on(catalog: Catalog, day: dt.date) -> list[CreditCharge]:
-    """The credit that is bought on ``day`` and what may expire on it, by grant; ``catalog`` is that day's snapshot."""
+    """The credit that is bought on ``day`` and what may expire on it, by grant; ``catalog`` is that day's snapshot.
+
+    Credit that has ended before stays in it while charges go on that may give something back, which expires at once.
+    """
     found = []
     for grant in sorted(catalog.credits, key=lambda grant: grant.grant_id):
         if not grant.is_bought or grant.customer not in catalog.customer:
@@ -59,9 +63,10 @@ def credits_on(catalog: Catalog, day: dt.date) -> list[CreditCharge]:
         if grant.takes_effect_on(day):
             service = Period(grant.effective_at, grant.expires_at or midnight(day) + DAY)
             found.append(_charge(grant, service, grant.effective_at, catalog, expires=False))
-        if grant.end is not None and grant.ends_on(day):
-            service = Period(max(midnight(day), grant.effective_at), grant.end)
-            found.append(_charge(grant, service, grant.end - _SECOND, catalog, expires=True))
+        if grant.end is not None and (grant.ends_on(day) or not grant.is_usable_on(day)):
+            end = grant.end if grant.ends_on(day) else midnight(day) + DAY
+            service = Period(max(midnight(day), grant.effective_at), end)
+            found.append(_charge(grant, service, end - _SECOND, catalog, expires=True))
     return found
 
 
@@ -69,6 +74,9 @@ def _charge(
     grant: CreditGrant, service: Period, instant: dt.datetime, catalog: Catalog, *, expires: bool
 ) -> CreditCharge:
     subscription = _subscription(grant, max(service.start, instant), catalog)
+    billing = _billing(subscription, max(service.start, instant), catalog)
+    if expires:
+        service = Period(max(service.start, billing.start), service.end)
     money = catalog.defaults.currency
     return CreditCharge(
         grant=grant,
@@ -76,7 +84,7 @@ def _charge(
         customer=catalog.customer[grant.customer],
         subscription=subscription,
         service=service,
-        billing=_billing(subscription, max(service.start, instant), catalog),
+        billing=billing,
         currency=(grant.purchase.currency if grant.purchase else grant.currency) or money,
     )
 

@@ -1,4 +1,4 @@
-"""What every entry of a catalog and of ``focus.yaml`` is made of: the base model and its numbers."""
+"""What every entry of a catalog and of ``focus.yaml`` is made of: the base model, its names and numbers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+SLUG = r"^[a-z0-9]+(?:[_-][a-z0-9]+)*$"
+DIMENSION_KEY = r"^[a-zA-Z_][0-9a-zA-Z_]*$"
+
+Slug = Annotated[str, Field(pattern=SLUG, max_length=64)]
+"""A name that other entries refer to."""
 
 
 def decimal_text(value: Any) -> Any:

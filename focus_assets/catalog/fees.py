@@ -18,7 +18,6 @@ from focus_assets.catalog.charges import (
     DAY,
     OPEN_END,
     active_items,
-    billing_cadence,
     charge_id,
     midnight,
     priced_in,
@@ -27,6 +26,7 @@ from focus_assets.catalog.charges import (
 from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.models import Customer, Feature, FlatPrice, Meter, Plan, RateCard, Subscription
 from focus_assets.catalog.periods import Period
+from focus_assets.catalog.plans import billing_cadence
 from focus_assets.catalog.rate_card_terms import Discounts, ProRatingConfig
 from focus_assets.catalog.snapshot import Catalog
 

@@ -86,6 +86,55 @@ class Properties:
         )
 
 
+def plain_events(properties: Properties, lines: str) -> str:
+    """SQL as of :func:`judged_events` that fails unless every one of ``lines`` is beyond doubt a good event of a meter.
+
+    It fails with duckdb.InvalidInputException, at the first line that is anything else; without the questions that
+    such lines need answered it costs two thirds. Parameters: ``$types`` VARCHAR[].
+    """
+    at = _places(properties)
+    numbers = properties.numbers
+    kept = {**{a: f"v{at[f'$.{a}']}" for a in _KEPT}, **{c: f"v{at[p]}" for p, c in properties.texts.items()}}
+    certain = " AND ".join(
+        [
+            "defect IS NULL",
+            _plain(properties, at),
+            f"NOT {_long_digits(properties, at)}",
+            *(f"NOT ({_too_large(column)})" for column in numbers.values()),
+        ]
+    )
+    return f"""
+    WITH {_split(at, lines, _texts(at))}, exact AS (
+        SELECT * {_columns(f"{_exact(c)} AS {c}" for c in numbers.values())}
+        FROM (SELECT *, true AS of_a_meter {_columns(f"v{at[p]} AS written_{c}" for p, c in numbers.items())}
+            FROM dated)
+    )
+    SELECT seq, hash(event, seq % {LINES_PER_FILE}) AS digest, plain_time AS occurred,
+        CASE WHEN {certain} THEN true ELSE error('not plain') END AS metered, NULL::VARCHAR AS reason
+        {_columns(f"{kept[a]} AS {a}" for a in _KEPT)}, NULL::VARCHAR AS excerpt
+        {_columns(f"{kept.get(column, column)} AS {column}" for column in properties.columns)}
+    FROM exact
+    """
+
+
+def _places(properties: Properties) -> dict[str, int]:
+    """The paths whose texts are read, and which of these each is."""
+    paths = [f"$.{a}" for a in (*_KEPT, "time")] + sorted({*properties.texts, *properties.numbers})
+    return {path: i for i, path in enumerate(paths, 1)}
+
+
+def _split(at: Mapping[str, int], lines: str, read: str) -> str:
+    """The beginning of both statements: ``dated`` has each text in a column, and the plain time."""
+    return f"""extracted AS (
+        SELECT seq, event, defect, CASE WHEN defect IS NULL THEN {read} END AS texts
+        FROM {lines}
+    ), split AS (
+        SELECT seq, event, defect {_columns(f"texts[{i}] AS v{i}" for i in at.values())} FROM extracted
+    ), dated AS (
+        SELECT *, {_plain_time(f"v{at['$.time']}")} AS plain_time FROM split
+    )"""
+
+
 def judged_events(properties: Properties, lines: str) -> str:
     """SQL that turns the relation ``lines`` (seq, event, defect) into judged events.
 
@@ -93,50 +142,38 @@ def judged_events(properties: Properties, lines: str) -> str:
     reason VARCHAR (null for a good event), id, source, type, subject (of a good one), excerpt VARCHAR (of a bad
     one) and the columns of ``properties``. Parameters: ``$types`` VARCHAR[].
     """
-    paths = ["$", *(f"$.{a}" for a in _ATTRIBUTES), "$.time", "$.data"]
-    paths += sorted({*properties.texts, *properties.numbers})
-    at = {path: i for i, path in enumerate(paths, 1)}
-    # The root and the data would be written out as whole texts; only their types are of interest.
-    text_paths = ["$.id" if path in ("$", "$.data") else path for path in paths]
-    numbers, texts = list(properties.numbers.values()), properties.texts.items()
-    too_large = " OR ".join(_too_large(column) for column in numbers)
+    texts, numbers = properties.texts, properties.numbers
+    at = _places(properties)
+    # Types are asked for only of what is not plain, and then also of what no text is needed of.
+    typed = {path: i for i, path in enumerate([*at, "$", "$.specversion", "$.data"], 1)}
+    too_large = " OR ".join(_too_large(column) for column in numbers.values())
     return f"""
-    WITH extracted AS (
-        SELECT seq, event, defect,
-            CASE WHEN defect IS NULL THEN TRY(json_extract_string(event, {_list(text_paths)})) END AS texts
-        FROM {lines}
-    ), split AS (
-        SELECT seq, event, defect {_columns(f"texts[{i}] AS v{i}" for i in range(1, len(paths) + 1))} FROM extracted
-    ), dated AS (
-        SELECT *, CASE WHEN regexp_full_match(v{at["$.time"]}, {literal(_RFC3339_PLAIN)})
-            THEN TRY_CAST(v{at["$.time"]} AS TIMESTAMP) END AS plain_time
-        FROM split
-    ), sorted_out AS (
-        SELECT *, coalesce({_plain(properties, at)}, false) AS plain FROM dated
+    WITH {_split(at, lines, f"TRY({_texts(at)})")}, sorted_out AS (
+        SELECT *, CASE WHEN {_plain(properties, at)} THEN true ELSE false END AS plain FROM dated
     ), read AS (
-        SELECT *, CASE WHEN defect IS NULL AND NOT plain THEN TRY(json_type(event, {_list(paths)})) END AS types
+        SELECT *, CASE WHEN NOT plain AND defect IS NULL THEN TRY(json_type(event, {_list(list(typed))})) END AS types
         FROM sorted_out
     ), enveloped AS (
         SELECT *,
-            CASE WHEN plain THEN NULL ELSE {_envelope_reason(at)} END AS envelope_reason,
+            CASE WHEN plain THEN NULL ELSE {_envelope_reason(at, typed)} END AS envelope_reason,
             CASE WHEN plain THEN plain_time ELSE {_instant(at["$.time"])} END AS occurred
         FROM read
     ), timed AS (
         SELECT *,
             CASE WHEN plain THEN NULL ELSE {_time_reason(at["$.time"])} END AS event_reason,
-            plain OR envelope_reason IS NULL AND occurred IS NOT NULL
-                AND list_contains($types::VARCHAR[], v{at["$.type"]}) AS of_a_meter
+            CASE WHEN plain THEN true ELSE envelope_reason IS NULL AND occurred IS NOT NULL
+                AND list_contains($types::VARCHAR[], v{at["$.type"]}) END AS of_a_meter
         FROM enveloped
     ), numbered AS (
-        SELECT *, {_number_texts(properties, at)} AS number_texts FROM timed
+        SELECT *, {_long_digits(properties, at)} AS long_digits FROM timed
     ), named AS (
         SELECT seq, event, event_reason, occurred, of_a_meter
             {_columns(f"v{at[f'$.{a}']} AS {a}" for a in _KEPT)}
-            {_columns(f"CASE WHEN of_a_meter THEN {_text(at[p])} END AS {c}" for p, c in texts)}
-            {_columns(f"number_texts[{i}] AS written_{c}" for i, c in enumerate(numbers, 1))}
+            {_columns(f"CASE WHEN of_a_meter THEN {_text(at[p])} END AS {c}" for p, c in texts.items())}
+            {_columns(f"{_written(p, at[p])} AS written_{c}" for p, c in numbers.items())}
         FROM numbered
     ), exact AS (
-        SELECT * {_columns(f"{_exact(c)} AS {c}" for c in numbers)} FROM named
+        SELECT * {_columns(f"{_exact(c)} AS {c}" for c in numbers.values())} FROM named
     ), judged AS (
         SELECT *, CASE WHEN event_reason IS NOT NULL THEN event_reason WHEN {too_large or "false"} THEN
             'the metered value is too large; it may have 18 digits before the decimal point' END AS reason
@@ -151,14 +188,27 @@ def judged_events(properties: Properties, lines: str) -> str:
     """
 
 
+def _texts(at: Mapping[str, int]) -> str:
+    return f"json_extract_string(event, {_list(list(at))})"
+
+
+def _plain_time(text: str) -> str:
+    """The instant of a text that is a time in UTC without a fraction, as nearly all are; else null.
+
+    A cast alone takes blanks, years before Christ and points without digits for parts of a time.
+    """
+    return f"CASE WHEN regexp_full_match({text}, {literal(_RFC3339_PLAIN)}) THEN TRY_CAST({text} AS TIMESTAMP) END"
+
+
 def _plain(properties: Properties, at: Mapping[str, int]) -> str:
     """Whether an event is beyond doubt a good one of a meter, by its texts alone.
 
     Asking for JSON types costs as much again as reading the texts, and nearly every event is of this kind: it
     begins with its version, its attributes and properties are there and cannot be anything but texts, its time is
     in UTC without a fraction. The rest, and whatever might be something else, is judged by its types.
+
+    This is the condition of a CASE: there, what a test has decided is not tested further.
     """
-    attributes = [at[f"$.{a}"] for a in ("id", "source", "type", "subject")]
     properties_read = [at[path] for path in properties.texts]
     # Members are found in an object only, so data is one.
     inside_data = [at[path] for path in (*properties.texts, *properties.numbers)]
@@ -170,27 +220,35 @@ def _plain(properties: Properties, at: Mapping[str, int]) -> str:
             "plain_time IS NOT NULL",
             f"list_contains($types::VARCHAR[], v{at['$.type']})",
             f"({' OR '.join(f'v{place} IS NOT NULL' for place in inside_data)})",
-            *(f"NOT ({_may_be_no_text(f'v{place}')})" for place in attributes),
-            *(f"NOT ({_may_read_otherwise(f'v{place}')})" for place in properties_read),
+            *(_is_text(path, f"v{at[path]}") for path in ("$.id", "$.source", "$.type", "$.subject")),
+            *(_reads_alike(f"v{place}") for place in properties_read),
         ]
     )
 
 
-def _may_be_no_text(text: str) -> str:
-    """Whether a text is empty, or may have been written as a number, a truth, an array or an object; null is null."""
+def _is_text(path: str, text: str) -> str:
+    """Whether a text is not empty and was not written as a number, a truth, an array or an object.
+
+    Of numbers' characters only e is a letter: a look for another letter spares most ids the pattern. Of those that
+    might be a number, such as 40e31, the type is asked for.
+    """
     return (
-        f"({text} < ':' AND regexp_full_match({text}, '(-?[0-9][0-9.eE+-]*)?')) OR {_begins_a_collection(text)} "
-        f"OR {text} = 'true' OR {text} = 'false'"
+        f"({text} >= ':' OR contains({text}, 'a') OR contains({text}, 'b') "
+        f"OR NOT regexp_full_match({text}, '-?[0-9][0-9.eE+-]*') OR json_type(event, {literal(path)}) = 'VARCHAR') "
+        f"AND {_is_no_collection(text)} AND {text} NOT IN ('', 'true', 'false')"
     )
 
 
-def _may_read_otherwise(text: str) -> str:
-    """Whether what OpenMeter makes of a property depends on its type: 1.0 is 1, arrays and objects are nothing."""
-    return f"suffix({text}, '.0') OR {_begins_a_collection(text)}"
+def _reads_alike(text: str) -> str:
+    """Whether OpenMeter makes the same of a property whatever its type: 1.0 is 1, arrays and objects are nothing.
+
+    Null says no: absent and null are different texts.
+    """
+    return f"NOT suffix({text}, '.0') AND {_is_no_collection(text)}"
 
 
-def _begins_a_collection(text: str) -> str:
-    return f"({text} >= '[' AND {text} < '\\') OR ({text} >= '{{' AND {text} < '|')"
+def _is_no_collection(text: str) -> str:
+    return f"({text} < '[' OR {text} >= '\\' AND ({text} < '{{' OR {text} >= '|'))"
 
 
 def _text(place: int) -> str:
@@ -203,22 +261,27 @@ def _text(place: int) -> str:
     )
 
 
-def _number_texts(properties: Properties, at: Mapping[str, int]) -> str:
-    """The texts that may be numbers, digits as written."""
-    if not properties.numbers:
-        return "NULL::VARCHAR[]"
-    as_read = ", ".join(f"v{at[path]}" for path in properties.numbers)
-    marked = f"regexp_replace(event, {literal(_STRING_OR_NUMBER)}, '\\1' || chr(1) || '\\2' || chr(1), 'g')"
-    # Byte 1 marks where a number ends; JSON allows it nowhere, so it is never the event's own.
-    quoted = f"replace(replace({marked}, chr(1) || chr(1), ''), chr(1), '\"')"
-    # A number that is held as a float is written with a point or an exponent.
+def _long_digits(properties: Properties, at: Mapping[str, int]) -> str:
+    """Whether a number may have lost digits; one that is held as a float is written with a point or an exponent."""
     fractions = " OR ".join(
         f"contains(v{at[path]}, '{mark}')" for path in properties.numbers for mark in ".e"
     )
+    if not fractions:
+        return "false"
     return (
-        "CASE WHEN NOT of_a_meter THEN NULL "
-        f"WHEN ({fractions}) AND regexp_matches(event, {literal(_LONG_DIGITS)}) "
-        f"THEN json_extract_string({quoted}, {_list(list(properties.numbers))}) ELSE [{as_read}] END"
+        f"CASE WHEN of_a_meter AND ({fractions}) THEN regexp_matches(event, {literal(_LONG_DIGITS)}) "
+        "ELSE false END"
+    )
+
+
+def _written(path: str, place: int) -> str:
+    """A text that may be a number, digits as written; null where the event is of no meter."""
+    marked = f"regexp_replace(event, {literal(_STRING_OR_NUMBER)}, '\\1' || chr(1) || '\\2' || chr(1), 'g')"
+    # Byte 1 marks where a number ends; JSON allows it nowhere, so it is never the event's own.
+    quoted = f"replace(replace({marked}, chr(1) || chr(1), ''), chr(1), '\"')"
+    return (
+        f"CASE WHEN NOT of_a_meter THEN NULL WHEN long_digits THEN json_extract_string({quoted}, {literal(path)}) "
+        f"ELSE v{place} END"
     )
 
 
@@ -228,7 +291,12 @@ def _is_number(column: str) -> str:
 
 
 def _exact(column: str) -> str:
-    return f"CASE WHEN {_is_number(column)} THEN TRY_CAST(written_{column} AS DECIMAL(38, 19)) END"
+    """The decimal. A whole number that is written back as it was needs no pattern, and most are whole."""
+    whole = f"TRY_CAST(written_{column} AS BIGINT)"
+    return (
+        f"CASE WHEN written_{column} = {whole}::VARCHAR THEN TRY_CAST({whole} AS DECIMAL(38, 19)) "
+        f"WHEN {_is_number(column)} THEN TRY_CAST(written_{column} AS DECIMAL(38, 19)) END"
+    )
 
 
 def _too_large(column: str) -> str:
@@ -238,9 +306,11 @@ def _too_large(column: str) -> str:
     )
 
 
-def _envelope_reason(at: Mapping[str, int]) -> str:
+def _envelope_reason(at: Mapping[str, int], typed: Mapping[str, int]) -> str:
     """Why the envelope is refused: the first reason that holds."""
-    root, version, data = at["$"], at["$.specversion"], at["$.data"]
+    root, data = typed["$"], typed["$.data"]
+    version = "json_extract_string(event, '$.specversion')"
+    written = {path: f"v{place}" for path, place in at.items()} | {"$.specversion": version}
     tests = [
         ("defect IS NOT NULL", "defect"),
         ("types IS NULL", "'the text is not JSON'"),
@@ -251,16 +321,16 @@ def _envelope_reason(at: Mapping[str, int]) -> str:
     ]
     needed = "id, source, specversion, type and subject are needed, as texts that are not empty"
     for attribute in _ATTRIBUTES:
-        place = at[f"$.{attribute}"]
+        place, text = typed[f"$.{attribute}"], written[f"$.{attribute}"]
         tests += [
             (f"coalesce(types[{place}], 'NULL') = 'NULL'", literal(f"{attribute} is missing; {needed}")),
             (f"types[{place}] <> 'VARCHAR'", literal(f"{attribute} is not a text; {needed}")),
-            (f"v{place} = ''", literal(f"{attribute} is empty; {needed}")),
+            (f"{text} = ''", literal(f"{attribute} is empty; {needed}")),
         ]
     tests += [
         (
-            f"v{version} <> '1.0'",
-            f"'specversion is ' || left(v{version}, 20) || '; only 1.0 is supported'",
+            f"{version} <> '1.0'",
+            f"'specversion is ' || left({version}, 20) || '; only 1.0 is supported'",
         ),
         (
             f"types[{data}] NOT IN ('OBJECT', 'NULL')",

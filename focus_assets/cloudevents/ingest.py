@@ -19,10 +19,10 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from duckdb import DuckDBPyConnection
+from duckdb import DuckDBPyConnection, InvalidInputException
 
 from focus_assets.cloudevents.dedupe import mark_duplicates
-from focus_assets.cloudevents.envelope import Properties, judged_events
+from focus_assets.cloudevents.envelope import Properties, judged_events, plain_events
 from focus_assets.cloudevents.file_days import DaysOfFile, EventsOfDay
 from focus_assets.cloudevents.files import EventFile
 from focus_assets.cloudevents.lines import LINES_PER_FILE, UnreadableFile, read_lines
@@ -171,7 +171,7 @@ def _create(events: Events) -> str:
 
 def _ingest(events: Events, lines: str, read: Sequence[int]) -> None:
     """Insert the events of the files at the positions ``read``, several small files at a time."""
-    insert, parameters = _insert(events, lines)
+    plain, judged = _statements(events, lines)
     pending: list[pa.Table] = []
 
     def flush() -> None:
@@ -180,7 +180,7 @@ def _ingest(events: Events, lines: str, read: Sequence[int]) -> None:
         batches = [batch for table in pending for batch in table.to_batches(_BATCH_ROWS)]
         events.connection.register(lines, pa.Table.from_batches(batches, schema=pending[0].schema))
         try:
-            events.connection.execute(insert, parameters)
+            _execute(events.connection, plain, judged)
         finally:
             events.connection.unregister(lines)
             pending.clear()
@@ -198,25 +198,42 @@ def _ingest(events: Events, lines: str, read: Sequence[int]) -> None:
     flush()
 
 
-def _insert(events: Events, lines: str) -> tuple[str, dict[str, object]]:
-    """The statement that judges and inserts; of days not asked for it keeps no more than later steps need."""
-    span = events.span
+Statement = tuple[str, dict[str, object]]
+
+
+def _execute(connection: DuckDBPyConnection, plain: Statement, judged: Statement) -> None:
+    """Insert lines as plain events; where one of them is anything else, nothing is inserted and each is judged."""
+    try:
+        connection.execute(*plain)
+    except InvalidInputException:
+        connection.execute(*judged)
+
+
+def _statements(events: Events, lines: str) -> tuple[Statement, Statement]:
+    """Inserting lines of which every one is a good event of a day that is asked for, and inserting any lines.
+
+    Of days not asked for no more is kept than later steps need.
+    """
+    span, source = events.span, identifier(lines)
+    types: dict[str, object] = {"types": sorted(events.properties.types)}
+    asked: dict[str, object] = {"since": span.since, "until": span.until}
+    keys: dict[str, object] = {"keys_since": span.keys_since, "keys_until": span.keys_until}
+    into = f"INSERT INTO {identifier(events.table)} SELECT seq, digest, occurred::DATE"
     needed = "occurred::DATE BETWEEN $since AND $until"
     keyed = f"{needed} OR occurred::DATE BETWEEN $keys_since AND $keys_until"
-    kept = "".join(f", CASE WHEN {needed} THEN {column} END" for column in events.properties.columns)
-    statement = (
-        f"INSERT INTO {identifier(events.table)} SELECT seq, digest, occurred::DATE, CASE WHEN {keyed} THEN id END, "
-        f"CASE WHEN {keyed} THEN source END, CASE WHEN {needed} THEN type END, "
-        f"CASE WHEN {needed} THEN subject END, occurred, metered, reason, excerpt, false{kept} "
-        f"FROM ({judged_events(events.properties, identifier(lines))})"
+    columns = list(events.properties.columns)
+    if_needed = "".join(f", CASE WHEN {needed} THEN {column} END" for column in columns)
+    plain = (
+        f"{into}, id, source, type, subject, occurred, CASE WHEN {needed} THEN metered ELSE error('other day') END, "
+        f"reason, excerpt, false{''.join(f', {column}' for column in columns)} "
+        f"FROM ({plain_events(events.properties, source)})"
     )
-    return statement, {
-        "since": span.since,
-        "until": span.until,
-        "keys_since": span.keys_since,
-        "keys_until": span.keys_until,
-        "types": sorted(events.properties.types),
-    }
+    judged = (
+        f"{into}, CASE WHEN {keyed} THEN id END, CASE WHEN {keyed} THEN source END, CASE WHEN {needed} THEN type END, "
+        f"CASE WHEN {needed} THEN subject END, occurred, metered, reason, excerpt, false{if_needed} "
+        f"FROM ({judged_events(events.properties, source)})"
+    )
+    return (plain, types | asked), (judged, types | asked | keys)
 
 
 def _refuse_file(events: Events, base: int, defect: UnreadableFile) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,7 +113,10 @@ def _split(block: bytes, line: list[int]) -> Iterator[pa.Table]:
     """One table per block of whole lines; moves ``line`` past them."""
     if line[0] == 1:
         block = block.removeprefix(_BOM)
-    pieces = pc.split_pattern(pa.array([block], pa.binary()), b"\n").values
+    whole = pa.Array.from_buffers(
+        pa.binary(), 1, [None, pa.py_buffer(struct.pack("=2i", 0, len(block))), pa.py_buffer(block)]
+    )
+    pieces = pc.split_pattern(whole, b"\n").values
     first = line[0]
     line[0] += len(pieces)
     numbers = pl.int_range(first, line[0], dtype=pl.Int64, eager=True).to_arrow()

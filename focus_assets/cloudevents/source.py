@@ -30,7 +30,7 @@ from focus_assets.cloudevents.ingest import Events, ingested
 from focus_assets.cloudevents.inputs import EventFilesSettings, days_looked_back_on, source_input
 from focus_assets.cloudevents.kept_keys import KeptKeys
 from focus_assets.cloudevents.lines import LINES_PER_FILE
-from focus_assets.cloudevents.meter import ChargeUsage, SubjectCut, meter_events, to_date_values
+from focus_assets.cloudevents.meter import ChargeUsage, SubjectCut, to_date_values, unsorted_rows
 from focus_assets.cloudevents.query import SUBJECT, MeterQuery, WindowSize
 from focus_assets.cloudevents.seen_keys import keys_of_day, mark_seen_before
 from focus_assets.cloudevents.sql_text import identifier
@@ -216,7 +216,7 @@ class MeteredRange:
         start = midnight(day)
         dimensions = sorted(set(meter.group_by) - {SUBJECT})
         query = MeterQuery(start, start + _DAY, self._window, group_by=(SUBJECT, *dimensions))
-        found = meter_events(self._events, meter, query, cuts=cuts)
+        found = unsorted_rows(self._events, meter, query, cuts=cuts)
         request = _request(
             meter, start, start + _DAY, group_by=sorted([SUBJECT, *dimensions]), window=self._window
         )

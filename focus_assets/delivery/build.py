@@ -35,9 +35,8 @@ from focus_assets.delivery.manifest import (
 )
 from focus_assets.delivery.metadata_files import Provider, SchemaFile, month_ends, month_metadata
 from focus_assets.delivery.months import DATASET
-from focus_assets.delivery.scope import scope_in
+from focus_assets.delivery.scope import Reads, scope_in
 from focus_assets.delivery.terms import asked_terms, layout_for
-from focus_assets.lake import Lake
 from focus_assets.settings import Destination
 
 
@@ -56,7 +55,7 @@ class Built:
 
 
 def build(
-    lake: Lake,
+    lake: Reads,
     destination: Destination,
     passed: PassedMonth,
     before: Manifest | None,

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,13 +22,16 @@ from typing import Final, Literal
 
 from focus_assets.delivery import ledger
 from focus_assets.delivery.build import build
+from focus_assets.delivery.by_customer import RowsByCustomer
 from focus_assets.delivery.errors import DestinationError
 from focus_assets.delivery.files import Shape
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
 from focus_assets.delivery.layout import METADATA
 from focus_assets.delivery.manifest import InvalidManifest, Manifest
 from focus_assets.delivery.metadata_files import Provider, schema_file, schema_in_use
+from focus_assets.delivery.one_pass import one_pass, source_for
 from focus_assets.delivery.put import keep_version, put_files, put_manifest, remove_retired, sizes
+from focus_assets.delivery.signature import Signer
 from focus_assets.delivery.terms import layout_for
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.errors import FocusAssetsError
@@ -42,6 +46,9 @@ from focus_assets.settings import Destination
 _FOCUS_AS_IS: Final = Provider()
 _TIDYING: Final = dt.timedelta(days=31)
 """How long after the grace period deliveries of other months remove what a month retired."""
+
+SIDE_BY_SIDE: Final = 4
+"""Destinations that are delivered to at a time, where the month was taken apart for many."""
 
 OpenDestination = Callable[[Destination], ObjectStore]
 """Opens a destination's store; replaced where credentials come from elsewhere than the environment."""
@@ -87,12 +94,16 @@ def deliver(
     opener: OpenDestination = open_destination,
     passed: PassedMonth | None = None,
     provider: Provider = _FOCUS_AS_IS,
+    rows: RowsByCustomer | None = None,
+    signer: Signer | None = None,
 ) -> DeliveryResult:
     """Deliver a billing month (such as ``2026-08``) to one destination, complete or not at all.
 
     ``now`` goes into the manifest; the same lake at the same instant gives the same bytes. ``passed`` is the
     month where it has passed the gate already, as :func:`deliver_all` does once for all destinations.
-    ``provider`` is named in the FOCUS metadata.
+    ``provider`` is named in the FOCUS metadata. ``rows`` are the month's rows where they were taken apart for many
+    destinations at once; the bytes delivered are the same. ``signer`` signs the manifest, also where the same one
+    stands unsigned.
 
     Raises InvalidDimension (the destination decides what FOCUS does not have), DeliveryRefused (the gate says
     no), DeliveryRaced (another delivery was faster) and
@@ -120,12 +131,21 @@ def deliver(
             keep_version(store, current)
     schema = schema_in_use(fresh, None if found is None else found.data, before)
     with TemporaryDirectory(prefix="delivery-", dir=temporary_folder()) as folder:
-        built = build(lake, destination, passed, before, listed, now, Path(folder), provider, schema)
-        require_same(lake, passed)
+        source = lake if rows is None else source_for(lake, rows, destination, passed)
+        built = build(source, destination, passed, before, listed, now, Path(folder), provider, schema)
+        if source is lake:
+            # Rows that were taken apart are of the days that passed: that was asked when they were read.
+            require_same(lake, passed)
         with _blaming(destination):
             built, written = put_files(store, built, listed, found)
-    manifest = built.manifest
-    if current is not None and last is not None and current.content_digest == manifest.content_digest:
+    manifest = built.manifest if signer is None else signer.sign(built.manifest)
+    signed = signer is None or (current is not None and signer.has_signed(current))
+    if (
+        current is not None
+        and last is not None
+        and signed
+        and current.content_digest == manifest.content_digest
+    ):
         with _blaming(destination):
             remove_retired(store, current, destination.grace, now)
         ledger.confirm(lake, last, manifest.source_digest, terms=ledger.terms_of(destination), now=now)
@@ -149,6 +169,7 @@ def deliver_all(
     opener: OpenDestination = open_destination,
     since: dt.date | None = None,
     provider: Provider = _FOCUS_AS_IS,
+    signer: Signer | None = None,
 ) -> list[DeliveryResult | DeliveryFailure]:
     """Deliver a billing month to each destination, in order; one that fails does not stop the others.
 
@@ -162,32 +183,44 @@ def deliver_all(
         passed = require_days(lake, month, controls=controls, since=since)
     except FocusAssetsError as error:
         return [DeliveryFailure(destination.name, month, error) for destination in destinations]
-    conforming = {d.focus_version: _conforming(lake, passed, d.focus_version) for d in destinations}
-    found: list[DeliveryResult | DeliveryFailure] = []
-    for destination in destinations:
+    versions = sorted({destination.focus_version for destination in destinations})
+    conforming = {version: _conforming(lake, passed, version) for version in versions}
+
+    def serve(destination: Destination, rows: RowsByCustomer | None) -> DeliveryResult | DeliveryFailure:
         try:
             month_passed = conforming[destination.focus_version]
             if isinstance(month_passed, FocusAssetsError):
                 raise month_passed
             with _blaming(destination):
                 _sweep(opener(destination), destination, month)
-            found.append(
-                deliver(
-                    lake,
-                    destination,
-                    month,
-                    now=now,
-                    opener=opener,
-                    passed=month_passed,
-                    provider=provider,
-                )
+            result = deliver(
+                lake,
+                destination,
+                month,
+                now=now,
+                opener=opener,
+                passed=month_passed,
+                provider=provider,
+                rows=rows,
+                signer=signer,
             )
             # The delivery stands; what cannot be removed now is tried again with the next.
             with suppress(FocusAssetsError):
                 _tidy(opener(destination), destination, _replaced(lake, destination, month, now), now)
         except FocusAssetsError as error:
-            found.append(DeliveryFailure(destination.name, month, error))
-    return found
+            return DeliveryFailure(destination.name, month, error)
+        return result
+
+    with ExitStack() as until_all_are_served:
+        try:
+            rows = until_all_are_served.enter_context(one_pass(lake, passed, destinations))
+        except FocusAssetsError as error:
+            return [DeliveryFailure(destination.name, month, error) for destination in destinations]
+        if rows is None:
+            return [serve(destination, None) for destination in destinations]
+        # Most of a delivery of few rows is waiting for its store.
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            return list(pool.map(lambda destination: serve(destination, rows), destinations))
 
 
 def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | FocusAssetsError:
@@ -199,7 +232,7 @@ def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | 
 
 def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime) -> list[str]:
     """The other months whose newest delivery replaced one, and whose readers have had their grace since."""
-    newest = ledger.entries_of(lake, destination.name).group_by("billing_month", maintain_order=True).last()
+    newest = ledger.latest_of(lake, destination.name)
     found = newest.select("billing_month", "sequence", "delivered_at").iter_rows()
     return [
         other

@@ -57,15 +57,18 @@ def billing_month_facts(frame: pl.LazyFrame) -> dict[str, Any]:
     return {BILLING_MONTHS: months}
 
 
-def sums_by(frame: pl.LazyFrame, key: str, value: str) -> dict[str, str]:
-    """The sum of ``value`` for each ``key``, as exact decimal text; rows without a key are left out."""
-    sums = (
+def sums_of(frame: pl.LazyFrame, key: str, value: str) -> pl.LazyFrame:
+    """The sum of ``value`` for each ``key``, sorted by key; rows without a key are left out."""
+    return (
         frame.filter(pl.col(key).is_not_null() & pl.col(value).is_not_null())
         .group_by(key)
         .agg(pl.col(value).sum())
         .sort(key)
-        .collect(engine="streaming")
     )
+
+
+def decimal_texts(sums: pl.DataFrame) -> dict[str, str]:
+    """What :func:`sums_of` gave, as exact decimal text by key."""
     return {str(group): decimal_text(total) for group, total in sums.iter_rows()}
 
 

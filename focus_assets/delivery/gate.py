@@ -47,11 +47,15 @@ class Refusal:
 
 @dataclass(frozen=True)
 class PassedMonth:
-    """A billing month that passed the gate: digests of its days, and the FOCUS versions asked about."""
+    """A billing month that passed the gate: digests of its days, and the FOCUS versions asked about.
+
+    ``labels`` of each customer are kept here once somebody has looked them up.
+    """
 
     held: BillingMonth
     span: Mapping[dt.date, str]
     versions: frozenset[str] = field(default_factory=frozenset)
+    labels: dict[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def month(self) -> str:

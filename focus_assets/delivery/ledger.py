@@ -179,10 +179,19 @@ def entries_of(lake: Lake, destination: str) -> pl.DataFrame:
 
 def latest_deliveries(lake: Lake) -> pl.DataFrame:
     """The newest entry of each destination's billing month, as :data:`SCHEMA`; reads those alone."""
+    return _frame(lake, _newest_below(lake, f"{ROOT}/"))
+
+
+def latest_of(lake: Lake, destination: str) -> pl.DataFrame:
+    """The newest entry of each billing month of one destination, as :data:`SCHEMA`; reads those alone."""
+    return _frame(lake, _newest_below(lake, f"{ROOT}/{destination}/"))
+
+
+def _newest_below(lake: Lake, folder: str) -> list[str]:
     newest: dict[str, str] = {}
-    for path in sorted(info.path for info in lake.store.list(f"{ROOT}/")):
+    for path in sorted(info.path for info in lake.store.list(folder)):
         newest[path.rpartition("/")[0]] = path
-    return _frame(lake, newest.values())
+    return list(newest.values())
 
 
 def days_delivered(lake: Lake, month: str | None = None) -> dict[str, tuple[dt.date, dt.date]]:

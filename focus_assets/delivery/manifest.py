@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from functools import cache
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 
@@ -24,6 +25,7 @@ _NOT_CONTENT: Final = {
     "generated_at",
     "generator",
     "retired",
+    "signature",
     "source_digest",
     "supersedes",
     "terms_digest",
@@ -124,19 +126,32 @@ class Generator(_Part):
     version: str
 
     @classmethod
+    @cache
     def this(cls) -> Generator:
         """This program, as installed."""
         return cls(name="focus-assets", version=version("focus-assets"))
+
+
+class Signature(_Part):
+    """That the holder of a key wrote this manifest: over its canonical JSON (RFC 8785) without ``signature``.
+
+    ``key_id`` is the begin of the sha256 of the public key (SubjectPublicKeyInfo, DER); ``value`` is base64.
+    """
+
+    algorithm: Literal["ed25519"]
+    key_id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    value: str
 
 
 class Manifest(_Part):
     """One delivery of one billing month to one destination.
 
     ``content_digest`` covers what is delivered, not when and by what: it leaves out generated_at, generator, retired,
-    source_digest, supersedes and terms_digest. ``supersedes`` is the content digest of the manifest that stood here
-    before; ``source_digest`` that of the lake's days it was made from, ``terms_digest`` that of what the destination
-    asked for, its URL left out. ``generator`` is the program and its version. ``dimensions`` are what this destination
-    decided about FOCUS columns. There is no run id: the same lake delivered at the same instant gives the same bytes.
+    signature, source_digest, supersedes and terms_digest. ``supersedes`` is the content digest of the manifest that
+    stood here before; ``source_digest`` that of the lake's days it was made from, ``terms_digest`` that of what the
+    destination asked for, its URL left out. ``generator`` is the program and its version. ``dimensions`` are what this
+    destination decided about FOCUS columns. There is no run id: the same lake delivered at the same instant gives the
+    same bytes.
     """
 
     format_version: Literal["1"] = FORMAT_VERSION
@@ -165,6 +180,7 @@ class Manifest(_Part):
     retired: tuple[RetiredFile, ...]
     generated_at: AwareDatetime
     generator: Generator
+    signature: Signature | None = None
 
     def sealed(self) -> Manifest:
         """This manifest with its content digest set."""
@@ -180,8 +196,13 @@ class Manifest(_Part):
         return self.compute_content_digest() == self.content_digest
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON; equal manifests give equal bytes."""
-        return canonical_json(self.model_dump(mode="json")) + b"\n"
+        """Canonical JSON; equal manifests give equal bytes. One that is not signed does not speak of signatures."""
+        unsigned = {"signature"} if self.signature is None else None
+        return canonical_json(self.model_dump(mode="json", exclude=unsigned)) + b"\n"
+
+    def signed_bytes(self) -> bytes:
+        """What a signature is over."""
+        return canonical_json(self.model_dump(mode="json", exclude={"signature"}))
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Manifest:
@@ -198,10 +219,9 @@ class Manifest(_Part):
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a manifest, for readers in any language."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Manifest.model_json_schema(mode="serialization"),
-    }
+    described = Manifest.model_json_schema(mode="serialization")
+    described["required"].remove("signature")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
 
 
 def canonical_json(value: object) -> bytes:

@@ -5,24 +5,42 @@ What belongs here: from what is asked for to customer keys. What does not: choos
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import polars as pl
+
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import CATALOG
 from focus_assets.delivery.gate import PassedMonth
 from focus_assets.delivery.manifest import Scope
-from focus_assets.lake import Lake
 from focus_assets.settings import CustomersByLabel, Destination
 
 
-def scope_in(lake: Lake, destination: Destination, passed: PassedMonth) -> Scope:
-    """The customers that ``destination`` asks for; their order in the configuration makes no difference.
+class Reads(Protocol):
+    """What rows are read from: a lake, or the part of one that a scope may see."""
+
+    def scan(self, dataset: str, days: Sequence[dt.date]) -> pl.LazyFrame:
+        """The rows of ``days``, in order of days."""
+
+
+def scope_in(lake: Reads, destination: Destination, passed: PassedMonth) -> Scope:
+    """The customers that ``destination`` asks for; their order in the configuration makes no difference."""
+    asked = destination.customers
+    if not isinstance(asked, CustomersByLabel):
+        return Scope(customers=asked if asked == "all" else tuple(sorted(set(asked))))
+    return Scope(customers=customers_by_label(lake, passed, asked.labels), labels=dict(asked.labels))
+
+
+def customers_by_label(lake: Reads, passed: PassedMonth, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """The customers that have all of ``labels``, sorted.
 
     Labels are looked up in the catalog of the last day that is delivered. A customer that has them not, not all, or is
     not in it, is not in scope: what is ambiguous is denied.
     """
-    asked = destination.customers
-    if not isinstance(asked, CustomersByLabel):
-        return Scope(customers=asked if asked == "all" else tuple(sorted(set(asked))))
-    catalog = Catalog.from_frame(lake.scan(CATALOG.name, [passed.held.days[-1]]))
-    wanted = asked.labels.items()
-    having = [key for key, customer in catalog.customer.items() if wanted <= customer.labels.items()]
-    return Scope(customers=tuple(sorted(having)), labels=dict(asked.labels))
+    if not passed.labels:
+        catalog = Catalog.from_frame(lake.scan(CATALOG.name, [passed.held.days[-1]]))
+        passed.labels.update({key: customer.labels for key, customer in catalog.customer.items()})
+    wanted = labels.items()
+    return tuple(sorted(key for key, own in passed.labels.items() if wanted <= own.items()))

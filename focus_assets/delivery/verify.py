@@ -28,6 +28,7 @@ from focus_assets.delivery.files import (
 from focus_assets.delivery.layout import NamedFile, month_of_manifest, schema_path, split_manifest_url
 from focus_assets.delivery.manifest import DataFile, InvalidManifest, Manifest
 from focus_assets.delivery.metadata_files import contradictions
+from focus_assets.delivery.signature import PublicKey
 from focus_assets.delivery.terms import place_of
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake.store import ObjectStore, open_store
@@ -51,10 +52,12 @@ def verify(
     *,
     options: Mapping[str, str] | None = None,
     credential_provider: Callable[[], Any] | None = None,
+    public_key: PublicKey | None = None,
 ) -> list[Verification]:
     """Check every manifest below ``url``, or the one it names, against the files, by billing month.
 
-    ``url`` is a destination's URL or that of one manifest. Files are downloaded. Raises
+    ``url`` is a destination's URL or that of one manifest. Files are downloaded. With ``public_key`` each manifest has
+    to be signed by it. Raises
     :class:`NothingDelivered` where there is no manifest, and StoreError where the store cannot be read.
     """
     named = split_manifest_url(url.rstrip("/"))
@@ -67,10 +70,10 @@ def verify(
         paths = [path] if store.exists(path) else []
     if not paths:
         raise NothingDelivered(f"{url} has no manifest of a billing month; nothing was delivered there")
-    return [verify_manifest(store, each) for each in paths]
+    return [verify_manifest(store, each, public_key) for each in paths]
 
 
-def verify_manifest(store: ObjectStore, path: str) -> Verification:
+def verify_manifest(store: ObjectStore, path: str, public_key: PublicKey | None = None) -> Verification:
     """Check the manifest at ``path`` below a destination's URL and the files it names."""
     where = f"{store.url}/{path}"
     try:
@@ -80,6 +83,7 @@ def verify_manifest(store: ObjectStore, path: str) -> Verification:
     with tempfile.TemporaryDirectory(prefix="focus-assets-verify-") as folder:
         problems = (
             *_own_problems(manifest, path),
+            *(() if public_key is None else public_key.problems(manifest)),
             *_file_problems(store, manifest, Path(folder)),
             *_metadata_problems(store, manifest),
         )

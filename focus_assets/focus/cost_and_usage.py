@@ -72,7 +72,12 @@ _OF_CREDIT: Final = pl.col("component").is_in([CREDIT_PURCHASE_COMPONENT, CREDIT
 
 
 def build(
-    lines: pl.LazyFrame, slices: Sequence[ChargeSlice], catalog: Catalog, fees: Sequence[Fee] = ()
+    lines: pl.LazyFrame,
+    slices: Sequence[ChargeSlice],
+    catalog: Catalog,
+    fees: Sequence[Fee] = (),
+    *,
+    in_order: bool = False,
 ) -> pl.LazyFrame:
     """The FOCUS rows of rated lines.
 
@@ -81,6 +86,8 @@ def build(
         slices: the slices the lines were rated in.
         catalog: the snapshot that the slices come from.
         fees: the flat fees that lines of theirs are among.
+        in_order: whether lines are in the order of their key already, as rating gives them; then they need not all be
+            held at once to be sorted.
 
     Returns:
         :func:`~focus_assets.focus.schema.internal_schema`, one row per line, in the order of
@@ -103,7 +110,9 @@ def build(
             charge_terms(slices, resolution, prefix), fee_terms(fees, resolution, prefix), strict=True
         )
     )
-    return _built(lines, facts, prices, meters, resolution, prefix, default_issuer(catalog))
+    # Narrow lines are sorted before they are widened to FOCUS rows; the joins keep their order.
+    ordered = lines if in_order else lines.sort(*LINE_KEY)
+    return _built(ordered, facts, prices, meters, resolution, prefix, default_issuer(catalog))
 
 
 def build_credit(lines: pl.LazyFrame, charges: Sequence[CreditCharge], catalog: Catalog) -> pl.LazyFrame:
@@ -111,7 +120,7 @@ def build_credit(lines: pl.LazyFrame, charges: Sequence[CreditCharge], catalog: 
     resolution = resolve(catalog)
     prefix = vendor_prefix(catalog.defaults.vendor_tag_prefix)
     facts, prices = credit_terms(charges, catalog, resolution, prefix)
-    return _built(lines, facts, prices, [], resolution, prefix, default_issuer(catalog))
+    return _built(lines.sort(*LINE_KEY), facts, prices, [], resolution, prefix, default_issuer(catalog))
 
 
 def _built(
@@ -124,9 +133,7 @@ def _built(
     issuer: str,
 ) -> pl.LazyFrame:
     wide = (
-        # Narrow lines are sorted before they are widened to FOCUS rows; the joins keep their order.
-        lines.sort(*LINE_KEY)
-        .join(facts.lazy(), on=["charge_id", "slice_from"], how="left", maintain_order="left")
+        lines.join(facts.lazy(), on=["charge_id", "slice_from"], how="left", maintain_order="left")
         .join(
             prices.lazy(),
             on=["_terms", "component", "tier"],

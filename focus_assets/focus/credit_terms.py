@@ -32,15 +32,15 @@ _SKU: Final = "credits"
 _PRICE_ID: Final = f"default/{_SKU}/{CREDIT_PURCHASE_COMPONENT}"
 
 
-def credit_lines(charges: Sequence[CreditCharge], left: Mapping[str, Decimal]) -> pl.LazyFrame:
-    """:data:`~focus_assets.rating.lines.RATED_LINES` of credit that is bought, and of what is ``left`` (by grant id).
+def credit_lines(charges: Sequence[CreditCharge], expired: Mapping[str, Decimal]) -> pl.LazyFrame:
+    """:data:`~focus_assets.rating.lines.RATED_LINES` of credit that is bought, and that has ``expired`` (by grant id).
 
     What is bought is billed and has no effective cost yet; what expires was billed then and becomes effective now.
     """
     rows = [
-        _line(each, left[each.charge_id] if each.expires else each.grant.amount)
+        _line(each, expired[each.charge_id] if each.expires else each.grant.amount)
         for each in charges
-        if not each.expires or left[each.charge_id] > 0
+        if not each.expires or expired[each.charge_id] > 0
     ]
     return pl.LazyFrame(rows, schema=RATED_LINES, orient="row")
 

@@ -6,6 +6,8 @@ version needs is already in the stored row.
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 
 from focus_assets.errors import FocusAssetsError
@@ -34,9 +36,8 @@ def project(frame: pl.LazyFrame, version: str, dataset: str = COST_AND_USAGE) ->
         UnfitFrameError: a column is missing, or is neither FOCUS's nor begins with ``x_``.
         UnknownColumnError: no such version.
     """
-    wanted = version_schema(version, dataset)
-    stored = internal_schema(dataset)
-    found = frame.collect_schema().names()
+    wanted, stored = _columns(version, dataset)
+    found = frame.collect_schema()
     if missing := [name for name in wanted if name not in found]:
         raise UnfitFrameError(
             f"The frame lacks {', '.join(missing)}, needed for FOCUS {version} of {dataset}. "
@@ -48,4 +49,12 @@ def project(frame: pl.LazyFrame, version: str, dataset: str = COST_AND_USAGE) ->
             f"{', '.join(foreign)}: no column of {dataset} in any FOCUS version. "
             f"A column of our own begins with {OWN_PREFIX}; nothing was projected."
         )
-    return frame.select(*(pl.col(name).cast(dtype) for name, dtype in wanted.items()), *own)
+    return frame.select(
+        *(name if found[name] == dtype else pl.col(name).cast(dtype) for name, dtype in wanted.items()), *own
+    )
+
+
+@cache
+def _columns(version: str, dataset: str) -> tuple[pl.Schema, frozenset[str]]:
+    """A version's schema, and the names of the stored columns: asked for with every file that is written."""
+    return version_schema(version, dataset), frozenset(internal_schema(dataset))

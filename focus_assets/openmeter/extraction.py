@@ -22,10 +22,12 @@ from decimal import Decimal, localcontext
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 
+import polars as pl
+
 from focus_assets.catalog.charges import ChargeSlice, cuts_on, midnight
 from focus_assets.catalog.models import Aggregation, Customer, Meter
 from focus_assets.openmeter.errors import ControlTotalDiffers, MeterMissing, SubjectsMoved
-from focus_assets.openmeter.questions import SUBJECT, SUBJECTS_PER_QUESTION, Question, Row, Window
+from focus_assets.openmeter.questions import SUBJECT, SUBJECTS_PER_QUESTION, Question, Window
 from focus_assets.openmeter.server import Server
 from focus_assets.openmeter.splitting import ask, combined, combines
 
@@ -37,10 +39,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows of one question."""
+    """Proven rows of one question (:data:`focus_assets.openmeter.answers.ANSWER`)."""
 
     question: Question
-    rows: Sequence[Row]
+    rows: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,11 @@ class Extraction:
         answers = await together(self._ask(question) for question in asked)
         total = answers.pop() if adds_up else None
         # The rows of subjects that are cut come from their parts; the whole day's windows hide the cut.
-        kept = [row for row in answers[0] if row.subject not in cuts]
+        kept = answers[0].filter(~pl.col("subject").is_in(list(cuts))) if cuts else answers[0]
         found = [Answer(question, rows) for question, rows in zip(asked, [kept, *answers[1:]], strict=False)]
         if total is not None:
-            require_total(meter, day, [row for answer in found for row in answer.rows], total)
+            rows = pl.concat([answer.rows["value"] for answer in found])
+            require_total(meter, day, rows, total["value"].to_list())
         return found
 
     async def _of_charges(
@@ -153,7 +156,7 @@ class Extraction:
         question = Question(charge.meter, start, end, filters=charge.feature.filters)
         subjects = sorted({subject for piece in pieces for subject in piece.charge.customer.subjects})
         answers = await together(self._ask(question.about(shard)) for shard in _shards(subjects))
-        values = {row.subject: row.value for rows in answers for row in rows}
+        values = dict(pl.concat(answers).select("subject", "value").iter_rows()) if answers else {}
         found = []
         for piece in pieces:
             own = piece.charge.customer.subjects
@@ -168,15 +171,17 @@ class Extraction:
         customer_id = await self._customer_id(charge.customer, charge.meter)
         question = Question(charge.meter, start, end, customer_id=customer_id, filters=charge.feature.filters)
         rows = await self._ask(question)
-        if len(rows) > 1:
+        if rows.height > 1:
             raise ControlTotalDiffers(
                 f"meter {charge.meter.slug!r}, customer {charge.customer.key!r}: the server gave "
-                f"{len(rows)} quantities to date where there is one. Nothing was written."
+                f"{rows.height} quantities to date where there is one. Nothing was written."
             )
         logical = Question(charge.meter, start, end, filters=charge.feature.filters)
-        return [ToDate(piece, logical.about(charge.customer.subjects), rows[0].value if rows else None)]
+        return [
+            ToDate(piece, logical.about(charge.customer.subjects), rows["value"][0] if rows.height else None)
+        ]
 
-    async def _ask(self, question: Question) -> list[Row]:
+    async def _ask(self, question: Question) -> pl.DataFrame:
         return await ask(self._api, await self._meter_id(question.meter), question)
 
     async def _meter_id(self, meter: Meter) -> str:
@@ -217,19 +222,17 @@ class Extraction:
         return customer_id
 
 
-def require_total(meter: Meter, day: dt.date, rows: Sequence[Row], total: Sequence[Row]) -> None:
+def require_total(meter: Meter, day: dt.date, rows: pl.Series, total: Sequence[Decimal]) -> None:
     """Raise ControlTotalDiffers unless the day's rows add up to the day's total.
 
     Whole numbers below 2^53 have to be equal. The server adds binary floats otherwise, whose sum depends on
     their order: then the difference may be 2^-40 of the sum of all sizes, less than any row that could be lost.
     """
     with localcontext(prec=80):
-        stated = sum((row.value for row in total), Decimal(0))
-        found = sum((row.value for row in rows), Decimal(0))
-        size = sum((abs(row.value) for row in rows), abs(stated))
-        whole = size < _EXACT_FLOAT and all(
-            value == value.to_integral_value() for value in (stated, *(row.value for row in rows))
-        )
+        stated = sum(total, Decimal(0))
+        found, size, whole = _summed(rows)
+        size += abs(stated)
+        whole = whole and size < _EXACT_FLOAT and stated == stated.to_integral_value()
         allowed = Decimal(0) if whole else size * _FLOAT_ERROR
         if len(total) > 1 or abs(stated - found) > allowed:
             raise ControlTotalDiffers(
@@ -237,6 +240,21 @@ def require_total(meter: Meter, day: dt.date, rows: Sequence[Row], total: Sequen
                 f"server's total of the day is {stated.normalize():f}. Usage is missing or counted twice, or "
                 "events came while the day was read: run the day again. Nothing was written."
             )
+
+
+def _summed(values: pl.Series) -> tuple[Decimal, Decimal, bool]:
+    """The exact sum of values, that of their sizes, and whether all are whole.
+
+    Parts before and after the point are added up apart: a sum may have more digits than one decimal holds.
+    """
+    value = pl.col(values.name)
+    before = value.truncate(0)
+    after = value - before
+    before = before.cast(pl.Decimal(38, 0))
+    sums = [each.sum() for each in (before, after, before.abs(), after.abs())]
+    found = values.to_frame().select(each.alias(str(i)) for i, each in enumerate(sums))
+    found_before, found_after, size_before, size_after = (Decimal(each or 0) for each in found.row(0))
+    return found_before + found_after, size_before + size_after, size_after == 0
 
 
 async def together(asked: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

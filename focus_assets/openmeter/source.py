@@ -11,22 +11,19 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import QUARANTINED_EVENTS, RAW_USAGE
-from focus_assets.decimals import UTC_INSTANT
 from focus_assets.openmeter.errors import ControlTotalDiffers
 from focus_assets.openmeter.extraction import Answer, Extraction, ToDate
-from focus_assets.openmeter.questions import Window, canonical
+from focus_assets.openmeter.questions import Window
 from focus_assets.openmeter.server import Server, probe
 from focus_assets.openmeter.transport import Transport
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND: Final = dt.timedelta(microseconds=1)
 T = TypeVar("T")
 
 
@@ -141,14 +138,14 @@ class OpenMeterRange:
         self._notes[day] = self._note(began)
         rows = [
             *_window_rows(day, windows),
-            *_charge_rows(day, "to_date", to_date),
-            *_charge_rows(day, "opening", opening),
+            _charge_rows(day, "to_date", to_date).lazy(),
+            _charge_rows(day, "opening", opening).lazy(),
         ]
-        _require_distinct(day, rows)
+        frame = pl.concat(rows).sort(RAW_USAGE.order, nulls_last=False).collect()
+        _require_distinct(day, frame)
         # Not the requests: their number varies with the network, and records of equal days have to be equal.
-        self._counts[day] = {"rows": len(rows)}
-        frame = _frame(rows)
-        return frame.sort(RAW_USAGE.order, nulls_last=False).lazy()
+        self._counts[day] = {"rows": frame.height}
+        return frame.lazy()
 
     def quarantined(self, day: dt.date) -> pl.LazyFrame:
         """No rows: OpenMeter keeps faulty events to itself and shows them in its own list of events."""
@@ -185,54 +182,51 @@ class OpenMeterRange:
         return windows, to_date, opening
 
 
-def _window_rows(day: dt.date, answers: Iterable[Answer]) -> Iterator[tuple[Any, ...]]:
+def _window_rows(day: dt.date, answers: Iterable[Answer]) -> Iterator[pl.LazyFrame]:
     for answer in answers:
-        request, slug = answer.question.text(), answer.question.meter.slug
-        # Rows of one combination share their mapping (``checked_rows``), so each is spelled once.
-        spelled: dict[int, str] = {}
-        for row in answer.rows:
-            dimensions = spelled.get(id(row.dimensions))
-            if dimensions is None:
-                dimensions = spelled[id(row.dimensions)] = canonical(row.dimensions)
-            yield (day, slug, "window", request, row.start, row.end, row.subject, None, dimensions, row.value)
+        yield answer.rows.lazy().select(
+            charge_date=pl.lit(day),
+            meter=pl.lit(answer.question.meter.slug),
+            kind=pl.lit("window"),
+            request=pl.lit(answer.question.text()),
+            window_from="window_from",
+            window_to="window_to",
+            subject="subject",
+            charge_id=pl.lit(None, pl.String),
+            dimensions="dimensions",
+            value="value",
+        )
 
 
-def _charge_rows(day: dt.date, kind: str, found: Iterable[ToDate]) -> Iterator[tuple[Any, ...]]:
-    for each in found:
-        if each.value is not None:
-            charge, asked = each.piece.charge, each.question
-            yield (
-                day,
-                charge.meter.slug,
-                kind,
-                asked.text(),
-                asked.start,
-                asked.end,
-                None,
-                charge.charge_id,
-                "{}",
-                each.value,
-            )
+def _charge_rows(day: dt.date, kind: str, found: Iterable[ToDate]) -> pl.DataFrame:
+    rows = [
+        (
+            day,
+            each.piece.charge.meter.slug,
+            kind,
+            each.question.text(),
+            each.question.start,
+            each.question.end,
+            None,
+            each.piece.charge.charge_id,
+            "{}",
+            each.value,
+        )
+        for each in found
+        if each.value is not None
+    ]
+    return pl.DataFrame(rows, schema=RAW_USAGE.schema, orient="row")
 
 
-def _frame(rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
-    """Rows of ``raw_usage`` column by column, which is several times as fast as row by row."""
-    columns = zip(*rows, strict=True) if rows else [()] * len(RAW_USAGE.columns)
-    series = []
-    for (name, dtype), values in zip(RAW_USAGE.schema.items(), columns, strict=True):
-        if dtype == UTC_INSTANT:
-            counted = {instant: (instant - _EPOCH) // _MICROSECOND for instant in set(values)}
-            ticks = pl.Series(name, [counted[instant] for instant in values], pl.Int64)
-            series.append(ticks.cast(UTC_INSTANT))
-        else:
-            series.append(pl.Series(name, values, dtype))
-    return pl.DataFrame(series)
+def _require_distinct(day: dt.date, frame: pl.DataFrame) -> None:
+    """No window twice, also across questions; what follows adds rows up and would count it twice.
 
-
-def _require_distinct(day: dt.date, rows: Sequence[tuple[Any, ...]]) -> None:
-    """No window twice, also across questions; what follows adds rows up and would count it twice."""
-    keys = {(row[1], row[2], *row[4:9]) for row in rows}
-    if len(keys) != len(rows):
+    ``frame`` is sorted, so that equal keys stand one after the other.
+    """
+    repeated = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in RAW_USAGE.order)
+    # Where there is no row before the first, nulls would equal nothing's nulls; a meter is never null.
+    twice = frame.select(repeated.sum()).item()
+    if twice:
         raise ControlTotalDiffers(
-            f"{day:%F}: {len(rows) - len(keys)} rows stand twice across the day's questions. Nothing was written."
+            f"{day:%F}: {twice} rows stand twice across the day's questions. Nothing was written."
         )

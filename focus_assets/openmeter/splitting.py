@@ -14,9 +14,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+import polars as pl
+
 from focus_assets.catalog.models import Aggregation
+from focus_assets.decimals import SOURCE_VALUE, UTC_INSTANT
+from focus_assets.openmeter.answers import ANSWER
 from focus_assets.openmeter.errors import AnswerCutShort, ServerProblem, ServerTooSlow
-from focus_assets.openmeter.questions import SUBJECTS_PER_QUESTION, Question, Row
+from focus_assets.openmeter.questions import SUBJECTS_PER_QUESTION, Question
 from focus_assets.openmeter.v1 import V1
 from focus_assets.openmeter.v3 import V3
 
@@ -45,8 +49,8 @@ def combined(aggregation: Aggregation, values: Sequence[Decimal]) -> Decimal:
     return values[0] if len(values) == 1 else _COMBINED[aggregation](values)
 
 
-async def ask(api: V3 | V1, meter_id: str, question: Question) -> list[Row]:
-    """The rows of a question, in as many requests as it takes. Raises OpenMeterError."""
+async def ask(api: V3 | V1, meter_id: str, question: Question) -> pl.DataFrame:
+    """The proven rows of a question (:data:`ANSWER`), in as many requests as it takes. Raises OpenMeterError."""
     try:
         return await api.query(meter_id, question)
     except (ServerTooSlow, AnswerCutShort, ServerProblem) as error:
@@ -56,7 +60,7 @@ async def ask(api: V3 | V1, meter_id: str, question: Question) -> list[Row]:
         if parts is None:
             raise
     # One after the other: the server has just said that it has enough to do.
-    rows = [row for part in parts for row in await ask(api, meter_id, part)]
+    rows = pl.concat([ANSWER.to_frame(), *[await ask(api, meter_id, part) for part in parts]])
     return rows if question.window is not None else _joined(question, rows)
 
 
@@ -80,21 +84,25 @@ async def _parts(api: V3 | V1, meter_id: str, question: Question) -> list[Questi
 async def _shards(api: V3 | V1, meter_id: str, question: Question) -> list[Question]:
     """The question by shards of the subjects that have usage in its range; these are asked for first."""
     census = replace(question, window=None, dimensions=(), by_subject=True)
-    subjects = sorted({row.subject for row in await api.query(meter_id, census) if row.subject is not None})
+    subjects = (await api.query(meter_id, census))["subject"].unique().sort().to_list()
     size = min(SUBJECTS_PER_QUESTION, max(1, (len(subjects) + 1) // 2))
     return [question.about(subjects[i : i + size]) for i in range(0, len(subjects), size)]
 
 
-def _joined(question: Question, rows: Sequence[Row]) -> list[Row]:
+def _joined(question: Question, rows: pl.DataFrame) -> pl.DataFrame:
     """Rows without windows from parts of the range: one row per group, of the whole range."""
-    groups: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.subject, *sorted(row.dimensions.items())), []).append(row)
-    return [
-        found[0]._replace(
-            start=question.start,
-            end=question.end,
-            value=combined(question.meter.aggregation, [row.value for row in found]),
-        )
-        for found in groups.values()
-    ]
+    return pl.concat(
+        [
+            ANSWER.to_frame(),
+            *(
+                group.head(1).with_columns(
+                    window_from=pl.lit(question.start, UTC_INSTANT),
+                    window_to=pl.lit(question.end, UTC_INSTANT),
+                    value=pl.lit(
+                        combined(question.meter.aggregation, group["value"].to_list()), SOURCE_VALUE
+                    ),
+                )
+                for group in rows.partition_by("subject", "dimensions", maintain_order=True)
+            ),
+        ]
+    )

@@ -12,6 +12,7 @@ import datetime as dt
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NoReturn
@@ -106,14 +107,14 @@ class Transport:
 
     async def get(self, path: str, parameters: Parameters = ()) -> Any:
         """The document at ``path``. Raises OpenMeterError."""
-        return await self._tried("GET", path, parameters, None)
+        return (await self._tried("GET", path, parameters, None)).document()
 
-    async def ask(self, path: str, question: Mapping[str, Any]) -> Any:
+    async def ask(self, path: str, question: Mapping[str, Any]) -> Content:
         """The answer to a question that changes nothing, so that asking again is harmless. Raises OpenMeterError."""
         body = json.dumps(question, ensure_ascii=False, separators=(",", ":")).encode()
         return await self._tried("POST", path, (), body)
 
-    async def _tried(self, method: str, path: str, parameters: Parameters, body: bytes | None) -> Any:
+    async def _tried(self, method: str, path: str, parameters: Parameters, body: bytes | None) -> Content:
         """Up to ``attempts`` tries, at growing random intervals, no sooner than the server allows."""
         tries = AsyncRetrying(
             stop=stop_after_attempt(self._attempts),
@@ -124,7 +125,7 @@ class Transport:
         )
         return await tries(self._once, method, path, parameters, body)
 
-    async def _once(self, method: str, path: str, parameters: Parameters, body: bytes | None) -> Any:
+    async def _once(self, method: str, path: str, parameters: Parameters, body: bytes | None) -> Content:
         request = f"{method} {self.url}{path}"
         headers = {"Content-Type": "application/json"} if body is not None else {}
         async with self._limit:
@@ -155,9 +156,9 @@ class Transport:
                 raise ServerUnreachable(self._redacted(f"{request}: {why}")) from None
         self.server = response.headers.get("server", self.server)
         self.server_date = _date(response.headers.get("date")) or self.server_date
-        return self._document(request, response)
+        return self._content(request, response)
 
-    def _document(self, request: str, response: httpx.Response) -> Any:
+    def _content(self, request: str, response: httpx.Response) -> Content:
         if response.is_redirect:
             target = httpx.URL(response.headers["location"]).host or "another path"
             raise UnexpectedRedirect(
@@ -182,15 +183,30 @@ class Transport:
                 f"{request} answered with {kind or 'no content type'}; application/json was expected. Is "
                 "source.openmeter.url the address of an OpenMeter server?"
             )
-        try:
-            return _json(response.content)
-        except (ValueError, RecursionError, ArithmeticError) as error:
-            raise MalformedResponse(
-                self._redacted(f"{request}: the answer is no JSON ({type(error).__name__}: {error!s:.200})")
-            ) from None
+        return Content(request, response.content, self._redacted)
 
     def _redacted(self, text: str) -> str:
         return text.replace(self._token, "***") if self._token else text
+
+
+@dataclass(frozen=True)
+class Content:
+    """What came as JSON, not read yet."""
+
+    request: str
+    content: bytes
+    redacted: Callable[[str], str]
+
+    def document(self) -> Any:
+        """The JSON document, numbers with a fraction as decimals. Raises MalformedResponse."""
+        try:
+            return _json(self.content)
+        except (ValueError, RecursionError, ArithmeticError) as error:
+            raise MalformedResponse(
+                self.redacted(
+                    f"{self.request}: the answer is no JSON ({type(error).__name__}: {error!s:.200})"
+                )
+            ) from None
 
 
 def _json(content: bytes) -> Any:

@@ -10,9 +10,13 @@ import datetime as dt
 from typing import Any, Final
 from urllib.parse import quote
 
+import polars as pl
+
 from focus_assets.openmeter import pages, wire_invoices_v1, wire_v1
+from focus_assets.openmeter.answers import Columns, proven, stored_values
 from focus_assets.openmeter.errors import MalformedResponse
-from focus_assets.openmeter.questions import SUBJECT, Question, Row, checked_rows, instant_text
+from focus_assets.openmeter.questions import SUBJECT, Question, instant_text
+from focus_assets.openmeter.quick import columns_v1
 from focus_assets.openmeter.transport import Parameters, Transport
 from focus_assets.openmeter.wire import read
 
@@ -136,13 +140,22 @@ class V1:
             raise MalformedResponse(f"GET {path}: the answer is no list. Nothing was written.")
         return [read(wire_v1.StoredEvent, entry, f"GET {path} [{i}]") for i, entry in enumerate(document)]
 
-    async def query(self, meter_id: str, question: Question) -> list[Row]:
-        """The answer to one question. Raises OpenMeterError."""
+    async def query(self, meter_id: str, question: Question) -> pl.DataFrame:
+        """The answer to one question, proven (:data:`ANSWER`). Raises OpenMeterError."""
         path = f"{_ROOT}/meters/{meter_id}/query"
         request = f"POST {path} ({question.text()})"
-        document = await self._transport.ask(path, _asked(question))
-        rows = read(wire_v1.QueryResult, document, request).data
-        return checked_rows(question, request, map(_row, rows))
+        answer = await self._transport.ask(path, _asked(question))
+        columns = columns_v1(answer.content, question.dimensions)
+        if columns is None:
+            rows = read(wire_v1.QueryResult, answer.document(), request).data
+            columns = Columns(
+                stored_values(question, request, [row.value for row in rows]),
+                [row.window_start.isoformat() for row in rows],
+                [row.window_end.isoformat() for row in rows],
+                [row.subject for row in rows],
+                {name: [(row.group_by or {}).get(name) for row in rows] for name in question.dimensions},
+            )
+        return proven(question, request, columns)
 
     async def _list(self, what: str, model: type[pages.M], parameters: Parameters = ()) -> list[pages.M]:
         path = f"{_ROOT}/{what}"
@@ -166,8 +179,3 @@ def _asked(question: Question) -> dict[str, Any]:
             key: {"$in": sorted(texts)} for key, texts in question.filters.items()
         }
     return asked
-
-
-def _row(row: wire_v1.QueryRow) -> Row:
-    dimensions = {key: text or "" for key, text in (row.group_by or {}).items() if key != SUBJECT}
-    return Row(row.window_start, row.window_end, row.subject, dimensions, row.value)

@@ -10,10 +10,14 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 from urllib.parse import quote
 
+import polars as pl
+
 from focus_assets.openmeter import pages, wire_v3
-from focus_assets.openmeter.questions import SUBJECT, Question, Row, checked_rows, instant_text
+from focus_assets.openmeter.answers import Columns, proven, stored_values
+from focus_assets.openmeter.questions import SUBJECT, Question, instant_text
+from focus_assets.openmeter.quick import columns_v3
 from focus_assets.openmeter.transport import Transport
-from focus_assets.openmeter.wire import instant, number_text, read
+from focus_assets.openmeter.wire import read
 
 _CUSTOMER: Final = "customer_id"
 
@@ -58,15 +62,22 @@ class V3:
         path = f"{self._root}/subscriptions/{quote(subscription_id, safe='')}"
         return read(wire_v3.Subscription, await self._transport.get(path), f"GET {path}")
 
-    async def query(self, meter_id: str, question: Question) -> list[Row]:
-        """The answer to one question. Raises OpenMeterError."""
+    async def query(self, meter_id: str, question: Question) -> pl.DataFrame:
+        """The answer to one question, proven (:data:`ANSWER`). Raises OpenMeterError."""
         path = f"{self._root}/meters/{meter_id}/query"
         request = f"POST {path} ({question.text()})"
-        document = await self._transport.ask(path, _asked(question))
-        rows = _plain_rows(document)
-        if rows is None:
-            rows = list(map(_row, read(wire_v3.QueryResult, document, request).data))
-        return checked_rows(question, request, rows)
+        answer = await self._transport.ask(path, _asked(question))
+        columns = columns_v3(answer.content, question.dimensions)
+        if columns is None:
+            rows = read(wire_v3.QueryResult, answer.document(), request).data
+            columns = Columns(
+                stored_values(question, request, [row.value for row in rows]),
+                [row.start.isoformat() for row in rows],
+                [row.end.isoformat() for row in rows],
+                [row.dimensions.get(SUBJECT) for row in rows],
+                {name: [row.dimensions.get(name) for row in rows] for name in question.dimensions},
+            )
+        return proven(question, request, columns)
 
     async def events_stored(self, start: dt.datetime, end: dt.datetime) -> AsyncIterator[wire_v3.StoredEvent]:
         """Events by when they were stored, in [start, end), the oldest first."""
@@ -100,33 +111,3 @@ def _asked(question: Question) -> dict[str, Any]:
     if filters:
         asked["filters"] = {"dimensions": filters}
     return asked
-
-
-def _plain_rows(document: Any) -> list[Row] | None:
-    """The rows of an answer in which every field is as it should be; None where one is not.
-
-    Models cost three times as much, and answers have thousands of rows. What is wrong is for them to say.
-    """
-    try:
-        if type(document["data"]) is not list:
-            return None
-        return [
-            _plain_row(row["value"], row["from"], row["to"], row["dimensions"]) for row in document["data"]
-        ]
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
-
-
-def _plain_row(written: str, start: str, end: str, dimensions: dict[str, str | None]) -> Row:
-    value = number_text(written)
-    if value is None:
-        raise ValueError
-    for text in dimensions.values():
-        if type(text) is not str and text is not None:
-            raise ValueError
-    return Row(instant(start), instant(end), dimensions.get(SUBJECT), dimensions, value)
-
-
-def _row(row: wire_v3.QueryRow) -> Row:
-    dimensions = {key: text or "" for key, text in row.dimensions.items() if key not in (SUBJECT, _CUSTOMER)}
-    return Row(row.start, row.end, row.dimensions.get(SUBJECT), dimensions, row.value)

@@ -63,11 +63,6 @@ def instant(text: str) -> dt.datetime:
     return _INSTANT.validate_python(_instant_text(text)).astimezone(dt.UTC)
 
 
-def number_text(text: str) -> Decimal | None:
-    """The number that v3 wrote as text; None where it is none."""
-    return Decimal(text) if _NUMERIC.fullmatch(text) else None
-
-
 Numeric = Annotated[Decimal, BeforeValidator(_numeric)]
 Number = Annotated[Decimal, BeforeValidator(_number)]
 Instant = Annotated[

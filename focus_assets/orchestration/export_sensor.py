@@ -16,7 +16,8 @@ from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunS
 from focus_assets.delivery import Due, billing_months, due, latest_deliveries
 from focus_assets.delivery.ledger import spans
 from focus_assets.lake import Lake
-from focus_assets.orchestration.assets.focus_export import BILLING_MONTH, EXPORT, export_key
+from focus_assets.orchestration.assets.all_deliveries import run_of
+from focus_assets.orchestration.assets.focus_export import BILLING_MONTH, EXPORT
 from focus_assets.orchestration.export_decisions import (
     Attempt,
     Materialized,
@@ -110,7 +111,7 @@ def ask(
                     # come back (A, B, A).
                     run_key=f"{name}:{len(attempts)}",
                     partition_key=partition,
-                    asset_selection=[export_key(destination) for destination in each.destinations],
+                    **run_of(settings, each.destinations),
                     tags={DELIVERY_TAG: _tag(name), BILLING_MONTH: each.month},
                 )
             )

@@ -22,13 +22,15 @@ from focus_assets.chain import DayOutput, catalog_days
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord
 from focus_assets.orchestration import orphans
-from focus_assets.orchestration.assets.focus_export import BILLING_MONTH, export_key
+from focus_assets.orchestration.assets.all_deliveries import deliveries_of, run_of
+from focus_assets.orchestration.assets.focus_export import BILLING_MONTH
 from focus_assets.orchestration.export_decisions import Position, RunState, advance
 from focus_assets.orchestration.export_sensor import ask, materializations_after
 from focus_assets.orchestration.io_manager import day_written
 from focus_assets.orchestration.jobs import CHAIN_JOB, EXPORT_JOB
 from focus_assets.orchestration.partitions import day, partition_of_month, usage_days
 from focus_assets.settings import Settings
+from focus_assets.signing import send_notices
 from focus_assets.source_changes import source_now
 from focus_assets.sql import create_views
 from focus_assets.usage_source import days_invoiced_otherwise
@@ -183,6 +185,8 @@ class Chain:
         """
         if not self.settings.destinations:
             return
+        # What a run that was killed after a manifest still owes; a run that delivers sends its own.
+        send_notices(self.lake, self.settings.destinations)
         job = self.definitions.resolve_job_def(EXPORT_JOB)
         position = Position()
         for _ in range(_PASSES):
@@ -193,7 +197,7 @@ class Chain:
             for request in asked.requests:
                 result = job.execute_in_process(
                     instance=self.instance,
-                    run_config=_QUIET,
+                    run_config=_QUIET | dict(request.run_config),
                     raise_on_error=False,
                     partition_key=request.partition_key,
                     asset_selection=list(request.asset_selection or []),
@@ -219,12 +223,13 @@ class Chain:
         job = self.definitions.resolve_job_def(EXPORT_JOB)
         failures: list[str] = []
         for month in months:
+            asked = run_of(self.settings, destinations)
             result = job.execute_in_process(
                 instance=self.instance,
-                run_config=_QUIET,
+                run_config=_QUIET | asked["run_config"],
                 raise_on_error=False,
                 partition_key=partition_of_month(self.settings, month),
-                asset_selection=[export_key(name) for name in destinations],
+                asset_selection=asked["asset_selection"],
                 tags={**orphans.process_tags(), BILLING_MONTH: month},
             )
             outcome.runs.append(result.run_id)
@@ -311,12 +316,7 @@ def ranges(days: Sequence[dt.date], longest: int) -> Iterator[tuple[dt.date, dt.
 
 def _deliveries(result: dg.ExecuteInProcessResult) -> Iterator[dict[str, Any]]:
     for event in result.get_asset_materialization_events():
-        materialization = event.step_materialization_data.materialization
-        yield {
-            "destination": materialization.asset_key.path[-1],
-            "month": (materialization.partition or "")[:7],
-            **{name: value.value for name, value in materialization.metadata.items()},
-        }
+        yield from deliveries_of(event.step_materialization_data.materialization)
 
 
 def _require_success(result: dg.ExecuteInProcessResult, what: str) -> None:

@@ -5,8 +5,9 @@ What belongs here: the arithmetic, frames in and frame out. What does not: grant
 
 Grants pay in their order, each what it still has, lines in theirs. Days add up: a charge is never paid more than it
 has come to so far, so where a day's usage takes cost back, what was billed of the charge is taken back first, then
-what was paid by credit, the grant that was used last first. Source: OpenMeter ``billing/rating/service/mutator/
-credits.go`` (order and amounts of a whole period), ``ledger/collector/correct.go`` (giving back).
+what was paid by credit, the grant that was used last first, also where that grant has ended. Source: OpenMeter
+``billing/rating/service/mutator/credits.go`` (order and amounts of a whole period), ``ledger/collector/correct.go``
+(giving back).
 """
 
 from __future__ import annotations
@@ -37,15 +38,16 @@ GRANTS: Final = pl.Schema(
         "rank": pl.Int32(),
         "amount": COST,
         "features": pl.List(pl.String()),
+        "usable": pl.Boolean(),
     }
 )
-"""A grant that can be used that day; ``rank`` from 0 among those of its customer; no ``features``: all."""
+"""A grant; ``rank`` from 0 among those of its customer; no ``features``: all. Not ``usable``: it only takes back."""
 
 USED: Final = pl.Schema({"grant": pl.String(), "charge_id": pl.String(), "used": COST})
 """What a grant has paid of a charge before the day."""
 
 BILLED: Final = pl.Schema({"charge_id": pl.String(), "billed": COST})
-"""What was billed of a charge before the day, credits taken off."""
+"""What was billed of a charge before the day, since its start and credits taken off; only those that fall need it."""
 
 PAID: Final = pl.Schema({"line": pl.UInt32(), "grant": pl.String(), "rank": pl.Int32(), "amount": COST})
 """What a grant pays of a line; below zero where it is given back."""
@@ -62,7 +64,7 @@ def draw_down(
     left = (
         grants.join(spent.group_by("grant").agg(pl.col("used").sum()), on="grant", how="left")
         .with_columns((pl.col("amount") - pl.col("used").fill_null(_ZERO)).alias("left"))
-        .filter(pl.col("left") > 0)
+        .filter(pl.col("usable"), pl.col("left") > 0)
     )
     unpaid = _to_pay(lines)
     found = [returned]
@@ -100,7 +102,7 @@ def _paid_by(unpaid: pl.DataFrame, grants: pl.DataFrame) -> pl.DataFrame:
     before = pl.col("_to") - pl.col("cost")
     return (
         unpaid.filter(pl.col("cost") > 0)
-        .join(grants.drop("amount"), on=["customer", "currency"])
+        .join(grants.drop("amount", "usable"), on=["customer", "currency"])
         .filter(allowed.fill_null(False))
         .with_columns(pl.col("cost").cum_sum().over("grant", order_by="line").alias("_to"))
         .with_columns((pl.min_horizontal("_to", "left") - pl.min_horizontal(before, "left")).alias("amount"))

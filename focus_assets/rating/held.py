@@ -13,10 +13,12 @@ def lowest_priced() -> pl.Expr:
     """Where a segment begins, in priced units; null where it also prices what lies below zero.
 
     In a part of a split period (``priced_split`` is its start, else null) a price that leaves what lies below zero
-    free leaves free what lies below the part's start.
+    free leaves free what lies below the part's start: all of a segment that ends before it.
     """
     lower, split = pl.col("segment_from"), pl.col("priced_split")
-    of_part = pl.when(lower == 0).then(split).otherwise(pl.max_horizontal(split, lower))
+    begins = pl.when(lower == 0).then(split).otherwise(pl.max_horizontal(split, lower))
+    # clip() between bounds in the wrong order answers with either of them.
+    of_part = pl.min_horizontal(begins, pl.col("segment_to"))
     return (
         pl.when(pl.col("prices_negative") & (lower == 0))
         .then(None)

@@ -7,9 +7,12 @@ same with one slice. Within a slice usage fills tiers in the order (window_from,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from focus_assets.decimals import METERED_QUANTITY, PRICING_QUANTITY, UNIT_PRICE
+from focus_assets.rating.chunks import WINDOWS_AT_ONCE, ChargeRange, charge_ranges, one_after_the_other
 from focus_assets.rating.converted_usage import converted_usage
 from focus_assets.rating.costs import with_costs
 from focus_assets.rating.held import fee_owed_at, lowest_metered, lowest_priced
@@ -41,6 +44,8 @@ def rate(
     conversions: pl.LazyFrame | None = None,
     earlier: pl.LazyFrame | None = None,
     splits: pl.LazyFrame | None = None,
+    fees: pl.LazyFrame | None = None,
+    at_once: int = WINDOWS_AT_ONCE,
 ) -> pl.LazyFrame:
     """Rate ``usage`` (USAGE) of ``slices`` (SLICES) after ``opening`` (OPENINGS) at ``segments`` (SEGMENTS).
 
@@ -50,7 +55,7 @@ def rate(
     (:data:`~focus_assets.rating.lines.CONVERSIONS`): in which units some charges are priced. ``earlier``
     (:data:`~focus_assets.rating.lines.EARLIER_USAGE`): whose the usage was that volume tiers price anew. ``splits``
     (:data:`~focus_assets.rating.splits.SPLITS`): in which parts invoices bill some charges; the others are rated by the
-    quantity to date.
+    quantity to date. ``fees``: lines of flat fees that are to stand among the others.
 
     - ``consumed_quantity`` sums to the usage's quantity per charge and slice, in metered units and whatever is
       billed of it: a tier without unit price has usage lines at price 0, and where the quantity to date is below
@@ -60,7 +65,8 @@ def rate(
     - Where a bound of volume tiers is passed, each buyer's quantity to date has a negative line in the tier that
       was left and a positive one in the tier entered, and so have their fees.
 
-    What is known of slices is computed at once, so that ``usage`` is read twice; lines when they are collected.
+    What is known of slices is computed at once, so that ``usage`` is read twice; lines when they are collected. Where
+    there are more windows than ``at_once``, lines are computed by chunks of charges, and ``usage`` is read for each.
     Raises :class:`~focus_assets.rating.spans.ChargeNotRated`, naming the charge, for usage outside
     the slices, without a price, below zero where tiers are graduated, or outside the supported range.
     """
@@ -73,8 +79,51 @@ def rate(
     splits = splits if splits is not None and some(splits) else None
     moved = computed(spans(usage, opening, slices, segments, conversions, splits))
     earlier = _earlier_usage(segments, opening, earlier)
+    tables = _Tables(usage, moved, prices, limits, conversions, splits, earlier, fees)
+    ranges = charge_ranges(moved, at_once)
+    if len(ranges) < 2:
+        return _rated(tables)
+    return one_after_the_other(ranges, lambda charges: _rated(tables.of(charges)))
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """What lines are computed from. ``earlier`` is None where no charge is priced by the total."""
+
+    usage: pl.LazyFrame
+    moved: pl.LazyFrame
+    prices: pl.LazyFrame
+    limits: pl.LazyFrame | None
+    conversions: pl.LazyFrame | None
+    splits: pl.LazyFrame | None
+    earlier: pl.LazyFrame | None
+    fees: pl.LazyFrame | None
+
+    def of(self, charges: ChargeRange) -> _Tables:
+        """The same of some charges."""
+
+        def theirs(table: pl.LazyFrame | None) -> pl.LazyFrame | None:
+            return None if table is None else charges.of(table)
+
+        return _Tables(
+            charges.of(self.usage),
+            charges.of(self.moved),
+            charges.of(self.prices),
+            theirs(self.limits),
+            theirs(self.conversions),
+            theirs(self.splits),
+            theirs(self.earlier),
+            theirs(self.fees),
+        )
+
+
+def _rated(tables: _Tables) -> pl.LazyFrame:
+    """Lines after limits, in the order of their key."""
+    usage, moved, prices, limits = tables.usage, tables.moved, tables.prices, tables.limits
+    conversions, earlier = tables.conversions, tables.earlier
+    fees = [] if tables.fees is None else [tables.fees]
     if limits is None or not some(limits):
-        return _lines(usage, moved, prices, conversions, earlier).sort(LINE_KEY)
+        return pl.concat([_lines(usage, moved, prices, conversions, earlier), *fees]).sort(LINE_KEY)
     # Apart from the first step on: a plan that divides lines computes each of them for either part.
     with_limits = limits.select("charge_id")
     free_of_limits, touched = (
@@ -87,8 +136,8 @@ def rate(
         )
         for how in ("anti", "semi")
     )
-    paid = limited(computed(touched), moved, prices, limits, conversions, splits)
-    return pl.concat([free_of_limits, paid]).sort(LINE_KEY)
+    paid = limited(computed(touched), moved, prices, limits, conversions, tables.splits)
+    return pl.concat([free_of_limits, paid, *fees]).sort(LINE_KEY)
 
 
 def _earlier_usage(

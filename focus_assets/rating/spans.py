@@ -28,13 +28,16 @@ def spans(
 ) -> pl.LazyFrame:
     """One row per slice with the quantity to date around it; raises :class:`ChargeNotRated` when collected.
 
-    Adds to SLICES ``before`` and ``after`` (quantity to date at the slice's start and end), ``lowest`` and
-    ``highest``, which no order of its usage leaves, the first two also in priced units (``priced_before``,
-    ``priced_after``), the part of a split period it lies in (see :mod:`~focus_assets.rating.splits`, also with
-    ``priced_split``), and the ``method`` of the charge's prices. ``usage`` needs the slice key and ``quantity``.
+    Adds to SLICES how many ``windows`` of usage each has, ``before`` and ``after`` (quantity to date at its start and
+    end), ``lowest`` and ``highest``, which no order of its usage leaves, the first two also in priced units
+    (``priced_before``, ``priced_after``), the part of a split period it lies in (see
+    :mod:`~focus_assets.rating.splits`, also with ``priced_split``), and the ``method`` of the charge's prices.
+    ``usage`` needs the slice key and ``quantity``.
     """
     increase = pl.col("quantity").clip(lower_bound=_ZERO).sum().alias("increase")
-    moved = usage.group_by(SLICE_KEY).agg(pl.col("quantity").sum(), increase)
+    moved = usage.group_by(SLICE_KEY).agg(
+        pl.col("quantity").sum(), increase, pl.len().cast(pl.Int64).alias("windows")
+    )
     prices = segments.group_by("charge_id").agg(
         pl.col("refuses_negative").any(),
         pl.col("method").first(),
@@ -57,7 +60,9 @@ def spans(
         slices.join(moved, on=SLICE_KEY, how="full", coalesce=True)
         .join(opening.select("charge_id", _opening="quantity"), on="charge_id", how="left")
         .join(prices, on="charge_id", how="left")
-        .with_columns(pl.col("quantity", "increase", "_opening").fill_null(_ZERO))
+        .with_columns(
+            pl.col("quantity", "increase", "_opening").fill_null(_ZERO), pl.col("windows").fill_null(0)
+        )
         .with_columns(after.alias("after"))
         .with_columns((pl.col("after") - pl.col("quantity")).alias("before"))
         .with_columns(
@@ -81,6 +86,7 @@ def spans(
             "slice_to",
             "begins",
             "method",
+            "windows",
             "before",
             "after",
             "lowest",

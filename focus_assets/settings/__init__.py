@@ -5,7 +5,7 @@ demonstration (``demo``), the meaning of meters and prices (``catalog``).
 """
 
 from focus_assets.settings.billing import BillingSettings, CommitmentSettings
-from focus_assets.settings.destinations import CustomersByLabel, Destination, FocusVersion
+from focus_assets.settings.destinations import CustomersByLabel, Destination, FocusVersion, Notice
 from focus_assets.settings.models import (
     CloudEventsSettings,
     ConfigurationError,
@@ -32,6 +32,7 @@ __all__ = [
     "LakeSettings",
     "MeterDetails",
     "NoConfiguration",
+    "Notice",
     "OpenMeterSettings",
     "S3Settings",
     "Settings",

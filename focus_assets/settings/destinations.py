@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
@@ -20,6 +21,7 @@ LayoutName = Literal["hive", "aws", "finops-hubs"]
 
 _COMPRESSIONS: Final[Mapping[str, tuple[str, ...]]] = {"parquet": ("zstd", "snappy"), "csv": ("gzip",)}
 _WEEK: Final = 168
+_THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1")
 
 
 class CustomersByLabel(Entry):
@@ -41,6 +43,25 @@ Customers = Annotated[
     | Annotated[CustomersByLabel, Tag("(labels)")],
     Discriminator(_scope_kind),
 ]
+
+
+class Notice(Entry):
+    """Where a signed notice of each delivery is sent, as a CloudEvent by Standard Webhooks."""
+
+    url: Annotated[str, Field(min_length=1)]
+    """An https:// address; http:// for this machine alone."""
+    signed_with: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    """Name of the environment variable that holds the secret, whsec_ and base64."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_safe(cls, value: str) -> str:
+        place = urlsplit(value)
+        if place.scheme == "https" and place.hostname:
+            return value
+        if place.scheme == "http" and place.hostname in _THIS_MACHINE:
+            return value
+        raise ValueError("is no https:// address; http:// is for 127.0.0.1, localhost and ::1 alone")
 
 
 class Destination(Entry):
@@ -76,6 +97,8 @@ class Destination(Entry):
     """Months from before the first delivery: all that the lake holds, or those that are still open."""
     dimensions: Mapping[str, str | None] = {}
     """FOCUS columns of the rows delivered here, before all other settings: a text or null."""
+    notice: Notice | None = None
+    """Who is told of each delivery, once its manifest is in place."""
     s3: S3Settings = S3Settings()
     """How the bucket is reached, for an s3:// URL."""
 

@@ -6,6 +6,7 @@ What does not: the parts (``models``, ``catalog.models``) and the reading of tex
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,8 @@ class FocusFile(Entry):
     as_of: Instant | None = None
     """The instant that counts as now; the clock where absent."""
     opening: Literal["refuse", "zero"] = "refuse"
-    """Rating periods begun before start_date: refuse them, or count their usage from zero."""
+    """Rating periods and credits begun before start_date: refuse them, or count their usage from zero and take credits
+    as they stand, with their whole amount."""
     defaults: FocusDefaults
     """What every FOCUS row says unless something nearer says otherwise."""
     meters: tuple[Meter, ...] = ()
@@ -76,6 +78,8 @@ class FocusFile(Entry):
     """When billing periods close, and what invoices say."""
     destinations: tuple[Destination, ...] = ()
     """Who receives FOCUS files."""
+    destination_assets: Annotated[int, Field(ge=0, le=5_000)] = 300
+    """Destinations up to which each is an asset of its own; of more, one asset stands for all."""
 
     @property
     def catalog(self) -> Catalog:
@@ -103,14 +107,22 @@ class FocusFile(Entry):
             for name in ("meters", "features", "customers", "plans", "subscriptions"):
                 if getattr(self, name):
                     yield name, "is OpenMeter's; leave it out, or set source.openmeter.catalog to file"
+        yield from self._credits_of_old()
+        yield from self._destination_problems(folder)
+
+    def _credits_of_old(self) -> Iterator[tuple[str, str]]:
+        """Credit that could be used before the first day, and still can: what was used of it by then is in no day."""
+        if self.opening == "zero":
+            return
+        midnight = dt.datetime.combine(self.start_date, dt.time(), dt.UTC)
         for i, grant in enumerate(self.credits):
-            if grant.effective_at.date() < self.start_date:
+            if grant.effective_at < midnight and (grant.end is None or grant.end > midnight):
                 yield (
                     f"credits[{i}].effective_at",
                     f"{grant.effective_at:%FT%TZ} lies before start_date {self.start_date}, and what was used of "
-                    "the credit by then is not known; write what was left on start_date, with effective_at on it",
+                    "the credit by then is not known. Either make amount what was left on start_date and set opening: "
+                    f"zero, or make effective_at {self.start_date} or later",
                 )
-        yield from self._destination_problems(folder)
 
     def _destination_problems(self, folder: Path) -> Iterator[tuple[str, str]]:
         # Dagster writes both - and _ as _ in the names of an asset's outputs.
@@ -161,6 +173,7 @@ class FocusFile(Entry):
             days_per_run=self.days_per_run,
             billing=self.billing,
             destinations=tuple(d.model_copy(update=place(d)) for d in self.destinations),
+            destination_assets=self.destination_assets,
         )
 
 

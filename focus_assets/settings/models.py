@@ -168,6 +168,7 @@ class Settings(BaseModel):
     days_per_run: Annotated[int, Field(ge=1)] = 31
     billing: BillingSettings = BillingSettings()
     destinations: tuple[Destination, ...] = ()
+    destination_assets: Annotated[int, Field(ge=0)] = 300
 
     @staticmethod
     def load(path: Path | None = None) -> Settings:

@@ -28,9 +28,8 @@ def paid(lines: list[dict[str, Any]], *grants: dict[str, Any]) -> tuple[pl.DataF
     vendor = catalog(credits=[{**SINCE, **grant} for grant in grants])
     vendor.check_references()
     rows = build(rated(*lines), slices(vendor), vendor)
-    return rows.collect(), with_credits(
-        rows, vendor.credits, Spent(), vendor, credits_on(vendor, DAY)
-    ).rows.collect()
+    due = credits_on(vendor, DAY)
+    return rows.collect(), with_credits(rows, vendor.credits, Spent(), vendor, due, DAY).rows.collect()
 
 
 def bought(amount: str, key: str = "prepaid", **more: Any) -> dict[str, Any]:

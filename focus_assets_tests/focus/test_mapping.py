@@ -267,7 +267,8 @@ def credits_example() -> pl.LazyFrame:
         ]
     )
     vendor.check_references()
-    return with_credits(example(vendor), vendor.credits, Spent(), vendor, credits_on(vendor, FIRST_DAY)).rows
+    due = credits_on(vendor, FIRST_DAY)
+    return with_credits(example(vendor), vendor.credits, Spent(), vendor, due, FIRST_DAY).rows
 
 
 SHOWN_OF_CREDITS = (
@@ -316,9 +317,8 @@ def custom_currency_example() -> pl.LazyFrame:
         slice_table(of_day),
         price_table(of_day),
     )
-    return with_credits(
-        build(lines, of_day, vendor), vendor.credits, Spent(), vendor, credits_on(vendor, FIRST_DAY)
-    ).rows
+    rows, due = build(lines, of_day, vendor), credits_on(vendor, FIRST_DAY)
+    return with_credits(rows, vendor.credits, Spent(), vendor, due, FIRST_DAY).rows
 
 
 SHOWN_OF_CUSTOM_CURRENCY = (

@@ -21,7 +21,7 @@ Line = tuple[str, str | None, str]
 
 
 def grant(name: str, amount: str, rank: int = 0, *features: str, customer: str = "acme") -> tuple[Any, ...]:
-    return name, customer, "USD", rank, Decimal(amount), list(features)
+    return name, customer, "USD", rank, Decimal(amount), list(features), True
 
 
 def paid(
@@ -90,6 +90,18 @@ def test_cost_that_falls_gives_back_what_was_billed_first_and_then_the_last_gran
         (1, "first", "-2"),
         (1, "second", "-6"),
         (2, "first", "2"),
+    ]
+
+
+def test_a_grant_that_has_ended_takes_back_what_it_paid_and_pays_nothing() -> None:
+    """Of the 5 that charge a costs less, 2 go back to each of the grants, the last first, and 1 was billed. The 10 of
+    charge b find 10 - 7 + 2 = 5 in the grant that goes on."""
+    ended, going_on = (*grant("ended", "9", 0)[:-1], False), grant("going on", "10", 1)
+    used = {("ended", "a"): "2", ("going on", "a"): "2", ("going on", "z"): "5"}
+    assert paid([("a", None, "-5"), ("b", None, "10")], [ended, going_on], used, {"a": "1"}) == [
+        (0, "ended", "-2"),
+        (0, "going on", "-2"),
+        (1, "going on", "5"),
     ]
 
 

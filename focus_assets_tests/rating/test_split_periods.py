@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from focus_assets.catalog.charges import Charge
 from focus_assets.catalog.periods import Period
 from focus_assets.rating import SPLITS, ChargeNotRated
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
@@ -121,8 +122,8 @@ def test_usage_taken_back_does_not_credit_an_earlier_part(of: list[Month], chanc
     splittable = [
         replace(each, charge=replace(each.charge, charge_id=f"charge-{n}"))
         for n, each in enumerate(of)
-        # Nor where the published price leaves units free: there a part that takes usage back is not right yet.
-        if each.charge.rate_card.price.type != "tiered" and each.charge.list_discounts.usage is None
+        # Graduated tiers price no part that takes usage back.
+        if each.charge.rate_card.price.type != "tiered"
     ]
     if splittable:
         assert_parts_are_openmeters(splittable, chosen_cuts(splittable, chance))
@@ -133,6 +134,41 @@ def example(units: str = "80", **of: Any) -> list[Decimal]:
     sold = charge(**of)
     whole = Month(sold, [(START, "a", "{}", units), (START + 10 * HOUR, "a", "{}", units)], [10])
     return list(billed([whole], [[10]]).values())
+
+
+def parts_of(charged: Charge, windows: list[tuple[int, str]]) -> list[Decimal]:
+    """What two parts of a period are billed, the second from hour 10 on; every window is a day of its own."""
+    whole = Month(
+        charged,
+        [(START + hour * HOUR, "a", "{}", units) for hour, units in windows],
+        sorted({10, *(hour for hour, _ in windows if hour)}),
+    )
+    return list(billed([whole], [[10]]).values())
+
+
+def test_a_part_that_takes_usage_back_beyond_the_units_that_the_plan_leaves_free_is_billed_nothing() -> None:
+    """Each unit costs 1; of the plan's the first 10 are free. The first part is 20. The second ends at 20 + 5 - 20 =
+    5, below where it began: it credits nothing of the first part, and costs nothing."""
+    sold = charge(unit("1"), published=unit("1"), published_free="10")
+    assert parts_of(sold, [(0, "20"), (11, "5"), (12, "-20")]) == [Decimal(20), Decimal(0)]
+
+
+def test_a_part_that_takes_usage_back_within_the_units_that_the_plan_leaves_free_is_billed_what_it_adds() -> (
+    None
+):
+    """The first part is 5; the second comes to 5 - 2 + 12 = 15, which is 10 above where it began."""
+    sold = charge(unit("1"), published=unit("1"), published_free="10")
+    assert parts_of(sold, [(0, "5"), (11, "-2"), (12, "12")]) == [Decimal(5), Decimal(10)]
+
+
+def test_units_that_are_free_to_the_customer_are_priced_in_no_part_that_begins_beyond_them() -> None:
+    """10 of the first part's 20 are free. The second ends at 20 - 14 + 3 = 9, below where it began: nothing."""
+    sold = charge(unit("1"), free="10")
+    windows = [(START + hour * HOUR, "a", "{}", units) for hour, units in ((0, "20"), (11, "-14"), (12, "3"))]
+    lines = day_by_day([Month(sold, windows, [10, 12])], splits=[[10]])
+    of_part = lines.filter(pl.col("slice_from") >= START + 10 * HOUR)
+    priced = dict(of_part.group_by("component").agg(pl.col("pricing_quantity").sum()).iter_rows())
+    assert set(priced.values()) <= {Decimal(0)}
 
 
 def test_percentage_and_maximum_count_what_earlier_parts_were_billed_before_their_percentage() -> None:

@@ -36,6 +36,19 @@ def test_relative_places_count_from_the_files_folder_not_the_working_directory(t
     assert settings.config_path == tmp_path / "sub" / "focus.yaml"
 
 
+def test_credit_that_is_older_than_the_first_day_is_let_through_with_opening_zero() -> None:
+    old = "credits:\n  - {key: gift, customer: acme, amount: 5, effective_at: 2026-07-31}\ndestinations:"
+    settings = loaded(("start_date:", "opening: zero\nstart_date:"), ("destinations:", old))
+    [grant] = settings.catalog.credits
+    assert (grant.amount, grant.effective_at.date()) == (Decimal(5), dt.date(2026, 7, 31))
+
+
+def test_credit_that_ended_before_the_first_day_is_of_no_day_and_refused_by_none() -> None:
+    ended = "credits:\n  - {key: gift, customer: acme, amount: 5, effective_at: 2026-07-01, expires_at: 2026-08-01}"
+    settings = loaded(("destinations:", f"{ended}\ndestinations:"))
+    assert settings.catalog.on(settings.start_date).credits == ()
+
+
 def test_a_url_stays_as_it_is() -> None:
     assert loaded(("url: out", "url: s3://bucket/prefix/")).destinations[0].url == "s3://bucket/prefix"
 

@@ -98,7 +98,9 @@ def test_a_refusal_names_the_file() -> None:
         (
             "destinations:",
             "credits:\n  - {key: gift, customer: acme, amount: 5, effective_at: 2026-07-31}\ndestinations:",
-            "line 26, credits[gift].effective_at: 2026-07-31T00:00:00Z lies before start_date 2026-08-01, and what",
+            "line 26, credits[gift].effective_at: 2026-07-31T00:00:00Z lies before start_date 2026-08-01, and what "
+            "was used of the credit by then is not known. Either make amount what was left on start_date and set "
+            "opening: zero, or make effective_at 2026-08-01 or later",
         ),
         (
             "destinations:",

@@ -6,6 +6,7 @@ import dagster as dg
 
 from focus_assets.billing.datasets import BILLING_DATASETS
 from focus_assets.datasets import USAGE_DATASETS
+from focus_assets.orchestration.assets.all_deliveries import all_deliveries_asset, one_for_all
 from focus_assets.orchestration.assets.catalog import catalog_asset
 from focus_assets.orchestration.assets.common import with_grain
 from focus_assets.orchestration.assets.focus_billing_period import focus_billing_period_asset
@@ -40,5 +41,7 @@ def usage_chain(settings: Settings) -> list[dg.AssetsDefinition]:
 
 
 def exports(settings: Settings) -> list[dg.AssetsDefinition]:
-    """The deliveries: one asset for each destination; none where there is none."""
-    return [focus_export_asset(settings)] if settings.destinations else []
+    """The deliveries: an asset for each destination, or one for all of very many; none where there is none."""
+    if not settings.destinations:
+        return []
+    return [all_deliveries_asset(settings) if one_for_all(settings) else focus_export_asset(settings)]

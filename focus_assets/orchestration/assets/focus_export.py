@@ -1,14 +1,15 @@
 """``focus_export/<destination>``: one delivery of a billing month to each destination."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from focus_assets.delivery import DeliveryResult, Provider, check_destinations, deliver_all
+from focus_assets.delivery import DeliveryFailure, DeliveryResult, Provider, check_destinations, deliver_all
 from focus_assets.delivery.ledger import entries_of
+from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.tags import vendor_prefix
 from focus_assets.lake import Lake
 from focus_assets.orchestration.assets.common import LAKE_POOL, OWNERS
@@ -18,6 +19,7 @@ from focus_assets.orchestration.partitions import billing_months
 from focus_assets.orchestration.resources import LakeResource
 from focus_assets.settings import CustomersByLabel, Destination, Settings
 from focus_assets.settings.access import open_place
+from focus_assets.signing import send_notices, signer_from_environment
 from focus_assets.stage_controls import control_problems
 
 EXPORT = "focus_export"
@@ -46,42 +48,82 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
     def focus_export(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        month = context.run.tags.get(BILLING_MONTH, context.partition_key[:7])
+        month = month_of_run(context)
         chosen = [by_key[key] for key in sorted(context.selected_asset_keys)]
-        failures: dict[str, list[str]] = {}
-        with explained():
-            opened = lake.open()
-            check_destinations(opened.url, settings.destinations)
-            with opened.writer(f"run {context.run.run_id}", wait=lake.lease_wait()):
-                results = deliver_all(
-                    opened,
-                    chosen,
-                    month,
-                    now=settings.now(),
-                    controls=[control_problems],
-                    opener=open_place,
-                    since=settings.start_date,
-                    provider=_provider(settings),
-                )
-                lake.refresh_views()
+        opened = lake.open()
+        results = deliver_in_run(context, lake, settings, chosen, month)
         for result in results:
             if isinstance(result, DeliveryResult):
-                key = export_key(result.destination)
                 metadata = _metadata(result) | {"history": _history(opened, result.destination)}
-                if f"{month}-01" == context.partition_key:
-                    yield dg.MaterializeResult(asset_key=key, metadata=metadata)
-                else:
-                    # It says nothing of the run's own partition, which other people look at.
-                    context.log_event(
-                        dg.AssetMaterialization(key, partition=f"{month}-01", metadata=metadata)
-                    )
-            else:
-                failures.setdefault(str(result.error), []).append(result.destination)
-        # One destination that fails does not stop the others; the run still has to say that not all arrived.
-        if failures:
-            raise dg.Failure(description=_told(failures), allow_retries=False)
+                yield from materialized(context, export_key(result.destination), month, metadata)
+        require_all(results)
 
     return focus_export
+
+
+def month_of_run(context: dg.AssetExecutionContext) -> str:
+    """The billing month that a run delivers: that of its partition, or of its tag."""
+    return context.run.tags.get(BILLING_MONTH, context.partition_key[:7])
+
+
+def materialized(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, month: str, metadata: dict[str, Any]
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Tell of a month's delivery; of one that is no partition only in the log.
+
+    It says nothing of the run's own partition, which other people look at.
+    """
+    if f"{month}-01" == context.partition_key:
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+    else:
+        context.log_event(dg.AssetMaterialization(key, partition=f"{month}-01", metadata=metadata))
+
+
+def deliver_in_run(
+    context: dg.AssetExecutionContext,
+    lake: LakeResource,
+    settings: Settings,
+    chosen: Sequence[Destination],
+    month: str,
+) -> list[DeliveryResult | DeliveryFailure]:
+    """Deliver a month to some destinations, as the lake's writer, and show the ledger's new entries in the views."""
+    with explained():
+        opened = lake.open()
+        check_destinations(opened.url, settings.destinations)
+        with opened.writer(f"run {context.run.run_id}", wait=lake.lease_wait()):
+            results = deliver_all(
+                opened,
+                chosen,
+                month,
+                now=settings.now(),
+                controls=[control_problems],
+                opener=open_place,
+                since=settings.start_date,
+                provider=_provider(settings),
+                signer=signer_from_environment(),
+            )
+            lake.refresh_views()
+    try:
+        for unsent in send_notices(opened, settings.destinations):
+            context.log.warning(str(unsent))
+    except FocusAssetsError as error:
+        # The deliveries stand, and what came of them has to be told; the sensor sends what is owed.
+        context.log.warning(f"Notices could not be sent: {error}")
+    return results
+
+
+def require_all(results: Iterable[DeliveryResult | DeliveryFailure]) -> None:
+    """Fail the run where a delivery failed: one does not stop the others, but the run has to say that not all arrived.
+
+    Each reason is told once: a month that is refused is refused to every destination.
+    """
+    failures: dict[str, list[str]] = {}
+    for result in results:
+        if isinstance(result, DeliveryFailure):
+            failures.setdefault(str(result.error), []).append(result.destination)
+    if failures:
+        told = (f"{', '.join(names)}: {reason}" for reason, names in failures.items())
+        raise dg.Failure(description="\n\n".join(told), allow_retries=False)
 
 
 def _provider(settings: Settings) -> Provider:
@@ -115,11 +157,6 @@ def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
         tags={"focus_assets/stage": "delivery"},
         skippable=True,
     )
-
-
-def _told(failures: Mapping[str, list[str]]) -> str:
-    """Each reason once: a month that is refused is refused to every destination."""
-    return "\n\n".join(f"{', '.join(names)}: {reason}" for reason, names in failures.items())
 
 
 def _history(lake: Lake, destination: str) -> dg.MarkdownMetadataValue:

@@ -1,0 +1,77 @@
+"""Events beyond doubt take a shorter way, and come out as they would by the longer one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import duckdb
+import pytest
+from duckdb import DuckDBPyConnection
+
+from focus_assets.cloudevents.envelope import Properties, judged_events, plain_events
+from focus_assets_tests.cloudevents.opening import TOKENS, event
+
+OF = Properties.of([TOKENS])
+
+
+def line(**changes: Any) -> str:
+    whole = event(data={"tokens": 1, "model": "large"}) | changes
+    return json.dumps({"specversion": whole.pop("specversion"), **whole})
+
+
+def found(connection: DuckDBPyConnection, lines: list[str], statement: str) -> list[tuple[Any, ...]]:
+    connection.execute("CREATE OR REPLACE TEMP TABLE given (seq BIGINT, event VARCHAR, defect VARCHAR)")
+    connection.executemany("INSERT INTO given VALUES (?, ?, NULL)", list(enumerate(lines, 1)))
+    return connection.execute(f"SELECT * FROM ({statement}) ORDER BY seq", {"types": ["request"]}).fetchall()
+
+
+PLAIN = [
+    line(),
+    line(id="40e31"),
+    line(id="401013266745e5661589292315434968"),
+    line(id="0"),
+    line(id="-"),
+    line(subject="a"),
+    line(source="zebra"),
+    line(source="Zebra"),
+    line(subject="_"),
+    line(data={"tokens": 12.5, "model": "large"}),
+    line(data={"tokens": "0.25", "model": "7"}),
+    line(data={"tokens": True, "model": "large"}),
+    line(data={"model": "large"}),
+]
+OTHERWISE = [
+    *(line(id=id) for id in (40, 4.5, 1e300, "", None, True, [1], {"a": 1}, "true", "[]")),
+    line(id=0).replace('"id": 0', '"id": 401013266745e5661589292315434968'),
+    line(time="2026-08-15T10:30:00.5Z"),
+    line(time="2026-02-30T10:30:00Z"),
+    line(time="-026-08-15T10:30:00Z"),
+    line(specversion="1.1"),
+    line(type="other"),
+    line(data={"tokens": 1, "model": 1.0}),
+    line(data={"tokens": 1, "model": None}),
+    line(data={"tokens": 1, "model": ["large"]}),
+    line(data={"tokens": 1}),
+    line(data={"tokens": 10**18, "model": "large"}),
+    line(data={"tokens": "1" * 40, "model": "large"}),
+    line(data={"model": "large"}).replace('"model"', '"tokens": 0.12345678901234567, "model"'),
+    line(data=None),
+    "",
+    "{",
+    "[]",
+]
+
+
+def test_plain_events_are_what_judging_makes_of_them(connection: DuckDBPyConnection) -> None:
+    plain = found(connection, PLAIN, plain_events(OF, "given"))
+    assert plain == found(connection, PLAIN, judged_events(OF, "given"))
+    assert len(plain) == len(PLAIN)
+
+
+@pytest.mark.parametrize("other", OTHERWISE)
+def test_one_event_that_is_not_plain_keeps_all_from_being_taken_for_it(
+    connection: DuckDBPyConnection, other: str
+) -> None:
+    with pytest.raises(duckdb.InvalidInputException):
+        found(connection, [line(), other, line()], plain_events(OF, "given"))

@@ -1,0 +1,177 @@
+"""SIGKILL at every write of a delivery and at random moments: the next delivery ends as an undisturbed one.
+
+40 kills; as many as ``FOCUS_ASSETS_KILLS`` says where it is set (500 take some twenty minutes).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from focus_assets.delivery import DeliveryResult, NothingDelivered, entries, verify
+from focus_assets.lake import Lake
+from focus_assets_tests.kill.delivery_process import LATER, NOW, deliver_to, make_lake, restate
+
+pytestmark = [pytest.mark.kill, pytest.mark.xdist_group("kill")]
+KILLS = int(os.environ.get("FOCUS_ASSETS_KILLS", "40"))
+MANY = 6
+_NEVER = 10**9
+
+
+class Deliverer:
+    """A process that delivers when it is asked to."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "focus_assets_tests.kill.delivery_process"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+
+    def ask(
+        self, root: Path, number: int, now: dt.datetime, at: int = _NEVER, *, after: bool = False
+    ) -> None:
+        """Begin a delivery; it ends its process at the write ``at``, if it comes to it."""
+        assert self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout.readline() == "ready\n"
+        asked = {"root": str(root), "number": number, "now": now.isoformat(), "at": at, "after": after}
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> dict[str, Any] | None:
+        """What came of it; None where the process died before."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        self.end()
+        return json.loads(line) if line else None
+
+    def end(self) -> int:
+        """Kill it, where it still runs."""
+        self._process.send_signal(signal.SIGKILL)
+        code = self._process.wait(30)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        return code
+
+
+class World:
+    """A lake and its destinations in a folder, made by copying one."""
+
+    def __init__(self, root: Path, of: Path) -> None:
+        self.root = root
+        shutil.copytree(of, root)
+
+    def undisturbed(self, number: int, now: dt.datetime) -> None:
+        found = deliver_to(self.root, number, now)
+        assert [type(each) for each in found] == [DeliveryResult] * number, found
+
+    def bucket(self) -> dict[str, bytes]:
+        """Every object of every destination; unfinished files are none."""
+        place = self.root / "bucket"
+        files = (f for f in place.rglob("*") if f.is_file() and not f.name.startswith("."))
+        return {str(f.relative_to(place)): f.read_bytes() for f in files}
+
+    def ledger(self) -> list[dict[str, Any]]:
+        return entries(Lake.open(str(self.root / "lake"))).drop("manifest_url", "terms_digest").to_dicts()
+
+    def require_whole(self, number: int, when: str) -> None:
+        """No manifest names a file that is missing or different."""
+        for n in range(number):
+            place = self.root / "bucket" / f"d{n}"
+            try:
+                problems = [found.problems for found in verify(str(place))] if place.exists() else []
+            except NothingDelivered:
+                continue
+            assert problems in ([], [()]), f"killed {when}: {problems}"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Lakes of which nothing was delivered yet, and one that changed since it was."""
+    folder = tmp_path_factory.mktemp("kills")
+    make_lake(folder / "first")
+    for number in (1, MANY):
+        again = World(folder / f"again-{number}", folder / "first")
+        again.undisturbed(number, NOW)
+        restate(again.root)
+    return {
+        "first": folder / "first",
+        "again-1": folder / "again-1",
+        f"again-{MANY}": folder / f"again-{MANY}",
+    }
+
+
+def of(made: dict[str, Path], kind: str, number: int) -> Path:
+    return made["first" if kind == "first" else f"again-{number}"]
+
+
+@pytest.mark.parametrize("kind", ["first", "again"])
+def test_killed_at_any_write_the_next_delivery_ends_as_an_undisturbed_one(
+    made: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    source = of(made, kind, 1)
+    calm = World(tmp_path / "calm", source)
+    counting = Deliverer()
+    counting.ask(calm.root, 1, LATER)
+    counted = counting.answer()
+    assert counted is not None
+    assert counted["failed"] == []
+    expected, kills = (calm.bucket(), calm.ledger()), 0
+    waiting = Deliverer()
+    for at in range(1, counted["writes"] + 1):
+        for after in (False, True):
+            disturbed, process, waiting = World(tmp_path / f"{at}-{after}", source), waiting, Deliverer()
+            process.ask(disturbed.root, 1, LATER, at, after=after)
+            assert process.answer() is None, "it was to die"
+            kills += 1
+            when = f"{'after' if after else 'before'} write {at}"
+            disturbed.require_whole(1, when)
+            disturbed.undisturbed(1, LATER)
+            assert (disturbed.bucket(), disturbed.ledger()) == expected, f"killed {when}"
+            shutil.rmtree(disturbed.root)
+    waiting.end()
+    assert kills >= 10
+
+
+def test_killed_at_random_moments_deliveries_to_many_end_as_undisturbed_ones(
+    made: dict[str, Path], tmp_path: Path
+) -> None:
+    chance = random.Random(20260901)
+    expected, took = {}, {}
+    for kind in ("first", "again"):
+        calm, process = World(tmp_path / f"calm-{kind}", of(made, kind, MANY)), Deliverer()
+        process.ask(calm.root, MANY, LATER)
+        began = time.monotonic()
+        answer = process.answer()
+        assert answer is not None
+        assert answer["failed"] == []
+        took[kind], expected[kind] = time.monotonic() - began, (calm.bucket(), calm.ledger())
+    waiting, survived = Deliverer(), 0
+    for number in range(KILLS):
+        kind = ("first", "again")[number % 2]
+        disturbed, process = World(tmp_path / f"{number}", of(made, kind, MANY)), waiting
+        process.ask(disturbed.root, MANY, LATER)
+        moment = chance.uniform(0, took[kind])
+        time.sleep(moment)
+        process.end()
+        waiting = Deliverer()
+        when = f"{moment * 1000:.0f} ms into {kind}, kill {number}"
+        disturbed.require_whole(MANY, when)
+        survived += disturbed.bucket() == expected[kind][0]
+        disturbed.undisturbed(MANY, LATER)
+        assert (disturbed.bucket(), disturbed.ledger()) == expected[kind], f"killed {when}"
+        shutil.rmtree(disturbed.root)
+    waiting.end()
+    assert survived < KILLS * 3 / 4, "kills have to come while something is left to do"
