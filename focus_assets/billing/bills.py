@@ -101,14 +101,7 @@ def closed_by_invoices(
     None too where usage is invoiced in parts and the last one is not. A period without invoices of usage is over at
     ``as_of``; where that is not given it never is.
     """
-    billing, customer = charged.billing, charged.customer.key
-    found = [
-        (invoice, line)
-        for invoice in catalog.invoices_of.get(customer, ())
-        if not invoice.is_voided
-        for line in invoice.lines
-        if line.billing == billing
-    ]
+    billing, found = charged.billing, _of_period(catalog, charged)
     if not found or not all(invoice.is_issued for invoice, _ in found):
         return None
     subscribed = charged.subscription.active_to if charged.subscription is not None else None
@@ -117,6 +110,23 @@ def closed_by_invoices(
     if max(usage) < ends if usage else as_of is None or billing.end > as_of:
         return None
     return max(invoice.issued_at or invoice.created_at for invoice, _ in found)
+
+
+def supplier_of(catalog: Catalog, charged: Charged) -> str | None:
+    """Who issues the invoices of a billing period, where they say so."""
+    suppliers = (invoice.supplier for invoice, _ in _of_period(catalog, charged))
+    return next((supplier for supplier in suppliers if supplier is not None), None)
+
+
+def _of_period(catalog: Catalog, charged: Charged) -> list[tuple[Invoice, InvoiceLine]]:
+    """Lines of the customer's invoices in the billing period, those of voided ones aside."""
+    return [
+        (invoice, line)
+        for invoice in catalog.invoices_of.get(charged.customer.key, ())
+        if not invoice.is_voided
+        for line in invoice.lines
+        if line.billing == charged.billing
+    ]
 
 
 def costless(catalog: Catalog, charged: Sequence[ChargeSlice | Fee], bills: Sequence[Bill]) -> list[str]:
@@ -225,7 +235,7 @@ def _bill(
             roundings = {detail.id: _roundings(row) for detail, row in paired}
             return Bill(invoice, line, charged, line.details, roundings, names)
     whole = InvoiceDetail(id=line.id, name=line.name, net=line.net, tax_included=line.tax_included)
-    count = sum(map(_roundings, rated)) or 2 * max(1, len(line.details))
+    count = max(sum(map(_roundings, rated)), len(line.details), 1)
     return Bill(invoice, line, charged, (whole,), {line.id: count})
 
 

@@ -196,6 +196,8 @@ def test_the_check_of_the_chain_finds_nothing(week: Company) -> None:
 
 def test_a_period_is_closed_when_its_invoices_are_issued(week: Company) -> None:
     found = rows(week, "focus_billing_period").filter(pl.col("BillingPeriodStart").dt.day() == 1)
+    issuers = dict(found.select("x_CustomerKey", "InvoiceIssuerName").iter_rows())
+    assert (issuers["bob"], issuers["dee"]) == ("Test Vendor Inc.", "Test Vendor")
     assert dict(found.select("x_CustomerKey", "BillingPeriodStatus").iter_rows()) == {
         "ann": "Closed",
         "bob": "Closed",
