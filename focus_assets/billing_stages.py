@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import polars as pl
@@ -34,6 +35,7 @@ from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import FOCUS, DayOutput, Upstream, catalog_on, digests
 from focus_assets.datasets import CATALOG, USAGE_TOTALS
+from focus_assets.delivery.dataset_months import month_facts
 from focus_assets.focus.invoice_lines import default_issuer, line_stem
 from focus_assets.focus.price_list import price_list
 from focus_assets.lake import Lake
@@ -73,7 +75,7 @@ def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator
         inputs = (
             catalog.digest(day) | digests(catalog.lake, catalog.dataset, read) | close.fingerprint(today[1])
         )
-        yield DayOutput(day, frame, inputs)
+        yield DayOutput(day, frame, inputs, partial(month_facts, BILLING_PERIODS.name))
 
 
 def focus_invoice_detail_days(
@@ -116,6 +118,7 @@ class _Settled:
 
     def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
         facts: dict[str, Any] = {SETTLED: dict(sorted(self.invoices.items()))}
+        facts |= month_facts(INVOICE_DETAILS.name, frame)
         return facts | ({IMPORTED: True} if self.imported else {})
 
 
@@ -134,7 +137,7 @@ def focus_contract_commitment_days(
         prepaid = prepaid_commitments(day, snapshot, terms.contract_commitments, close)
         frame = pl.concat([minimums, prepaid]).sort(CONTRACT_COMMITMENTS.order)
         inputs = catalog.digest(day) | close.fingerprint(slices) | ended_grants(day, snapshot, close)
-        yield DayOutput(day, frame, inputs)
+        yield DayOutput(day, frame, inputs, partial(month_facts, CONTRACT_COMMITMENTS.name))
 
 
 def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:

@@ -71,21 +71,23 @@ def earlier_days(day: dt.date, charged: Sequence[Charged], start: dt.date) -> li
 
 
 def by_issuer(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """The periods of several accounts as one row for each start and issuer, for whom accounts are all the same.
+    """The periods of several accounts as one row for each start, end and issuer: FOCUS has no account in its key.
 
-    Closed when every account's is; it ends with the longest, and changed when the last of them did.
+    Closed when every account's is, and changed when the last of them did. Whose it is is said where it is one account's
+    alone. Two periods that begin together, a month and a quarter say, are two: charges name start and end.
     """
     closed = (pl.col("BillingPeriodStatus") == "Closed").all()
-    key = ("BillingPeriodStart", "InvoiceIssuerName")
+    key = ("BillingPeriodStart", "BillingPeriodEnd", "InvoiceIssuerName")
     return (
         rows.group_by(key)
         .agg(
-            pl.col("BillingPeriodEnd").max(),
             pl.col("BillingPeriodCreated").min(),
             pl.col("BillingPeriodLastUpdated").max(),
             pl.when(closed).then(pl.lit("Closed")).otherwise(pl.lit("Open")).alias("BillingPeriodStatus"),
-            pl.lit(None, pl.String).alias("x_BillingAccountId"),
-            pl.lit(None, pl.String).alias("x_CustomerKey"),
+            *(
+                pl.when(pl.col(name).n_unique() == 1).then(pl.col(name).first()).alias(name)
+                for name in ("x_BillingAccountId", "x_CustomerKey")
+            ),
         )
         .select(BILLING_PERIODS.schema.names())
         .sort(key)

@@ -44,10 +44,13 @@ _WITHOUT: Final = (
     "ConsumedUnit",
     "ContractedUnitPrice",
     "ListUnitPrice",
+    "PricingCategory",
     "PricingCurrencyContractedUnitPrice",
     "PricingCurrencyListUnitPrice",
     "PricingQuantity",
     "PricingUnit",
+    "SkuPriceDetails",
+    "SkuPriceId",
     "SubAccountId",
     "SubAccountName",
     "SubAccountType",
@@ -99,9 +102,9 @@ def settle(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], day: dt.date, 
 
     Returns:
         One Adjustment for each line whose rows do not add up to its rounded total: four costs equal, SKU, invoice
-        and line set, prices and quantities null, in the order of the ids. Where rating the whole charge at once
-        differs by more than rounding can, the rows' own sum is rounded, and reconciling shows the difference. Given
-        credits are rounded so that what is left to pay is: a charge that they pay in full costs nothing.
+        and line set, prices, their ids and quantities null, in the order of the ids. Where rating the whole charge at
+        once differs by more than rounding can, the rows' own sum is rounded, and reconciling shows the difference.
+        Given credits are rounded so that what is left to pay is: a charge that they pay in full costs nothing.
     """
     used = of_lines(rows, last, issuer).collect()
     whole = whole_lines([each for each in last if _is_whole(each)], _usage(used))

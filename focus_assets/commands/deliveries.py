@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from focus_assets.commands.options import config_option
+from focus_assets.commands.options import config_option, form_option
 
 _SHOWN = (
     "destination",
     "billing_month",
+    "dataset",
     "sequence",
     "result",
     "focus_version",
@@ -27,14 +28,7 @@ _SHOWN = (
 @click.option("--destination", help="Name of one destination; all of them unless given.")
 @click.option("--month", help="One billing month, such as 2026-08; all of them unless given.")
 @click.option("--latest", is_flag=True, help="Only the newest delivery of each month to each destination.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="How they are printed; csv and json have every column, digests too.",
-)
+@form_option("How they are printed; csv and json have every column, digests too.")
 @config_option
 def command(destination: str | None, month: str | None, latest: bool, form: str, config: Path | None) -> None:
     """Show every delivery: what was delivered to whom when, with rows, totals and manifest.
@@ -43,7 +37,7 @@ def command(destination: str | None, month: str | None, latest: bool, form: str,
     """
     import polars as pl
 
-    from focus_assets.commands.printing import as_csv, as_json, as_table
+    from focus_assets.commands.printing import as_form
     from focus_assets.delivery.ledger import entries, latest_deliveries
     from focus_assets.settings import settings_or_sample
     from focus_assets.settings.access import open_lake
@@ -55,5 +49,4 @@ def command(destination: str | None, month: str | None, latest: bool, form: str,
             frame = frame.filter(pl.col(column) == wanted)
     if form == "table":
         frame = frame.select(_SHOWN)
-    printed = {"table": as_table, "csv": as_csv, "json": as_json}[form]
-    click.echo(printed(frame.columns, frame.rows()), nl=False)
+    click.echo(as_form(form, frame.columns, frame.rows()), nl=False)

@@ -207,15 +207,11 @@ def _runs(settings: Settings) -> str:
     home = Path(os.environ.get("DAGSTER_HOME") or settings.dagster_home)
     if not (home / "dagster.yaml").is_file():
         return f"no Dagster instance in {home} yet (DAGSTER_HOME says where it is)"
-    # Dagster takes seconds to import; without an instance there is nothing to ask it.
-    from dagster import DagsterInstance
+    # What knows Dagster takes seconds to import; without an instance there is nothing to ask it.
+    from focus_assets.orchestration.orphans import runs_in
 
-    from focus_assets.orchestration.orphans import find
-
-    with DagsterInstance.from_config(str(home)) as instance:
-        orphans = find(instance)
-    if orphans:
-        listed = ", ".join(run.run_id[:8] for run in orphans)
+    if orphans := runs_in(home):
+        listed = ", ".join(run_id[:8] for run_id in orphans)
         raise Wrong(
             f"{len(orphans)} runs are marked as running, but their processes are gone: {listed}. "
             "They hold back deliveries. Run `focus-assets demo` again, which marks them failed, or end them "

@@ -16,6 +16,11 @@ from typing import Any
 Rows = Sequence[Sequence[Any]]
 
 
+def as_form(form: str, columns: Sequence[str], rows: Rows) -> str:
+    """Rows as ``table``, ``csv`` or ``json``."""
+    return {"table": as_table, "csv": as_csv, "json": as_json}[form](columns, rows)
+
+
 def as_table(columns: Sequence[str], rows: Rows) -> str:
     """Columns of equal width, numbers to the right; ends with the number of rows."""
     cells = [["" if value is None else str(plain(value)) for value in row] for row in rows]

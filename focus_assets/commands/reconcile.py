@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from focus_assets.commands.options import config_option
+from focus_assets.commands.options import config_option, form_option
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,14 +19,7 @@ DIFFERS: Final = 1
 
 @click.command("reconcile")
 @click.option("--period", required=True, help="Month in which the billing periods begin, such as 2026-10.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="How the outcome is printed.",
-)
+@form_option("How the outcome is printed.")
 @click.option("--lines", is_flag=True, help="Show every line of every invoice, not only wrong ones.")
 @config_option
 def command(period: str, form: str, lines: bool, config: Path | None) -> None:
@@ -41,7 +34,7 @@ def command(period: str, form: str, lines: bool, config: Path | None) -> None:
 
     from focus_assets.billing.reconcile import by_invoice
     from focus_assets.billing_stages import reconciled_month
-    from focus_assets.commands.printing import as_csv, as_json, as_table
+    from focus_assets.commands.printing import as_form
     from focus_assets.delivery.months import parse_month
     from focus_assets.settings import settings_or_sample
     from focus_assets.settings.access import open_lake
@@ -49,19 +42,18 @@ def command(period: str, form: str, lines: bool, config: Path | None) -> None:
     found, still_open = reconciled_month(open_lake(settings_or_sample(config)), parse_month(period))
     wrong = found.filter(pl.col("finding").is_not_null())
     shown = found if lines else by_invoice(found)
-    printed = {"table": as_table, "csv": as_csv, "json": as_json}[form]
     if shown.height or form != "table":
-        click.echo(printed(shown.columns, _rows(shown)), nl=False)
+        click.echo(as_form(form, shown.columns, shown.rows()), nl=False)
     if form != "table":
         sys.exit(DIFFERS if wrong.height else 0)
     if wrong.height and not lines:
         click.echo("\nLines that differ:")
-        click.echo(printed(wrong.columns, _rows(wrong)), nl=False)
+        click.echo(as_form(form, wrong.columns, wrong.rows()), nl=False)
     late = found.filter(pl.col("note").is_not_null())
     if late.height and not lines:
         click.echo("\nUsage that OpenMeter does not bill:")
         named = late.select("InvoiceId", "InvoiceDetailId", "note")
-        click.echo(printed(named.columns, _rows(named)), nl=False)
+        click.echo(as_form(form, named.columns, named.rows()), nl=False)
     click.echo(_said(period, found, wrong, still_open))
     sys.exit(DIFFERS if wrong.height else 0)
 
@@ -74,7 +66,3 @@ def _said(period: str, found: pl.DataFrame, wrong: pl.DataFrame, still_open: int
     if wrong.height:
         return f"{wrong.height} of {found.height} lines of {invoices} invoice(s) of {period} differ.{waiting}"
     return f"{invoices} invoice(s) of {period}, {found.height} lines: no difference.{waiting}"
-
-
-def _rows(frame: pl.DataFrame) -> list[tuple[Any, ...]]:
-    return frame.rows()

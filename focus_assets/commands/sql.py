@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from focus_assets.commands.options import config_option
+from focus_assets.commands.options import config_option, form_option
 
 if TYPE_CHECKING:
     from focus_assets.settings import Settings
@@ -15,14 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("sql")
 @click.argument("statement")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="How the answer is printed.",
-)
+@form_option("How the answer is printed.")
 @config_option
 def command(statement: str, form: str, config: Path | None) -> None:
     """Run one SQL STATEMENT over the lake.
@@ -31,16 +24,14 @@ def command(statement: str, form: str, config: Path | None) -> None:
 
     focus-assets sql "select ServiceName, sum(BilledCost) from focus_1_2 group by 1"
     """
-    from focus_assets.commands.printing import as_csv, as_json, as_table
+    from focus_assets.commands.printing import as_form
     from focus_assets.settings import settings_or_sample
     from focus_assets.sql import query
 
     settings = settings_or_sample(config)
     _say_if_there_is_no_lake(settings)
     answer = query(settings, statement)
-    click.echo(
-        {"table": as_table, "csv": as_csv, "json": as_json}[form](answer.columns, answer.rows), nl=False
-    )
+    click.echo(as_form(form, answer.columns, answer.rows), nl=False)
 
 
 def _say_if_there_is_no_lake(settings: Settings) -> None:

@@ -6,7 +6,8 @@ not: when to deliver (``orchestration``) and how rows are computed (``focus``).
 """
 
 from focus_assets.delivery.deliver import DeliveryFailure, DeliveryResult, deliver, deliver_all
-from focus_assets.delivery.due import Due, due
+from focus_assets.delivery.deliver_others import deliver_others
+from focus_assets.delivery.due import Due, due, together
 from focus_assets.delivery.errors import DeliveryRaced, DeliveryRefused, DestinationError
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.delivery.gate import Control, Refusal, refusals
@@ -36,10 +37,12 @@ __all__ = [
     "check_destinations",
     "deliver",
     "deliver_all",
+    "deliver_others",
     "due",
     "entries",
     "latest_deliveries",
     "months_of",
     "refusals",
+    "together",
     "verify",
 ]

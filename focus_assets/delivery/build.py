@@ -13,18 +13,18 @@ from pathlib import Path
 
 import polars as pl
 
+from focus_assets.delivery.datasets import focus_name, rows_of
 from focus_assets.delivery.files import (
     ENDINGS,
     LocalFile,
     Shape,
     control_totals,
     read_file,
-    rows_in_scope,
     types_of,
     write_day,
 )
 from focus_assets.delivery.gate import PassedMonth, require_files
-from focus_assets.delivery.layout import NamedFile
+from focus_assets.delivery.layout import Layout, NamedFile
 from focus_assets.delivery.manifest import (
     DataFile,
     DayCompleteness,
@@ -70,17 +70,22 @@ def build(
     ``before`` is the manifest that stands, ``there`` the paths in the month's folders. Raises DeliveryRefused where
     what the destination decides about FOCUS columns breaks a rule.
     """
-    month, now = passed.month, now.astimezone(dt.UTC)
-    scope, shape, layout = scope_in(lake, destination, passed), Shape.of(destination), layout_for(destination)
-    rows = {day: rows_in_scope(lake.scan(DATASET, [day]), month, scope) for day in passed.held.days}
+    month, dataset, now = passed.month, passed.dataset, now.astimezone(dt.UTC)
+    scope, layout = scope_in(lake, destination, passed), layout_for(destination, dataset)
+    shape = replace(Shape.of(destination), dataset=dataset)
+    rows = rows_of(lake, dataset, month, passed.held.days, scope, destination)
     written = [write_day(rows[day], day, shape, folder) for day in rows]
     named = [NamedFile(file.day, file.sha256, ENDINGS[shape.format]) for file in written]
     paths = dict(zip((file.day for file in written), layout.data_paths(month, named), strict=True))
     columns = types_of(shape.show(rows[written[0].day]).collect_schema())
     read = {file.day: read_file(file.local, shape.format, columns) for file in written}
-    if (destination.dimensions or destination.columns) and not destination.partial:
-        require_files(month, destination, read)
-    periods = _periods(pl.concat(rows.values()))
+    if dataset == DATASET:
+        costs = rows
+        if (destination.dimensions or destination.columns) and not destination.partial:
+            require_files(month, destination, read)
+    else:
+        costs = rows_of(lake, DATASET, month, list(passed.span), scope, destination)
+    periods = _periods(pl.concat(costs.values()))
     days = _days(before, written, now)
     metadata = folder / "metadata.json"
     entry, data = month_metadata(
@@ -91,12 +96,13 @@ def build(
         schema_id=schema.reference.schema_id,
         days=days,
         ends=max(month_ends(month), *(period.end for period in periods)) if periods else month_ends(month),
+        dataset=focus_name(dataset),
     )
     metadata.write_bytes(data)
     files = {paths[file.day]: file.local for file in written} | {entry.path: metadata}
     manifest = Manifest(
         destination=destination.name,
-        dataset=DATASET,
+        dataset=dataset,
         focus_version=destination.focus_version,
         partial=destination.partial,
         format=destination.format,
@@ -125,7 +131,7 @@ def build(
         source_digest=passed.held.source_digest_for(destination),
         terms_digest=asked_terms(destination),
         supersedes=None if before is None else before.content_digest,
-        retired=_retired(destination, before, (path for path in there if path not in files), now),
+        retired=_retired(destination, layout, before, (path for path in there if path not in files), now),
         generated_at=now,
         generator=Generator.this(),
     )
@@ -169,12 +175,15 @@ def _days(
 
 
 def _retired(
-    destination: Destination, before: Manifest | None, there: Iterable[str], now: dt.datetime
+    destination: Destination,
+    layout: Layout,
+    before: Manifest | None,
+    there: Iterable[str],
+    now: dt.datetime,
 ) -> tuple[RetiredFile, ...]:
     """The files of ours that are there and that nothing refers to any more; none where versions are kept."""
     if destination.mode == "new_version":
         return ()
-    layout = layout_for(destination)
     since = {} if before is None else {file.path: file.since for file in before.retired}
     return tuple(
         RetiredFile(path=path, since=since.get(path, now)) for path in sorted(there) if layout.is_ours(path)

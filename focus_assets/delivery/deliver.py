@@ -23,16 +23,18 @@ from typing import Final, Literal
 from focus_assets.delivery import ledger
 from focus_assets.delivery.build import build
 from focus_assets.delivery.by_customer import RowsByCustomer
+from focus_assets.delivery.datasets import focus_name, own_columns
 from focus_assets.delivery.errors import DestinationError
 from focus_assets.delivery.files import Shape
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
 from focus_assets.delivery.layout import METADATA
 from focus_assets.delivery.manifest import InvalidManifest, Manifest
-from focus_assets.delivery.metadata_files import Provider, schema_file, schema_in_use
+from focus_assets.delivery.metadata_files import Provider, SchemaFile, schema_file, schema_in_use
+from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.one_pass import one_pass, source_for
 from focus_assets.delivery.put import keep_version, put_files, put_manifest, remove_retired, sizes
 from focus_assets.delivery.signature import Signer
-from focus_assets.delivery.terms import layout_for
+from focus_assets.delivery.terms import layout_for, place_of
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.export_dimensions import require_valid
@@ -43,7 +45,7 @@ from focus_assets.lake.folder import FolderStore
 from focus_assets.lake.store import ObjectStore, open_store
 from focus_assets.settings import Destination
 
-_FOCUS_AS_IS: Final = Provider()
+FOCUS_AS_IS: Final = Provider()
 _TIDYING: Final = dt.timedelta(days=31)
 """How long after the grace period deliveries of other months remove what a month retired."""
 
@@ -69,6 +71,11 @@ class DeliveryResult:
     manifest_url: str
     files_written: int
 
+    @property
+    def dataset(self) -> str:
+        """What was delivered."""
+        return self.manifest.dataset
+
 
 @dataclass(frozen=True)
 class DeliveryFailure:
@@ -77,6 +84,7 @@ class DeliveryFailure:
     destination: str
     month: str
     error: FocusAssetsError
+    dataset: str = DATASET
 
 
 def open_destination(destination: Destination) -> ObjectStore:
@@ -93,9 +101,10 @@ def deliver(
     controls: Sequence[Control] = (),
     opener: OpenDestination = open_destination,
     passed: PassedMonth | None = None,
-    provider: Provider = _FOCUS_AS_IS,
+    provider: Provider = FOCUS_AS_IS,
     rows: RowsByCustomer | None = None,
     signer: Signer | None = None,
+    run_id: str | None = None,
 ) -> DeliveryResult:
     """Deliver a billing month (such as ``2026-08``) to one destination, complete or not at all.
 
@@ -103,31 +112,34 @@ def deliver(
     month where it has passed the gate already, as :func:`deliver_all` does once for all destinations.
     ``provider`` is named in the FOCUS metadata. ``rows`` are the month's rows where they were taken apart for many
     destinations at once; the bytes delivered are the same. ``signer`` signs the manifest, also where the same one
-    stands unsigned.
+    stands unsigned. The ledger says that ``run_id`` delivered, and when by the clock.
 
     Raises InvalidDimension (the destination decides what FOCUS does not have), DeliveryRefused (the gate says
     no), DeliveryRaced (another delivery was faster) and
     DestinationError (the destination refuses). In each case the manifest that was there still stands.
     """
+    by = None if run_id is None else ledger.Delivering(run_id, dt.datetime.now(dt.UTC))
     check_destinations(lake.url, [destination])
     require_valid(f"destinations[{destination.name}].dimensions", destination.dimensions)
-    shape, layout = Shape.of(destination), layout_for(destination)
+    shape, dataset = Shape.of(destination), DATASET if passed is None else passed.dataset
     passed = passed or require_days(lake, month, controls=controls)
-    passed = require_rules(lake, passed, destination.focus_version)
-    fresh = schema_file(destination.focus_version, provider, now.astimezone(dt.UTC), shape.columns)
-    with _blaming(destination):
+    if dataset == DATASET:
+        passed = require_rules(lake, passed, destination.focus_version)
+    fresh = _schema(destination, dataset, provider, now, shape)
+    layout = layout_for(destination, dataset)
+    with blaming(destination):
         store = opener(destination)
-        there = _read_manifest(store, destination, month)
+        there = _read_manifest(store, destination, month, dataset)
         listed = sizes(store, layout, month)
         found = store.read(fresh.reference.path)
-    last = ledger.last(lake, destination.name, month)
+    last = ledger.last(lake, destination.name, month, dataset)
     before = None if there is None else there.manifest
     current = before if before is not None and before.sealed_as_it_is else None
     if current is not None:
         # A delivery that was killed between its manifest and the ledger is entered before another
         # replaces it. A manifest that somebody edited is not entered; it is replaced.
         last = ledger.record(lake, current, destination.url, last)
-        with _blaming(destination):
+        with blaming(destination):
             keep_version(store, current)
     schema = schema_in_use(fresh, None if found is None else found.data, before)
     with TemporaryDirectory(prefix="delivery-", dir=temporary_folder()) as folder:
@@ -136,7 +148,7 @@ def deliver(
         if source is lake:
             # Rows that were taken apart are of the days that passed: that was asked when they were read.
             require_same(lake, passed)
-        with _blaming(destination):
+        with blaming(destination):
             built, written = put_files(store, built, listed, found)
     manifest = built.manifest if signer is None else signer.sign(built.manifest)
     signed = signer is None or (current is not None and signer.has_signed(current))
@@ -146,15 +158,16 @@ def deliver(
         and signed
         and current.content_digest == manifest.content_digest
     ):
-        with _blaming(destination):
+        with blaming(destination):
             remove_retired(store, current, destination.grace, now)
-        ledger.confirm(lake, last, manifest.source_digest, terms=ledger.terms_of(destination), now=now)
+        terms = ledger.terms_of(destination)
+        ledger.confirm(lake, last, manifest.source_digest, terms=terms, now=now, by=by)
         return _result(destination, current, "restored" if written else "unchanged", written)
-    with _blaming(destination):
+    with blaming(destination):
         put_manifest(store, destination, manifest, None if there is None else there.etag)
         keep_version(store, manifest)
-    ledger.record(lake, manifest, destination.url, last)
-    with _blaming(destination):
+    ledger.record(lake, manifest, destination.url, last, by)
+    with blaming(destination):
         remove_retired(store, manifest, destination.grace, now)
     return _result(destination, manifest, "delivered", written)
 
@@ -168,8 +181,9 @@ def deliver_all(
     controls: Sequence[Control] = (),
     opener: OpenDestination = open_destination,
     since: dt.date | None = None,
-    provider: Provider = _FOCUS_AS_IS,
+    provider: Provider = FOCUS_AS_IS,
     signer: Signer | None = None,
+    run_id: str | None = None,
 ) -> list[DeliveryResult | DeliveryFailure]:
     """Deliver a billing month to each destination, in order; one that fails does not stop the others.
 
@@ -191,8 +205,8 @@ def deliver_all(
             month_passed = conforming[destination.focus_version]
             if isinstance(month_passed, FocusAssetsError):
                 raise month_passed
-            with _blaming(destination):
-                _sweep(opener(destination), destination, month)
+            with blaming(destination):
+                sweep(opener(destination), destination, month)
             result = deliver(
                 lake,
                 destination,
@@ -203,10 +217,11 @@ def deliver_all(
                 provider=provider,
                 rows=rows,
                 signer=signer,
+                run_id=run_id,
             )
             # The delivery stands; what cannot be removed now is tried again with the next.
             with suppress(FocusAssetsError):
-                _tidy(opener(destination), destination, _replaced(lake, destination, month, now), now)
+                tidy(opener(destination), destination, replaced(lake, destination, month, now), now)
         except FocusAssetsError as error:
             return DeliveryFailure(destination.name, month, error)
         return result
@@ -223,6 +238,21 @@ def deliver_all(
             return list(pool.map(lambda destination: serve(destination, rows), destinations))
 
 
+def _schema(
+    destination: Destination, dataset: str, provider: Provider, now: dt.datetime, shape: Shape
+) -> SchemaFile:
+    now = now.astimezone(dt.UTC)
+    if dataset == DATASET:
+        return schema_file(destination.focus_version, provider, now, shape.columns)
+    return schema_file(
+        destination.focus_version,
+        provider,
+        now,
+        dataset=focus_name(dataset),
+        own_columns=own_columns(dataset),
+    )
+
+
 def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | FocusAssetsError:
     try:
         return require_rules(lake, passed, version)
@@ -230,9 +260,11 @@ def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | 
         return error
 
 
-def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime) -> list[str]:
+def replaced(
+    lake: Lake, destination: Destination, month: str, now: dt.datetime, dataset: str = DATASET
+) -> list[str]:
     """The other months whose newest delivery replaced one, and whose readers have had their grace since."""
-    newest = ledger.latest_of(lake, destination.name)
+    newest = ledger.latest_of(lake, destination.name, dataset)
     found = newest.select("billing_month", "sequence", "delivered_at").iter_rows()
     return [
         other
@@ -243,18 +275,24 @@ def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime
     ]
 
 
-def _tidy(store: ObjectStore, destination: Destination, months: Sequence[str], now: dt.datetime) -> None:
+def tidy(
+    store: ObjectStore,
+    destination: Destination,
+    months: Sequence[str],
+    now: dt.datetime,
+    dataset: str = DATASET,
+) -> None:
     """Remove what deliveries of other months retired: those months may never be delivered again."""
     for month in months:
-        there = _read_manifest(store, destination, month)
+        there = _read_manifest(store, destination, month, dataset)
         if there is not None and there.manifest.sealed_as_it_is:
             remove_retired(store, there.manifest, destination.grace, now)
 
 
-def _sweep(store: ObjectStore, destination: Destination, month: str) -> None:
+def sweep(store: ObjectStore, destination: Destination, month: str, dataset: str = DATASET) -> None:
     # A bucket shows no object before it is whole.
     if isinstance(store, FolderStore):
-        for folder in {*layout_for(destination).folders(month), METADATA}:
+        for folder in {*layout_for(destination, dataset).folders(month), METADATA}:
             store.sweep(folder)
 
 
@@ -264,8 +302,10 @@ class _Present:
     etag: str
 
 
-def _read_manifest(store: ObjectStore, destination: Destination, month: str) -> _Present | None:
-    path = layout_for(destination).manifest_path(month)
+def _read_manifest(
+    store: ObjectStore, destination: Destination, month: str, dataset: str = DATASET
+) -> _Present | None:
+    path = layout_for(destination, dataset).manifest_path(month)
     found = store.read(path)
     if found is None:
         return None
@@ -292,13 +332,13 @@ def _result(
     outcome: Literal["delivered", "unchanged", "restored"],
     files_written: int,
 ) -> DeliveryResult:
-    path = layout_for(destination).manifest_path(manifest.billing_month)
+    path = place_of(manifest).manifest_path(manifest.billing_month)
     url = f"{destination.url.rstrip('/')}/{path}"
     return DeliveryResult(destination.name, manifest.billing_month, outcome, manifest, url, files_written)
 
 
 @contextmanager
-def _blaming(destination: Destination) -> Iterator[None]:
+def blaming(destination: Destination) -> Iterator[None]:
     """Turn a store's error into the destination's, so that it is clear who has to act."""
     try:
         yield

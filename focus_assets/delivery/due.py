@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from focus_assets.delivery.ledger import terms_of
-from focus_assets.delivery.months import BillingMonth
+from focus_assets.delivery.ledger import of_dataset, terms_of
+from focus_assets.delivery.months import DATASET, BillingMonth
 from focus_assets.settings import Destination
 
 
@@ -21,6 +21,14 @@ class Due(NamedTuple):
 
     month: str
     destinations: list[str]
+
+
+def together(asked: Iterable[Due]) -> list[Due]:
+    """What is due of several datasets: each month once, with every destination that has yet to get something of it."""
+    names: dict[str, set[str]] = {}
+    for each in asked:
+        names.setdefault(each.month, set()).update(each.destinations)
+    return [Due(month, sorted(names[month])) for month in sorted(names)]
 
 
 class Last(NamedTuple):
@@ -37,6 +45,7 @@ def due(
     ledger: pl.DataFrame,
     eligible_months: Iterable[str],
     now: dt.datetime | None = None,
+    dataset: str = DATASET,
 ) -> list[Due]:
     """The deliveries of ``eligible_months`` that would change something, sorted by month.
 
@@ -44,10 +53,10 @@ def due(
     present days and on the destination's present terms (:mod:`~focus_assets.delivery.terms`). At ``now``, where it
     is given, each destination's ``frequency`` and ``history`` count too. ``months`` comes from
     :func:`~focus_assets.delivery.months.billing_months`, ``ledger`` from
-    :func:`~focus_assets.delivery.ledger.latest_deliveries` or ``entries``. Months the lake does not hold are
-    never due.
+    :func:`~focus_assets.delivery.ledger.latest_deliveries` or ``entries``, of which those of ``dataset`` count. Months
+    the lake does not hold are never due.
     """
-    newest = _newest(ledger)
+    newest = _newest(of_dataset(ledger, dataset))
     first = {name: min(month for held, month in newest if held == name) for name, _ in newest}
     found = []
     for month in sorted(set(eligible_months) & set(months)):

@@ -18,7 +18,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from focus_assets.billing.datasets import FOCUS_DATASET
 from focus_assets.delivery.facts import billing_month_of_row, decimal_texts, sums_of
+from focus_assets.delivery.layout import COST_AND_USAGE
 from focus_assets.delivery.manifest import ColumnType, ControlTotals, Scope
 from focus_assets.focus.export_dimensions import as_exported
 from focus_assets.focus.project import project
@@ -44,6 +46,7 @@ class Shape:
     columns: tuple[str, ...]
     format: str
     compression: str
+    dataset: str = COST_AND_USAGE
 
     @classmethod
     def of(cls, destination: Destination) -> Shape:
@@ -63,7 +66,11 @@ class Shape:
         )
 
     def show(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """Stored rows as the destination sees them."""
+        """Stored rows as the destination sees them; those of other datasets than Cost and Usage have all columns."""
+        if self.dataset in FOCUS_DATASET:
+            return project(rows, self.version, FOCUS_DATASET[self.dataset])
+        if self.dataset != COST_AND_USAGE:
+            return rows
         return project(as_exported(rows, self.dimensions), self.version).select(self.columns)
 
 

@@ -49,12 +49,14 @@ class Refusal:
 class PassedMonth:
     """A billing month that passed the gate: digests of its days, and the FOCUS versions asked about.
 
+    ``dataset``: what is delivered of it. ``held`` are the days of that, ``span`` is of Cost and Usage in any case.
     ``labels`` of each customer are kept here once somebody has looked them up.
     """
 
     held: BillingMonth
     span: Mapping[dt.date, str]
     versions: frozenset[str] = field(default_factory=frozenset)
+    dataset: str = DATASET
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -105,7 +107,7 @@ def require_days(
         raise DeliveryRefused(
             f"billing month {month} was not delivered: the lake holds no day of it. {materialize(first)}"
         )
-    passed = PassedMonth(held, _digests(lake, held))
+    passed = PassedMonth(held, _digests(lake, held.span))
     _refuse(held.month, refusals(lake, held, controls=controls))
     require_same(lake, passed)
     return passed
@@ -137,7 +139,7 @@ def require_files(month: str, destination: Destination, files: Mapping[dt.date, 
 
 def require_same(lake: Lake, passed: PassedMonth) -> None:
     """Raise :class:`DeliveryRefused` if a day is no longer what passed the gate; asked before a put."""
-    now = _digests(lake, passed.held)
+    now = _digests(lake, list(passed.span))
     for day, sha256 in passed.span.items():
         if now[day] != sha256 or _unreadable(lake, passed.month, day) is not None:
             raise DeliveryRefused(
@@ -167,11 +169,11 @@ def _refuse(month: str, found: Sequence[Refusal]) -> None:
         raise DeliveryRefused(f"billing month {month} was not delivered:\n{reasons}")
 
 
-def _digests(lake: Lake, held: BillingMonth) -> dict[dt.date, str]:
+def _digests(lake: Lake, span: Sequence[dt.date]) -> dict[dt.date, str]:
     try:
-        return {day: record.sha256 for day, record in lake.records(DATASET, held.span).items()}
+        return {day: record.sha256 for day, record in lake.records(DATASET, span).items()}
     except (MissingPartitions, CorruptPartition):
-        return dict.fromkeys(held.span, UNRECORDED)
+        return dict.fromkeys(span, UNRECORDED)
 
 
 def _unreadable(lake: Lake, month: str, day: dt.date) -> Refusal | None:

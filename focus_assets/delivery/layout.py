@@ -12,11 +12,27 @@ import datetime as dt
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 METADATA: Final = "metadata"
+COST_AND_USAGE: Final = "focus_cost_and_usage"
+FOLDERS: Final[Mapping[str, str]] = {
+    "focus_billing_period": "billing-period",
+    "focus_invoice_detail": "invoice-detail",
+    "focus_contract_commitment": "contract-commitment",
+    "focus_price_list": "price-list",
+}
+"""What the folders of the other datasets are called, and the datasets themselves in a destination's ``datasets``."""
+_HUB_FOLDERS: Final[Mapping[str, str]] = {
+    COST_AND_USAGE: "Costs",
+    "focus_billing_period": "BillingPeriods",
+    "focus_invoice_detail": "InvoiceDetails",
+    "focus_contract_commitment": "ContractCommitments",
+    "focus_price_list": "PriceList",
+}
+_BELOW: Final = rf"(?:(?:{'|'.join(FOLDERS.values())})/)?"
 _DAY: Final = r"\d{4}-\d{2}-\d{2}"
 _DIGEST: Final = r"[0-9a-f]{32}"
 _MONTH: Final = r"(?P<month>\d{4}-(?:0[1-9]|1[0-2]))"
@@ -39,10 +55,19 @@ class NamedFile:
 
 @dataclass(frozen=True)
 class Layout(ABC):
-    """Paths of one destination's files; they are relative to its URL."""
+    """Paths of one destination's files of a dataset; they are relative to its URL.
+
+    Cost and Usage lies at the URL itself, every other dataset in a folder of its own: each is a table.
+    """
 
     destination: str
+    dataset: str = COST_AND_USAGE
     name: ClassVar[str]
+
+    @property
+    def below(self) -> str:
+        """What the paths of the dataset begin with."""
+        return f"{FOLDERS[self.dataset]}/" if self.dataset in FOLDERS else ""
 
     @abstractmethod
     def folder(self, month: str) -> str:
@@ -87,7 +112,7 @@ class Hive(Layout):
     name = "hive"
 
     def folder(self, month: str) -> str:
-        return f"billing_period={month}"
+        return f"{self.below}billing_period={month}"
 
     def manifest_path(self, month: str) -> str:
         return f"{self.folder(month)}/manifest.json"
@@ -96,7 +121,7 @@ class Hive(Layout):
         return [f"{self.folder(month)}/{_named(file)}" for file in files]
 
     def month_of_manifest(self, path: str) -> str | None:
-        return _month(rf"billing_period={_MONTH}/manifest\.json", path)
+        return _month(rf"{_BELOW}billing_period={_MONTH}/manifest\.json", path)
 
 
 class Aws(Layout):
@@ -108,10 +133,10 @@ class Aws(Layout):
     name = "aws"
 
     def folder(self, month: str) -> str:
-        return f"data/BILLING_PERIOD={month}"
+        return f"{self.below}data/BILLING_PERIOD={month}"
 
     def metadata_folder(self, month: str) -> str:
-        return f"{METADATA}/BILLING_PERIOD={month}"
+        return f"{self.below}{METADATA}/BILLING_PERIOD={month}"
 
     def manifest_path(self, month: str) -> str:
         return f"{self.metadata_folder(month)}/{self.destination}-Manifest.json"
@@ -120,7 +145,7 @@ class Aws(Layout):
         return [f"{self.folder(month)}/{_named(file)}" for file in files]
 
     def month_of_manifest(self, path: str) -> str | None:
-        return _month(rf"metadata/BILLING_PERIOD={_MONTH}/[^/]+-Manifest\.json", path)
+        return _month(rf"{_BELOW}metadata/BILLING_PERIOD={_MONTH}/[^/]+-Manifest\.json", path)
 
 
 class FinOpsHubs(Layout):
@@ -133,7 +158,7 @@ class FinOpsHubs(Layout):
     name = "finops-hubs"
 
     def folder(self, month: str) -> str:
-        return f"Costs/{month[:4]}/{month[5:]}/{self.destination}"
+        return f"{_HUB_FOLDERS[self.dataset]}/{month[:4]}/{month[5:]}/{self.destination}"
 
     def manifest_path(self, month: str) -> str:
         return f"{self.folder(month)}/manifest.json"
@@ -144,7 +169,8 @@ class FinOpsHubs(Layout):
         return [f"{self.folder(month)}/{ingestion}__{file.day.isoformat()}.{file.ending}" for file in files]
 
     def month_of_manifest(self, path: str) -> str | None:
-        match = re.fullmatch(r"Costs/(\d{4})/(0[1-9]|1[0-2])/[^/]+/manifest\.json", path)
+        folders = "|".join(_HUB_FOLDERS.values())
+        match = re.fullmatch(rf"(?:{folders})/(\d{{4}})/(0[1-9]|1[0-2])/[^/]+/manifest\.json", path)
         return f"{match[1]}-{match[2]}" if match else None
 
     def is_ours(self, path: str) -> bool:
@@ -155,9 +181,9 @@ class FinOpsHubs(Layout):
 _KINDS: Final[dict[str, type[Layout]]] = {kind.name: kind for kind in (Hive, Aws, FinOpsHubs)}
 
 
-def layout_of(name: str, destination: str) -> Layout:
-    """The layout profile of that name for a destination."""
-    return _KINDS[name](destination)
+def layout_of(name: str, destination: str, dataset: str = COST_AND_USAGE) -> Layout:
+    """The layout profile of that name for a destination's deliveries of a dataset."""
+    return _KINDS[name](destination, dataset)
 
 
 def month_of_manifest(path: str) -> str | None:
@@ -169,7 +195,8 @@ def month_of_manifest(path: str) -> str | None:
 def split_manifest_url(url: str) -> tuple[str, str] | None:
     """A manifest's URL as the destination's URL and the path below it; None where it is no manifest's."""
     parts = url.split("/")
-    for depth in range(2, min(6, len(parts))):
+    # The longest first: a dataset's folder is part of the path, not of the URL.
+    for depth in range(min(5, len(parts) - 1), 1, -1):
         path = "/".join(parts[-depth:])
         if month_of_manifest(path) is not None:
             return "/".join(parts[:-depth]), path

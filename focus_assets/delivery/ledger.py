@@ -10,13 +10,14 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterable
-from typing import Annotated, Final, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
 
 import polars as pl
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from focus_assets.decimals import UTC_INSTANT
-from focus_assets.delivery.layout import month_of_manifest
+from focus_assets.delivery.layout import COST_AND_USAGE, month_of_manifest
 from focus_assets.delivery.manifest import ControlTotals, InvalidManifest, Manifest, canonical_json
 from focus_assets.delivery.terms import asked_terms, place_of
 from focus_assets.lake import Lake
@@ -29,6 +30,7 @@ ROOT: Final = "_ledger"
 _COLUMNS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "destination": pl.String,
     "billing_month": pl.String,
+    "dataset": pl.String,
     "sequence": pl.Int64,
     "result": pl.String,
     "focus_version": pl.String,
@@ -45,6 +47,9 @@ _COLUMNS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "first_day": pl.Date,
     "last_day": pl.Date,
     "delivered_at": UTC_INSTANT,
+    "started_at": UTC_INSTANT,
+    "finished_at": UTC_INSTANT,
+    "run_id": pl.String,
     "manifest_url": pl.String,
     "manifest_sha256": pl.String,
 }
@@ -58,7 +63,9 @@ class LedgerEntry(BaseModel):
 
     ``result`` is ``delivered`` where a manifest was written, ``unchanged`` where the lake had changed and
     what is delivered had not. ``terms_digest`` covers the URL and everything asked for that
-    changes what is delivered. ``first_day`` and ``last_day`` are those of the days delivered.
+    changes what is delivered. ``first_day`` and ``last_day`` are those of the days delivered. ``delivered_at`` is the
+    instant that counts as now; ``started_at`` and ``finished_at`` are the clock's and ``run_id`` is the run. They are
+    null where the entry was made from a manifest later: equal lakes give equal manifests, so these are in none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +73,7 @@ class LedgerEntry(BaseModel):
     format_version: Literal["1"] = "1"
     destination: str
     billing_month: str
+    dataset: str = COST_AND_USAGE
     sequence: Annotated[int, Field(ge=1)]
     result: Literal["delivered", "unchanged"]
     focus_version: str
@@ -79,6 +87,9 @@ class LedgerEntry(BaseModel):
     first_day: dt.date | None = None
     last_day: dt.date | None = None
     delivered_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    run_id: str | None = None
     manifest_url: str
     manifest_sha256: str
 
@@ -93,11 +104,33 @@ def terms_of(destination: Destination) -> str:
     return terms_at(destination.url, asked_terms(destination))
 
 
-def record(lake: Lake, manifest: Manifest, url: str, last: LedgerEntry | None) -> LedgerEntry:
+@dataclass(frozen=True)
+class Delivering:
+    """The run that delivers, and when it began with a delivery, by the clock."""
+
+    run_id: str
+    started_at: dt.datetime
+
+    def as_entered(self) -> dict[str, Any]:
+        """What an entry that is made now says of it."""
+        return {
+            "run_id": self.run_id,
+            "started_at": self.started_at,
+            "finished_at": dt.datetime.now(dt.UTC),
+        }
+
+
+def record(
+    lake: Lake,
+    manifest: Manifest,
+    url: str,
+    last: LedgerEntry | None,
+    by: Delivering | None = None,
+) -> LedgerEntry:
     """Append the entry of a manifest that was written below ``url``, unless ``last`` is already about it.
 
-    The entry follows from the manifest alone, so it is the same whether it is appended at once or, after a
-    crash between manifest and ledger, by the next delivery.
+    The entry follows from the manifest, so it is the same whether it is appended at once or, after a crash between
+    manifest and ledger, by the next delivery; but for whom it is delivered ``by``, which only that run knows.
     """
     data = manifest.to_bytes()
     digest = hashlib.sha256(data).hexdigest()
@@ -106,6 +139,7 @@ def record(lake: Lake, manifest: Manifest, url: str, last: LedgerEntry | None) -
     entry = LedgerEntry(
         destination=manifest.destination,
         billing_month=manifest.billing_month,
+        dataset=manifest.dataset,
         sequence=1 if last is None else last.sequence + 1,
         result="delivered",
         focus_version=manifest.focus_version,
@@ -121,12 +155,19 @@ def record(lake: Lake, manifest: Manifest, url: str, last: LedgerEntry | None) -
         delivered_at=manifest.generated_at,
         manifest_url=f"{url.rstrip('/')}/{place_of(manifest).manifest_path(manifest.billing_month)}",
         manifest_sha256=digest,
+        **(by.as_entered() if by else {}),
     )
     return append(lake, entry)
 
 
 def confirm(
-    lake: Lake, last: LedgerEntry, source_digest: str, *, terms: str, now: dt.datetime
+    lake: Lake,
+    last: LedgerEntry,
+    source_digest: str,
+    *,
+    terms: str,
+    now: dt.datetime,
+    by: Delivering | None = None,
 ) -> LedgerEntry:
     """Append that the lake changed and what is delivered did not, unless ``last`` says so already."""
     if (last.source_digest, last.terms_digest) == (source_digest, terms):
@@ -140,6 +181,8 @@ def confirm(
                 "source_digest": source_digest,
                 "terms_digest": terms,
                 "delivered_at": now.astimezone(dt.UTC),
+                **dict.fromkeys(("run_id", "started_at", "finished_at")),
+                **(by.as_entered() if by else {}),
             }
         ),
     )
@@ -149,7 +192,7 @@ def append(lake: Lake, entry: LedgerEntry) -> LedgerEntry:
     """Write ``entry`` under its number, or the next free one where another writer took it."""
     while True:
         data = canonical_json(entry.model_dump(mode="json")) + b"\n"
-        path = _path(entry.destination, entry.billing_month, entry.sequence)
+        path = f"{_folder(entry.destination, entry.dataset)}/{entry.billing_month}/{entry.sequence:06d}.json"
         try:
             lake.store.put(path, data, if_absent=True)
         except ConditionFailed:
@@ -161,20 +204,20 @@ def append(lake: Lake, entry: LedgerEntry) -> LedgerEntry:
             return entry
 
 
-def last(lake: Lake, destination: str, month: str) -> LedgerEntry | None:
-    """The newest entry of a destination's billing month."""
-    paths = sorted(info.path for info in lake.store.list(f"{ROOT}/{destination}/{month}/"))
+def last(lake: Lake, destination: str, month: str, dataset: str = COST_AND_USAGE) -> LedgerEntry | None:
+    """The newest entry of a destination's billing month of a dataset."""
+    paths = sorted(info.path for info in lake.store.list(f"{_folder(destination, dataset)}/{month}/"))
     return LedgerEntry.model_validate_json(lake.store.get(paths[-1])) if paths else None
 
 
 def entries(lake: Lake) -> pl.DataFrame:
-    """Every delivery, as :data:`SCHEMA`, sorted by destination, billing month and sequence."""
+    """Every delivery, as :data:`SCHEMA`, sorted by destination, billing month, dataset and sequence."""
     return _frame(lake, sorted(info.path for info in lake.store.list(f"{ROOT}/")))
 
 
-def entries_of(lake: Lake, destination: str) -> pl.DataFrame:
-    """Every delivery to one destination, as :data:`SCHEMA`, sorted by billing month and sequence."""
-    return _frame(lake, sorted(info.path for info in lake.store.list(f"{ROOT}/{destination}/")))
+def entries_of(lake: Lake, destination: str, dataset: str = COST_AND_USAGE) -> pl.DataFrame:
+    """Every delivery of a dataset to one destination, as :data:`SCHEMA`, by billing month and sequence."""
+    return _frame(lake, sorted(info.path for info in lake.store.list(f"{_folder(destination, dataset)}/")))
 
 
 def latest_deliveries(lake: Lake) -> pl.DataFrame:
@@ -182,9 +225,9 @@ def latest_deliveries(lake: Lake) -> pl.DataFrame:
     return _frame(lake, _newest_below(lake, f"{ROOT}/"))
 
 
-def latest_of(lake: Lake, destination: str) -> pl.DataFrame:
-    """The newest entry of each billing month of one destination, as :data:`SCHEMA`; reads those alone."""
-    return _frame(lake, _newest_below(lake, f"{ROOT}/{destination}/"))
+def latest_of(lake: Lake, destination: str, dataset: str = COST_AND_USAGE) -> pl.DataFrame:
+    """The newest entry of each billing month of a destination's dataset, as :data:`SCHEMA`; reads those alone."""
+    return _frame(lake, _newest_below(lake, f"{_folder(destination, dataset)}/"))
 
 
 def _newest_below(lake: Lake, folder: str) -> list[str]:
@@ -199,14 +242,16 @@ def days_delivered(lake: Lake, month: str | None = None) -> dict[str, tuple[dt.d
     newest: dict[tuple[str, str], str] = {}
     for path in sorted(info.path for info in lake.store.list(f"{ROOT}/")):
         _, destination, of_month, _ = path.split("/")
-        if month in (None, of_month):
+        if month in (None, of_month) and "." not in destination:
             newest[destination, of_month] = path
     return spans(_frame(lake, newest.values()))
 
 
 def spans(latest: pl.DataFrame) -> dict[str, tuple[dt.date, dt.date]]:
     """As :func:`days_delivered`, from the newest entries."""
-    found = latest.group_by("billing_month").agg(pl.col("first_day").min(), pl.col("last_day").max())
+    found = (
+        of_dataset(latest).group_by("billing_month").agg(pl.col("first_day").min(), pl.col("last_day").max())
+    )
     known = found.drop_nulls().sort("billing_month").iter_rows()
     return {month: (first, last) for month, first, last in known}
 
@@ -228,13 +273,19 @@ def rebuild(lake: Lake, store: ObjectStore, destination: str | None = None) -> l
                 )
             if destination not in (None, manifest.destination):
                 raise InvalidManifest(f"{where} is the manifest of destination {manifest.destination}")
-            before = last(lake, manifest.destination, manifest.billing_month)
+            before = last(lake, manifest.destination, manifest.billing_month, manifest.dataset)
             found.append(record(lake, manifest, store.url, before))
     return found
 
 
-def _path(destination: str, month: str, sequence: int) -> str:
-    return f"{ROOT}/{destination}/{month}/{sequence:06d}.json"
+def of_dataset(found: pl.DataFrame, dataset: str = COST_AND_USAGE) -> pl.DataFrame:
+    """The entries of one dataset."""
+    return found.filter(pl.col("dataset") == dataset) if "dataset" in found.columns else found
+
+
+def _folder(destination: str, dataset: str) -> str:
+    # The name of a destination has no point in it.
+    return f"{ROOT}/{destination}" + ("" if dataset == COST_AND_USAGE else f".{dataset}")
 
 
 def _frame(lake: Lake, paths: Iterable[str]) -> pl.DataFrame:
@@ -246,4 +297,4 @@ def _frame(lake: Lake, paths: Iterable[str]) -> pl.DataFrame:
         for name in ("billed_cost", "effective_cost", "consumed_quantity"):
             values[name] = canonical_json(getattr(entry.totals, name)).decode()
         rows.append(values)
-    return pl.DataFrame(rows, schema=SCHEMA).sort("destination", "billing_month", "sequence")
+    return pl.DataFrame(rows, schema=SCHEMA).sort("destination", "billing_month", "dataset", "sequence")

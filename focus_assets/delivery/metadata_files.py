@@ -13,9 +13,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+import polars as pl
 
 from focus_assets.delivery.layout import schema_path
 from focus_assets.delivery.manifest import (
@@ -26,6 +28,7 @@ from focus_assets.delivery.manifest import (
     SchemaReference,
     canonical_json,
 )
+from focus_assets.focus.columns import COST_AND_USAGE
 from focus_assets.focus.metadata import (
     TimeSector,
     data_generator,
@@ -57,15 +60,25 @@ class SchemaFile:
 
 
 def schema_file(
-    version: str, provider: Provider, created: dt.datetime, columns: Sequence[str] | None = None
+    version: str,
+    provider: Provider,
+    created: dt.datetime,
+    columns: Sequence[str] | None = None,
+    dataset: str = COST_AND_USAGE,
+    own_columns: Mapping[str, pl.DataType] | None = None,
 ) -> SchemaFile:
-    """The Schema object of a FOCUS version, or of some ``columns`` of it, as this program delivers it from then on."""
+    """The Schema object of a FOCUS version, or of some ``columns`` of it, as this program delivers it from then on.
+
+    ``own_columns`` are further ones that files of ``dataset`` (a name of ``focus.columns``) have.
+    """
     described = schema_object(
         version,
         created=created,
         generator_version=Generator.this().version,
         tag_prefixes=provider.tag_prefixes,
         columns=columns,
+        dataset=dataset,
+        own_columns=own_columns,
     )
     data, schema_id = _bytes(described), str(described["SchemaId"])
     reference = SchemaReference(
@@ -116,6 +129,7 @@ def month_metadata(
     schema_id: str,
     days: Sequence[DayCompleteness],
     ends: dt.datetime,
+    dataset: str = COST_AND_USAGE,
 ) -> tuple[ReferredFile, bytes]:
     """The file with a month's Data Generator and SchemaId, and from 1.3 its Dataset Instance and Recency.
 
@@ -125,7 +139,7 @@ def month_metadata(
     """
     found: dict[str, Any] = {"DataGenerator": data_generator(provider.name), "SchemaId": schema_id}
     if version >= RECENCY_SINCE:
-        instance = dataset_instance(destination)
+        instance = dataset_instance(destination, dataset)
         found |= {"DatasetInstance": instance, "Recency": recency(instance, _sectors(days, ends))}
     data = _bytes(found)
     sha256 = hashlib.sha256(data).hexdigest()

@@ -107,6 +107,7 @@ def event_of(entry: Mapping[str, Any]) -> bytes:
     told = (
         "destination",
         "billing_month",
+        "dataset",
         "focus_version",
         "content_digest",
         "supersedes",

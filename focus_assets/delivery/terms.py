@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from focus_assets.delivery.layout import Layout, layout_of
+from focus_assets.delivery.layout import COST_AND_USAGE, Layout, layout_of
 from focus_assets.delivery.manifest import Manifest, canonical_json
 from focus_assets.settings import CustomersByLabel, Destination
 
@@ -35,11 +35,11 @@ def asked_terms(destination: Destination) -> str:
     return hashlib.sha256(canonical_json(terms)).hexdigest()
 
 
-def layout_for(destination: Destination) -> Layout:
-    """Where files of a destination lie."""
-    return layout_of(destination.layout, destination.name)
+def layout_for(destination: Destination, dataset: str = COST_AND_USAGE) -> Layout:
+    """Where files of a destination's dataset lie."""
+    return layout_of(destination.layout, destination.name, dataset)
 
 
 def place_of(manifest: Manifest) -> Layout:
     """Where files of a delivery lie."""
-    return layout_of(manifest.layout, manifest.destination)
+    return layout_of(manifest.layout, manifest.destination, manifest.dataset)

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from focus_assets.billing.datasets import BILLING_PERIODS
 from focus_assets.delivery.facts import billing_month_of_row
 from focus_assets.delivery.files import (
     CUSTOMER,
@@ -181,6 +182,14 @@ def _row_problems(manifest: Manifest, file: DataFile, frame: pl.LazyFrame) -> It
         if strangers := other.select(pl.len()).collect().item():
             yield f"{file.path}: {strangers} rows are not of billing month {manifest.billing_month}"
     if manifest.scope.customers != "all" and CUSTOMER in held:
-        outside = frame.filter(~pl.col(CUSTOMER).is_in(list(manifest.scope.customers)).fill_null(False))
+        theirs = (
+            pl.col(CUSTOMER)
+            .is_in(list(manifest.scope.customers))
+            .fill_null(
+                # A billing period that several of them share is nobody's alone.
+                manifest.dataset == BILLING_PERIODS.name
+            )
+        )
+        outside = frame.filter(~theirs)
         if strangers := outside.select(pl.len()).collect().item():
             yield f"{file.path}: {strangers} rows are of customers outside the delivery's scope"

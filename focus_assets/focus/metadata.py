@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from focus_assets.focus.columns import COST_AND_USAGE, ValueType, column
+from focus_assets.focus.columns import COST_AND_USAGE, DATASETS, ValueType, column
 from focus_assets.focus.schema import version_schema
 
 _SCHEMAS: Final = uuid.UUID("6f0c2f2e-5d0b-5c1b-9d1f-0d9c6f3a7a11")
@@ -28,7 +28,9 @@ _DATASET_NAMES: Final = {
     "billing-period": "BillingPeriod",
     "invoice-detail": "InvoiceDetail",
     "contract-commitment": "ContractCommitment",
+    "price-list": "x_PriceList",
 }
+"""What FOCUS calls the datasets; a price list is none of its own."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,15 @@ def schema_object(
         created: when this schema came into use; it does not change the SchemaId.
         generator_version: the version of the software that wrote the data.
         tag_prefixes: what the provider's own tags begin with.
-        own_columns: further ``x_`` columns that the files have.
+        own_columns: further columns that the files have; all of them of a dataset that is not FOCUS's.
         columns: the columns that the files have, where they do not have all of the version.
 
     Returns:
         SchemaId, FocusVersion, CreationDate, DataGeneratorVersion and ColumnDefinition in the order of the files.
         SchemaId is a UUID made of everything but CreationDate: equal metadata has equal ids, other metadata others.
     """
-    shape = {**version_schema(version, dataset), **(own_columns or {})}
+    registered = version_schema(version, dataset) if dataset in DATASETS else {}
+    shape = {**registered, **(own_columns or {})}
     if columns is not None:
         shape = {name: dtype for name, dtype in shape.items() if name in set(columns)}
     described: dict[str, Any] = {
@@ -146,7 +149,8 @@ def _definition(
         if entry.deprecated is not None and version >= entry.deprecated:
             said["Deprecated"] = True
     else:
-        said["DataType"] = "Decimal" if isinstance(dtype, pl.Decimal) else "String"
+        kinds = {pl.Decimal: "Decimal", pl.Datetime: "Date/Time"}
+        said["DataType"] = kinds.get(type(dtype), "String")
     if isinstance(dtype, pl.Decimal):
         said |= {"NumericPrecision": dtype.precision, "NumberScale": dtype.scale}
     if isinstance(dtype, pl.String):

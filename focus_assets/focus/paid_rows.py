@@ -44,7 +44,10 @@ _UNPRICED: Final = (
     "PricingCurrencyListUnitPrice",
     "PricingQuantity",
     "PricingUnit",
+    "SkuPriceDetails",
+    "SkuPriceId",
 )
+"""What a row without a price has not: where SkuPriceId is set, FOCUS 1.4 wants unit prices too."""
 
 
 def credit_rows(lines: pl.LazyFrame, given: pl.DataFrame, *, custom: bool) -> pl.LazyFrame:

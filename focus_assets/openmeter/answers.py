@@ -62,7 +62,8 @@ def proven(question: Question, request: str, given: Columns) -> pl.DataFrame:
     spans = list(zip(given.start, given.end, strict=True))
     # An answer names the same few windows thousands of times.
     windows = {span: _clipped(question, request, *map(instant, span)) for span in dict.fromkeys(spans)}
-    starts = [windows[span][0] for span in spans]
+    clipped = [windows[span] for span in spans]
+    starts = [start for start, _ in clipped]
     subjects = _subjects(question, request, given.subject)
     dimensions = _dimensions(given.dimensions, len(spans))
     if len(set(zip(starts, subjects, dimensions, strict=True))) < len(spans):
@@ -70,7 +71,7 @@ def proven(question: Question, request: str, given: Columns) -> pl.DataFrame:
     return pl.DataFrame(
         [
             pl.Series("window_from", starts, pl.Int64).cast(UTC_INSTANT),
-            pl.Series("window_to", [windows[span][1] for span in spans], pl.Int64).cast(UTC_INSTANT),
+            pl.Series("window_to", [end for _, end in clipped], pl.Int64).cast(UTC_INSTANT),
             pl.Series("subject", subjects, pl.String),
             pl.Series("dimensions", dimensions, pl.String),
             given.value.alias("value"),

@@ -224,7 +224,6 @@ def _require_distinct(day: dt.date, frame: pl.DataFrame) -> None:
     ``frame`` is sorted, so that equal keys stand one after the other.
     """
     repeated = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in RAW_USAGE.order)
-    # Where there is no row before the first, nulls would equal nothing's nulls; a meter is never null.
     twice = frame.select(repeated.sum()).item()
     if twice:
         raise ControlTotalDiffers(

@@ -7,6 +7,7 @@ instance or the lake (``export_sensor``).
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -94,6 +95,8 @@ def may_try(attempts: Sequence[Attempt], now: dt.datetime) -> bool:
     return now - max(failed) >= wait
 
 
-def delivery_name(due: Due, months: Mapping[str, BillingMonth]) -> str:
-    """What a run delivers, as its tag: the month, the content and who gets it."""
-    return f"{due.month}:{months[due.month].source_digest[:16]}:{','.join(due.destinations)}"
+def delivery_name(due: Due, datasets: Sequence[Mapping[str, BillingMonth]]) -> str:
+    """What a run delivers, as its tag: the month, the content of each of the ``datasets``, and who gets it."""
+    digests = [months[due.month].source_digest for months in datasets if due.month in months]
+    content = digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
+    return f"{due.month}:{content[:16]}:{','.join(due.destinations)}"

@@ -13,8 +13,11 @@ from typing import Any
 import dagster as dg
 from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
-from focus_assets.delivery import Due, billing_months, due, latest_deliveries
+from focus_assets.delivery import Due, billing_months, due, latest_deliveries, together
+from focus_assets.delivery.dataset_months import months_of_dataset
+from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import spans
+from focus_assets.delivery.months import DATASET
 from focus_assets.lake import Lake
 from focus_assets.orchestration.assets.all_deliveries import run_of
 from focus_assets.orchestration.assets.focus_export import BILLING_MONTH, EXPORT
@@ -92,14 +95,26 @@ def ask(
     eligible = eligible_months(months, withheld)
     requests = []
     unknown = []
-    asked = due(months, settings.destinations, delivered, eligible, settings.now())
-    waiting = len(_pairs(due(months, settings.destinations, delivered, eligible)) - _pairs(asked))
+    held = {DATASET: months} | {
+        dataset: months_of_dataset(lake, dataset, months)
+        for dataset in sorted({name for each in settings.destinations for name in others_of(each)})
+    }
+
+    def is_due(now: dt.datetime | None) -> list[Due]:
+        found = []
+        for dataset, of_months in held.items():
+            wanting = [d for d in settings.destinations if dataset in (DATASET, *others_of(d))]
+            found += due(of_months, wanting, delivered, eligible, now, dataset)
+        return together(found)
+
+    asked = is_due(settings.now())
+    waiting = len(_pairs(is_due(None)) - _pairs(asked))
     for each in asked:
         partition = partition_of_month(settings, each.month)
         if partition is None:
             unknown.append(each.month)
             continue
-        name = delivery_name(each, months)
+        name = delivery_name(each, list(held.values()))
         runs = instance.get_run_records(RunsFilter(tags={DELIVERY_TAG: _tag(name)}))
         attempts = [Attempt(_state(record.dagster_run), _ended(record.end_time)) for record in runs]
         counted = [a for a in attempts if a.state is not RunState.FAILED] if at_once else attempts

@@ -39,6 +39,12 @@ def find(instance: DagsterInstance) -> list[DagsterRun]:
     return [run for run in runs if _is_dead(run)]
 
 
+def runs_in(home: Path) -> list[str]:
+    """The ids of such runs in the instance whose ``dagster.yaml`` lies in ``home``."""
+    with DagsterInstance.from_config(str(home)) as instance:
+        return [run.run_id for run in find(instance)]
+
+
 def mark_failed(instance: DagsterInstance) -> list[str]:
     """Report each orphan as failed; returns their run ids."""
     orphans = find(instance)

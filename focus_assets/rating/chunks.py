@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil
 from typing import Final
 
 import polars as pl
@@ -37,11 +38,17 @@ class ChargeRange:
 
 
 def charge_ranges(moved: pl.LazyFrame, at_once: int) -> list[ChargeRange]:
-    """All charges, whose windows ``moved`` (charge_id, windows) counts, in ranges of ``at_once`` and a charge more."""
+    """All charges, whose windows ``moved`` (charge_id, windows) counts, in as few ranges of ``at_once`` as hold them.
+
+    Ranges are about equal; each may go beyond by the windows of its last charge.
+    """
     counts = moved.group_by("charge_id").agg(pl.col("windows").sum()).sort("charge_id")
+    total = counts.select(pl.col("windows").sum()).collect().item() or 0
+    chunks = max(ceil(total / at_once), 1)
+    size = max(ceil(total / chunks), 1)
     before = pl.col("windows").cum_sum() - pl.col("windows")
     firsts = (
-        counts.with_columns((before // at_once).alias("_range"))
+        counts.with_columns((before // size).alias("_range"))
         .group_by("_range")
         .agg(pl.col("charge_id").min())
         .sort("_range")

@@ -18,9 +18,18 @@ from focus_assets.settings.s3 import S3Settings
 
 FocusVersion = Literal["1.0", "1.1", "1.2", "1.3", "1.4"]
 LayoutName = Literal["hive", "aws", "finops-hubs"]
+DatasetName = Literal[
+    "cost-and-usage", "billing-period", "invoice-detail", "contract-commitment", "price-list"
+]
 
 _COMPRESSIONS: Final[Mapping[str, tuple[str, ...]]] = {"parquet": ("zstd", "snappy"), "csv": ("gzip",)}
 _WEEK: Final = 168
+_SINCE: Final[Mapping[str, str]] = {
+    "billing-period": "1.4",
+    "invoice-detail": "1.4",
+    "contract-commitment": "1.3",
+}
+"""The FOCUS version from which there is a dataset."""
 _THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1")
 
 
@@ -75,6 +84,8 @@ class Destination(Entry):
     """Whose rows are delivered: all, a list of customer keys, or the customers that have labels."""
     focus_version: FocusVersion = "1.2"
     """FOCUS version of the files."""
+    datasets: tuple[DatasetName, ...] = ("cost-and-usage",)
+    """What is delivered: cost-and-usage, and beside it the other datasets of FOCUS and the price list."""
     columns: tuple[str, ...] = ()
     """Columns of the files, beside the mandatory ones; all of the version where absent."""
     partial: bool = False
@@ -134,8 +145,23 @@ class Destination(Entry):
             raise ValueError("names a column twice")
         return value
 
+    @field_validator("datasets")
+    @classmethod
+    def _names_datasets_once(cls, value: tuple[DatasetName, ...]) -> tuple[DatasetName, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("names a dataset twice")
+        if "cost-and-usage" not in value:
+            raise ValueError("leaves cost-and-usage out, which the other datasets refer to; add it")
+        return value
+
     @model_validator(mode="after")
     def _agrees(self) -> Self:
+        for name in self.datasets:
+            if self.focus_version < _SINCE.get(name, ""):
+                raise ValueError(
+                    f"has dataset {name} in FOCUS {self.focus_version}; it is there from {_SINCE[name]} on: set "
+                    "focus_version, or leave the dataset out"
+                )
         if self.compression is not None and self.compression not in _COMPRESSIONS[self.format]:
             allowed = " or ".join(_COMPRESSIONS[self.format])
             raise ValueError(f"has compression {self.compression} for {self.format}; allowed: {allowed}")

@@ -98,10 +98,10 @@ def test_rounding_never_hides_a_charge_that_was_rated_wrongly(
 
     rated = focus_assets.chain.rate
 
-    def too_dear(*tables: pl.LazyFrame) -> pl.LazyFrame:
+    def too_dear(*tables: pl.LazyFrame, **named: pl.LazyFrame | None) -> pl.LazyFrame:
         usage = pl.col("component") == "usage"
         twice = pl.when(usage).then(pl.col("billed_cost") * 2).otherwise(pl.col("billed_cost"))
-        return rated(*tables).with_columns(twice.cast(pl.Decimal(38, 18)).alias("billed_cost"))
+        return rated(*tables, **named).with_columns(twice.cast(pl.Decimal(38, 18)).alias("billed_cost"))
 
     monkeypatch.setattr(focus_assets.chain, "rate", too_dear)
     weeks = Weeks(tmp_path).compute(1, 7)

@@ -19,6 +19,7 @@ from focus_assets.delivery import (
     entries,
     verify,
 )
+from focus_assets.delivery.gate import PassedMonth, require_days, require_rules
 from focus_assets.lake import Lake, ObjectStore, bucket, open_store
 from focus_assets.settings import Destination
 from focus_assets_tests.delivery.conftest import NOW
@@ -40,10 +41,29 @@ def proxy(s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faul
         yield found
 
 
+@pytest.fixture(scope="module")
+def passed(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, PassedMonth]:
+    """The month before and after it was restated, past the gate: asked once, for no fault here is the gate's."""
+    lake, found = Lake.open(str(tmp_path_factory.mktemp("gate") / "lake")), {}
+    for restated in (False, True):
+        fill(lake, restated=restated)
+        found[restated] = require_rules(lake, require_days(lake, AUGUST), "1.3")
+    return found
+
+
+def fill(lake: Lake, *, restated: bool = False) -> None:
+    """Two days of two customers; equal bytes each time."""
+    first, second = days("2026-08-01", "2026-08-02")
+    write_day(lake, first, [row(first, quantity=99)] if restated else [row(first), row(first, "globex")])
+    write_day(lake, second, [row(second), row(second, "globex")])
+
+
 class World:
     """A lake in a folder and a destination behind the proxy."""
 
-    def __init__(self, root: Path, bucket: S3Bucket, proxy: FaultyS3, name: str) -> None:
+    def __init__(
+        self, root: Path, bucket: S3Bucket, proxy: FaultyS3, passed: dict[bool, PassedMonth], name: str
+    ) -> None:
         self.lake = Lake.open(str(root / name))
         self.destination = Destination(
             name="warehouse",
@@ -52,9 +72,8 @@ class World:
             layout="aws",
             mode="new_version",
         )
-        self._options, self._proxy = bucket.options, proxy
-        for day in days("2026-08-01", "2026-08-02"):
-            write_day(self.lake, day, [row(day), row(day, "globex")])
+        self._options, self._proxy, self._passed, self._restated = bucket.options, proxy, passed, False
+        fill(self.lake)
 
     def store(self, *, direct: bool = False) -> ObjectStore:
         endpoint = {} if direct else {"endpoint": self._proxy.url}
@@ -62,12 +81,17 @@ class World:
 
     def deliver(self, now: dt.datetime, *, direct: bool = False) -> DeliveryResult:
         return deliver(
-            self.lake, self.destination, AUGUST, now=now, opener=lambda _: self.store(direct=direct)
+            self.lake,
+            self.destination,
+            AUGUST,
+            now=now,
+            opener=lambda _: self.store(direct=direct),
+            passed=self._passed[self._restated],
         )
 
     def restate(self) -> None:
-        first = dt.date(2026, 8, 1)
-        write_day(self.lake, first, [row(first, quantity=99)])
+        fill(self.lake, restated=True)
+        self._restated = True
 
     def objects(self) -> dict[str, bytes]:
         store = self.store(direct=True)
@@ -78,9 +102,11 @@ class World:
 
 
 @pytest.fixture
-def make(tmp_path: Path, s3_bucket: S3Bucket, proxy: FaultyS3) -> Callable[[str], World]:
+def make(
+    tmp_path: Path, s3_bucket: S3Bucket, proxy: FaultyS3, passed: dict[bool, PassedMonth]
+) -> Callable[[str], World]:
     def made(name: str) -> World:
-        world = World(tmp_path, s3_bucket, proxy, name)
+        world = World(tmp_path, s3_bucket, proxy, passed, name)
         world.deliver(NOW, direct=True)
         world.restate()
         return world

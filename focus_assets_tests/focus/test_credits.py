@@ -46,7 +46,7 @@ def test_a_credit_row_says_what_the_row_says_that_it_pays_for() -> None:
     _, credit = after.rows(named=True)
     same = (
         "SkuId",
-        "SkuPriceId",
+        "SkuMeter",
         "Tags",
         "SubAccountId",
         "ServiceName",
@@ -55,6 +55,7 @@ def test_a_credit_row_says_what_the_row_says_that_it_pays_for() -> None:
         "x_ChargeId",
     )
     assert {name: credit[name] for name in same} == {name: row[name] for name in same}
+    assert (credit["SkuPriceId"], credit["SkuPriceDetails"], credit["ListUnitPrice"]) == (None, None, None)
     assert credit["ChargeDescription"] == f"Credit Welcome: {row['ChargeDescription']}"
     assert (credit["BilledCost"], credit["PricingQuantity"], credit["PricingUnit"]) == (
         Decimal("-0.5"),

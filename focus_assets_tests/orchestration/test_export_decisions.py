@@ -160,10 +160,13 @@ def test_the_wait_doubles_from_five_minutes_to_six_hours_and_never_ends() -> Non
 def test_a_delivery_is_another_when_month_content_or_destinations_are() -> None:
     restated = {"2026-08": BillingMonth("2026-08", {**AUGUST.digests, day(1): "A"})}
     names = {
-        delivery_name(Due("2026-08", ["a", "b"]), MONTHS),
-        delivery_name(Due("2026-08", ["a"]), MONTHS),
-        delivery_name(Due("2026-09", ["a", "b"]), MONTHS),
-        delivery_name(Due("2026-08", ["a", "b"]), restated),
+        delivery_name(Due("2026-08", ["a", "b"]), [MONTHS]),
+        delivery_name(Due("2026-08", ["a"]), [MONTHS]),
+        delivery_name(Due("2026-09", ["a", "b"]), [MONTHS]),
+        delivery_name(Due("2026-08", ["a", "b"]), [restated]),
+        delivery_name(Due("2026-08", ["a", "b"]), [MONTHS, restated]),
     }
-    assert len(names) == 4
-    assert delivery_name(Due("2026-08", ["a"]), MONTHS) == delivery_name(Due("2026-08", ["a"]), dict(MONTHS))
+    assert len(names) == 5
+    assert delivery_name(Due("2026-08", ["a"]), [MONTHS]) == delivery_name(
+        Due("2026-08", ["a"]), [dict(MONTHS)]
+    )

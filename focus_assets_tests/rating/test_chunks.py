@@ -26,6 +26,14 @@ def test_charges_are_put_together_until_a_chunk_is_full() -> None:
     assert found == [ChargeRange(None, "c"), ChargeRange("c", "e"), ChargeRange("e", None)]
 
 
+def test_chunks_are_about_equal() -> None:
+    # 6 windows are two chunks of 5 at most: 3 and 3, not 5 and 1.
+    assert charge_ranges(windows_of(**dict.fromkeys("abcdef", 1)), 5) == [
+        ChargeRange(None, "d"),
+        ChargeRange("d", None),
+    ]
+
+
 def test_few_windows_are_one_chunk() -> None:
     assert charge_ranges(windows_of(a=2, b=3), 6) == [ChargeRange(None, None)]
     assert charge_ranges(windows_of(), 6) == [ChargeRange(None, None)]

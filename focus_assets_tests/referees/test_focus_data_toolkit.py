@@ -22,6 +22,7 @@ from focus_assets.focus.rules import check, rules_for
 from focus_assets_tests.focus.other_samples import clean_rows
 from focus_assets_tests.focus.sample import clean
 from focus_assets_tests.referees.environments import Unavailable
+from focus_assets_tests.referees.sample_company import four_datasets
 from focus_assets_tests.referees.toolkit import NAMES, Toolkit, installed
 
 pytestmark = pytest.mark.referee
@@ -87,3 +88,16 @@ def test_the_toolkit_bites_within_a_dataset_and_across_them(toolkit: Toolkit, tm
     rules = {(dataset, rule) for dataset, rule, _ in found - set(EXPECTED)}
     assert ("Contract Commitment", "official_schema_violation") in rules
     assert len({rule for dataset, rule in rules if dataset == "bundle"}) >= 1
+
+
+OF_THE_SAMPLE_COMPANY: dict[tuple[str, str, str], str] = {}
+"""Finding in the sample company's own datasets → why it stands."""
+
+
+def test_the_toolkit_finds_what_it_is_known_to_find_in_the_sample_company(
+    toolkit: Toolkit, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    verdict = toolkit.judge(four_datasets(tmp_path), work)
+    assert verdict.found == set(OF_THE_SAMPLE_COMPANY), "unexpected, or a stale entry of the list"

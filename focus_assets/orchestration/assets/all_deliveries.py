@@ -109,7 +109,7 @@ def _metadata(results: Sequence[DeliveryResult | DeliveryFailure]) -> dict[str, 
     done = [result for result in results if isinstance(result, DeliveryResult)]
     return {
         "dagster/partition_row_count": sum(result.manifest.totals.rows for result in done),
-        "destinations": len(results),
+        "destinations": len({result.destination for result in results}),
         **Counter(result.outcome for result in done),
         "failed": len(results) - len(done),
         "bytes": sum(file.bytes for result in done for file in result.manifest.files),
@@ -117,6 +117,7 @@ def _metadata(results: Sequence[DeliveryResult | DeliveryFailure]) -> dict[str, 
             [
                 {
                     "destination": result.destination,
+                    "dataset": result.dataset,
                     "result": result.outcome,
                     "manifest": result.manifest_url,
                     "rows": result.manifest.totals.rows,

@@ -7,8 +7,17 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from focus_assets.delivery import DeliveryFailure, DeliveryResult, Provider, check_destinations, deliver_all
+from focus_assets.delivery import (
+    DeliveryFailure,
+    DeliveryResult,
+    Provider,
+    check_destinations,
+    deliver_all,
+    deliver_others,
+)
+from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import entries_of
+from focus_assets.delivery.months import DATASET
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.tags import vendor_prefix
 from focus_assets.lake import Lake
@@ -53,8 +62,10 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
         opened = lake.open()
         results = deliver_in_run(context, lake, settings, chosen, month)
         for result in results:
-            if isinstance(result, DeliveryResult):
+            if isinstance(result, DeliveryResult) and result.dataset == DATASET:
                 metadata = _metadata(result) | {"history": _history(opened, result.destination)}
+                others = [each for each in results if each.dataset != DATASET]
+                metadata |= _beside([each for each in others if each.destination == result.destination])
                 yield from materialized(context, export_key(result.destination), month, metadata)
         require_all(results)
 
@@ -101,6 +112,19 @@ def deliver_in_run(
                 since=settings.start_date,
                 provider=_provider(settings),
                 signer=signer_from_environment(),
+                run_id=context.run.run_id,
+            )
+            served = {result.destination for result in results if isinstance(result, DeliveryResult)}
+            results += deliver_others(
+                opened,
+                [destination for destination in chosen if destination.name in served],
+                month,
+                now=settings.now(),
+                opener=open_place,
+                since=settings.start_date,
+                provider=_provider(settings),
+                signer=signer_from_environment(),
+                run_id=context.run.run_id,
             )
             lake.refresh_views()
     try:
@@ -140,11 +164,11 @@ def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
         customers = "all customers" if asked == "all" else f"customers {', '.join(asked)}"
     return dg.AssetSpec(
         export_key(destination.name),
-        deps=["focus_cost_and_usage"],
+        deps=["focus_cost_and_usage", *others_of(destination)],
         description=(
-            f"FOCUS {destination.focus_version} cost and usage of {customers}, as {destination.format}, "
-            f"delivered to `{destination.url}`. A billing month is delivered whole or not at all; the manifest is "
-            "written last."
+            f"FOCUS {destination.focus_version} {', '.join(destination.datasets)} of {customers}, "
+            f"as {destination.format}, delivered to `{destination.url}`. "
+            "A billing month is delivered whole or not at all; the manifest is written last."
         ),
         group_name="deliveries",
         kinds={"s3" if destination.url.startswith("s3://") else "file", "focus"},
@@ -175,6 +199,20 @@ def _history(lake: Lake, destination: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(
         f"The newest {shown.height} of {newest.height} deliveries.\n\n{markdown_table(shown)}"
     )
+
+
+def _beside(others: Sequence[DeliveryResult | DeliveryFailure]) -> dict[str, Any]:
+    """What came of the other datasets."""
+    said = {each.dataset: each for each in others if isinstance(each, DeliveryResult)}
+    found = {
+        name: {
+            "result": each.outcome,
+            "manifest": each.manifest_url,
+            "rows": each.manifest.totals.rows,
+        }
+        for name, each in said.items()
+    }
+    return {"other_datasets": dg.MetadataValue.json(found)} if found else {}
 
 
 def _metadata(result: DeliveryResult) -> dict[str, Any]:

@@ -1,0 +1,98 @@
+"""Delivering the datasets beside Cost and Usage, after the month of it that their rows refer to.
+
+What belongs here: who gets which of them. What does not: the steps of a delivery (``deliver``), rows (``datasets``) and
+whether a month of a dataset may be delivered (``dataset_months``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from focus_assets.delivery import ledger
+from focus_assets.delivery.dataset_months import months_of_dataset, require_dataset
+from focus_assets.delivery.datasets import others_of
+from focus_assets.delivery.deliver import (
+    FOCUS_AS_IS,
+    DeliveryFailure,
+    DeliveryResult,
+    OpenDestination,
+    blaming,
+    deliver,
+    open_destination,
+    replaced,
+    sweep,
+    tidy,
+)
+from focus_assets.delivery.gate import PassedMonth
+from focus_assets.delivery.metadata_files import Provider
+from focus_assets.delivery.months import BillingMonth, billing_months
+from focus_assets.delivery.signature import Signer
+from focus_assets.errors import FocusAssetsError
+from focus_assets.lake import Lake
+from focus_assets.settings import Destination
+
+
+def deliver_others(
+    lake: Lake,
+    destinations: Sequence[Destination],
+    month: str,
+    *,
+    now: dt.datetime,
+    opener: OpenDestination = open_destination,
+    since: dt.date | None = None,
+    provider: Provider = FOCUS_AS_IS,
+    signer: Signer | None = None,
+    run_id: str | None = None,
+) -> list[DeliveryResult | DeliveryFailure]:
+    """Deliver the other datasets that destinations ask for, beside a month of Cost and Usage that they just got.
+
+    The gate was asked of the month's days then; here it is asked of each dataset's own. One delivery that fails does
+    not stop the others.
+    """
+    if not any(others_of(destination) for destination in destinations):
+        return []
+    costs = billing_months(lake, since, ledger.days_delivered(lake, month))
+    passed: dict[tuple[str, str], PassedMonth | FocusAssetsError] = {}
+
+    def serve(destination: Destination, dataset: str) -> DeliveryResult | DeliveryFailure:
+        key = (dataset, destination.focus_version)
+        if key not in passed:
+            passed[key] = _passed(lake, dataset, month, costs, destination.focus_version)
+        try:
+            of_dataset = passed[key]
+            if isinstance(of_dataset, FocusAssetsError):
+                raise of_dataset
+            with blaming(destination):
+                sweep(opener(destination), destination, month, dataset)
+            result = deliver(
+                lake,
+                destination,
+                month,
+                now=now,
+                opener=opener,
+                passed=of_dataset,
+                provider=provider,
+                signer=signer,
+                run_id=run_id,
+            )
+            with suppress(FocusAssetsError):
+                others = replaced(lake, destination, month, now, dataset)
+                tidy(opener(destination), destination, others, now, dataset)
+        except FocusAssetsError as error:
+            return DeliveryFailure(destination.name, month, error, dataset)
+        return result
+
+    return [serve(destination, dataset) for destination in destinations for dataset in others_of(destination)]
+
+
+def _passed(
+    lake: Lake, dataset: str, month: str, costs: Mapping[str, BillingMonth], version: str
+) -> PassedMonth | FocusAssetsError:
+    try:
+        held = months_of_dataset(lake, dataset, costs)[month]
+        require_dataset(lake, dataset, held, version)
+    except FocusAssetsError as error:
+        return error
+    return PassedMonth(held, dict(costs[month].digests), dataset=dataset)
