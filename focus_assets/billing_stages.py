@@ -20,13 +20,17 @@ from focus_assets.billing.billed_lines import (
     totals_that_differ,
 )
 from focus_assets.billing.bills import bills_on
+from focus_assets.billing.booking import fingerprint
 from focus_assets.billing.close import PeriodClose, days_before, ending
+from focus_assets.billing.closed_lines import keep_lines, with_kept_lines
 from focus_assets.billing.commitments import contract_commitments
+from focus_assets.billing.corrected_lines import corrected_lines
 from focus_assets.billing.datasets import BILLING_PERIODS, CONTRACT_COMMITMENTS, INVOICE_DETAILS
 from focus_assets.billing.invoices import invoice_details
 from focus_assets.billing.periods import Snapshot, billing_periods
 from focus_assets.billing.prepaid import ended_grants, prepaid_commitments
 from focus_assets.billing.reconcile import LINES, reconciled, unsettled
+from focus_assets.billing.reconcile_corrections import corrected, lost, moved_lines
 from focus_assets.billing.stated_lines import detail_rows, stated_on
 from focus_assets.billing.whole_periods import charged_usage, metered_usage
 from focus_assets.catalog.charges import ChargeSlice, slices_on
@@ -34,8 +38,18 @@ from focus_assets.catalog.credit_charges import Charged, CreditCharge, credits_o
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import FOCUS, DayOutput, Upstream, catalog_on, digests
+from focus_assets.closed_stages import (
+    booked_on,
+    close_day,
+    closing_on,
+    computed_rows,
+    kept_fact,
+    kept_rows,
+    recomputed_rows,
+)
 from focus_assets.datasets import CATALOG, USAGE_TOTALS
 from focus_assets.delivery.dataset_months import month_facts
+from focus_assets.delivery.facts import BILLING_MONTHS
 from focus_assets.focus.invoice_lines import default_issuer, line_stem
 from focus_assets.focus.price_list import price_list
 from focus_assets.lake import Lake
@@ -54,7 +68,9 @@ def period_close(settings: Settings) -> PeriodClose:
 def focus_price_list_days(focus: Upstream, catalog: Upstream) -> Iterator[DayOutput]:
     """``focus_price_list`` of each day of ``focus``."""
     for day in focus.days:
-        frame = price_list(focus.on(day), _charged(catalog, day)[1])
+        # What closed rows would be now has prices that they do not have.
+        rows = [focus.on(day), *recomputed_rows(focus.lake, day)]
+        frame = price_list(pl.concat(rows), _charged(catalog, day)[1])
         yield DayOutput(day, frame, focus.digest(day) | catalog.digest(day))
 
 
@@ -64,6 +80,7 @@ def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator
     Raises MissingPartitions where a period of the day began before and an earlier day's catalog is not there.
     """
     for day in catalog.days:
+        closing = closing_on(catalog.lake, day, close)
         today = _charged(catalog, day)
         read: list[dt.date] = []
 
@@ -71,9 +88,9 @@ def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator
             read.append(earlier)
             return _charged(catalog, earlier)
 
-        frame = billing_periods(day, today, close, on)
+        frame = billing_periods(day, today, closing, on)
         inputs = (
-            catalog.digest(day) | digests(catalog.lake, catalog.dataset, read) | close.fingerprint(today[1])
+            catalog.digest(day) | digests(catalog.lake, catalog.dataset, read) | closing.fingerprint(today[1])
         )
         yield DayOutput(day, frame, inputs, partial(month_facts, BILLING_PERIODS.name))
 
@@ -88,20 +105,28 @@ def focus_invoice_detail_days(
     for day in focus.days:
         snapshot, slices = _snapshot(catalog, day)
         fees_due, credits_due = fees_on(snapshot, day), credits_on(snapshot, day)
-        last = ending(close.invoiced(slices))
-        at_once: list[Fee | CreditCharge] = [*close.invoiced(fees_due), *close.invoiced(credits_due)]
+        closing = closing_on(focus.lake, day, close)
+        last = ending(closing.invoiced(slices))
+        at_once: list[Fee | CreditCharge] = [*closing.invoiced(fees_due), *closing.invoiced(credits_due)]
         fees = [each for each in at_once if each.invoice is not None]
         days = [*days_before(last, day, close.start), day] if last or fees else []
-        frame = INVOICE_DETAILS.empty()
+        settled: list[Charged] = [*last, *fees]
+        own = INVOICE_DETAILS.empty()
         if days:
-            rows = focus.lake.scan(focus.dataset, days)
-            frame = invoice_details(rows, [*last, *fees], default_issuer(snapshot), close, terms)
+            rows = kept_rows(focus.lake, days)
+            own = invoice_details(rows, settled, default_issuer(snapshot), close, terms)
+        corrected = focus.lake.scan(focus.dataset, days or [day])
+        stems = {line_stem(each) for each in settled}
+        lines = [
+            with_kept_lines(focus.lake, day, own),
+            corrected_lines(corrected, stems, day, close, terms),
+        ]
+        frame = pl.concat(lines).sort(INVOICE_DETAILS.order)
         inputs = (
             catalog.digest(day)
-            | digests(focus.lake, focus.dataset, days)
-            | close.fingerprint([*slices, *fees_due, *credits_due])
+            | digests(focus.lake, focus.dataset, days or [day])
+            | closing.fingerprint([*slices, *fees_due, *credits_due])
         )
-        settled: list[Charged] = [*last, *fees]
         invoices = {line_stem(each): str(each.invoice) for each in settled}
         if snapshot.invoices:
             stated = stated_on(snapshot, bills_on(snapshot, [*slices, *fees_due]), day, close.start)
@@ -140,6 +165,28 @@ def focus_contract_commitment_days(
         yield DayOutput(day, frame, inputs, partial(month_facts, CONTRACT_COMMITMENTS.name))
 
 
+def closed_period_days(focus: Upstream, catalog: Upstream, close: PeriodClose) -> Iterator[DayOutput]:
+    """``closed_periods`` of each day of ``focus``; from then on the rows of these periods never change."""
+    for day in focus.days:
+        charged = _charged(catalog, day)[1]
+        closing = closing_on(focus.lake, day, close)
+        frame = close_day(focus.lake, day, charged, closing)
+        lines = Upstream(focus.lake, INVOICE_DETAILS.name, [day])
+        keep_lines(focus.lake, day, lines.on(day))
+        inputs = focus.digest(day) | catalog.digest(day) | lines.digest(day) | closing.fingerprint(charged)
+        yield DayOutput(day, frame.lazy(), inputs, _Kept(frame))
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Facts of a day of ``closed_periods``: the periods themselves."""
+
+    periods: pl.DataFrame
+
+    def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
+        return kept_fact(self.periods)
+
+
 def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
     """The invoice lines that were settled on ``day`` beside what they should be (``billing.reconcile.LINES``).
 
@@ -172,18 +219,22 @@ def _closed_by_itself(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Quantities come from ``usage_totals``; of a charge that several billing periods share, from its rows."""
     record = lake.record(INVOICE_DETAILS.name, day)
     settled = record.facts.get(SETTLED, {}) if record else {}
-    if not settled:
+    if record is None or not record.rows or (record.facts.get(IMPORTED) and not settled):
         return pl.DataFrame(schema=LINES)
     snapshot, slices = _snapshot(Upstream(lake, CATALOG.name, [day]), day)
     last = ending([replace(s, invoice=settled.get(line_stem(s))) for s in slices])
     at_once: list[Fee | CreditCharge] = [*fees_on(snapshot, day), *credits_on(snapshot, day)]
     fees = [each for each in at_once if line_stem(each) in settled]
-    started = min((s.charge.period.start.date() for s in last), default=day)
+    details = lake.scan(INVOICE_DETAILS.name, [day])
+    started = min([*(s.charge.period.start.date() for s in last), _first_day(details, day, lake)])
     days = [started + dt.timedelta(days=n) for n in range((day - started).days + 1)]
-    rows = lake.scan(FOCUS, days)
+    kept, fresh = kept_rows(lake, days), computed_rows(lake, days)
     usage = metered_usage(lake.scan(USAGE_TOTALS.name, days), [s for s in last if _is_whole(s)])
-    usage |= charged_usage(rows, [s for s in last if not _is_whole(s)])
-    return reconciled(rows, lake.scan(INVOICE_DETAILS.name, [day]), [*last, *fees], usage)
+    usage |= charged_usage(fresh, [s for s in last if not _is_whole(s)])
+    moved = moved_lines(fresh, kept)
+    lines = reconciled(kept, details, [*last, *fees], usage, moved)
+    others = [lost(kept, details, lines), corrected(lake.scan(FOCUS, days), details, moved)]
+    return pl.concat([lines, *others])
 
 
 def reconciled_month(lake: Lake, month: str) -> tuple[pl.DataFrame, int]:
@@ -193,7 +244,9 @@ def reconciled_month(lake: Lake, month: str) -> tuple[pl.DataFrame, int]:
     """
     in_month = pl.col("BillingPeriodStart").dt.strftime("%Y-%m") == month
     details, periods = lake.days(INVOICE_DETAILS.name), lake.days(BILLING_PERIODS.name)
-    days = [day for day in details if f"{day:%Y-%m}" >= month]
+    # Corrections of earlier periods are billed in it too, and their lines stand on the days of what they correct.
+    first = min((day for day in lake.days(FOCUS) if month in _months_on(lake, day)), default=dt.date.max)
+    days = [day for day in details if f"{day:%Y-%m}" >= month or day >= first]
     lines = pl.concat([pl.DataFrame(schema=LINES), *(reconciled_day(lake, day) for day in days)])
     charged = lake.days(FOCUS)
     if charged:
@@ -204,6 +257,19 @@ def reconciled_month(lake: Lake, month: str) -> tuple[pl.DataFrame, int]:
         found = lake.scan(BILLING_PERIODS.name, periods).filter(in_month)
         still_open = found.filter(pl.col("BillingPeriodStatus") == "Open").select(pl.len()).collect().item()
     return lines.filter(in_month).sort("InvoiceId", "InvoiceDetailId"), still_open
+
+
+def _first_day(details: pl.LazyFrame, day: dt.date, lake: Lake) -> dt.date:
+    """The first day that lines which stand on ``day`` can be for."""
+    begun = details.select(pl.col("BillingPeriodStart").min()).collect().item()
+    held = lake.days(FOCUS)
+    return day if begun is None or not held else min(max(begun.date(), held[0]), day)
+
+
+def _months_on(lake: Lake, day: dt.date) -> Mapping[str, Any]:
+    record = lake.record(FOCUS, day)
+    months: Mapping[str, Any] = record.facts.get(BILLING_MONTHS, {}) if record else {}
+    return months
 
 
 def _is_whole(s: ChargeSlice) -> bool:
@@ -222,7 +288,8 @@ def periods_closed_otherwise(lake: Lake, days: Sequence[dt.date], close: PeriodC
         if record is None or lake.record(CATALOG.name, day) is None:
             continue
         snapshot, charged = _charged(Upstream(lake, CATALOG.name, [day]), day)
-        changed = not close.fingerprint(charged).items() <= record.inputs.items()
+        now = fingerprint(closing_on(lake, day, close), charged, booked_on(record))
+        changed = not now.items() <= record.inputs.items()
         if committed is not None:
             changed |= not ended_grants(day, snapshot, close).items() <= committed.inputs.items()
         if changed:

@@ -18,12 +18,14 @@ import polars as pl
 
 from focus_assets.billing.bills import invoiced as billed_by
 from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, days_before, ending
+from focus_assets.billing.corrections import LateUsage
 from focus_assets.billing.rounding import settle
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
-from focus_assets.catalog.credit_charges import credits_on
+from focus_assets.catalog.credit_charges import Charged, credits_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.closed_stages import closing_on, computed_rows, with_closed_rows
 from focus_assets.credit_stages import BilledBefore, CreditFacts, days_of_credit, used_before
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.errors import FocusAssetsError
@@ -221,13 +223,15 @@ def focus_cost_and_usage_days(
     catalog: Upstream,
     start: dt.date,
     close: PeriodClose = NEVER_CLOSES,
+    late_usage: LateUsage = "rebilled",
 ) -> Iterator[DayOutput]:
     """``focus_cost_and_usage`` of each day: what its usage costs, and the flat fees that are due on it.
 
     Usage is rated strictly from the earlier totals of its charges' own periods; a fee needs no other day. Credit
     needs every day since it could be used, which has to be written before its own is computed. Rows of periods that
     ``close`` says have closed carry their invoice; where a line of one ends, what rounding it adds is settled from
-    the rows of its earlier days, strictly, which have to be written too.
+    the rows of its earlier days, strictly, which have to be written too. Rows that have been closed stay as they are;
+    what they would be now becomes corrections (:mod:`~focus_assets.closed_stages`).
     Raises :class:`EarlierTotalsMissing` before the first day is written if a day's totals are not in the lake, and
     EarlierCreditsMissing if a day's credits need one that is not there.
     """
@@ -239,7 +243,8 @@ def focus_cost_and_usage_days(
         _require_same_charges(day, found, before, start)
         opening = opening_quantities(before, totals.on(day))
         snapshot, usage = catalog_on(catalog, day), normalized.on(day)
-        invoiced, fees = close.invoiced(found), close.invoiced(fees_on(snapshot, day))
+        closing = closing_on(totals.lake, day, close)
+        invoiced, fees = closing.invoiced(found), closing.invoiced(fees_on(snapshot, day))
         imported = invoiced_day(totals.lake, snapshot, day, found, fees, start)
         grants, credits_due = snapshot.credits, credits_on(snapshot, day)
         paid_on = days_of_credit(grants, day, start)
@@ -252,7 +257,7 @@ def focus_cost_and_usage_days(
             custom = frozenset(snapshot.custom_currency)
             billed_before = BilledBefore(totals.lake, grants, custom, begins, start, day)
             spent = Spent(used_before(totals.lake, grants, day, paid_on), billed_before)
-            credited = with_credits(rows, grants, spent, snapshot, close.invoiced(credits_due), day)
+            credited = with_credits(rows, grants, spent, snapshot, closing.invoiced(credits_due), day)
             rows = credited.rows
             facts = CreditFacts(credited.used, cost_facts)
             paid_on = sorted({*paid_on, *billed_before.days})
@@ -260,7 +265,7 @@ def focus_cost_and_usage_days(
         billed = days_before(last, day, start)
         if last or (grants and any(fee.invoice for fee in fees)):
             ended: list[ChargeSlice | Fee] = [*last, *(fee for fee in fees if grants and fee.invoice)]
-            parts = [totals.lake.scan(FOCUS, billed)] if billed else []
+            parts = [computed_rows(totals.lake, billed)] if billed else []
             own = rows
             if not grants:
                 ids = {s.charge_id for s in last}
@@ -269,22 +274,25 @@ def focus_cost_and_usage_days(
                 own = build(rated, slices_of_ended, snapshot, in_order=True)
             rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
         rows = imported.applied_to(rows)
-        yield DayOutput(
-            day,
-            rows,
-            normalized.digest(day)
-            | catalog.digest(day)
-            | digests(totals.lake, totals.dataset, [*earlier[day], day])
-            | digests(totals.lake, FOCUS, billed)
-            | close.fingerprint([*found, *fees, *credits_due])
-            | digests(totals.lake, FOCUS, paid_on)
-            | {
-                key: sha256
-                for dataset, read in imported.days_read
-                for key, sha256 in digests(totals.lake, dataset, [read]).items()
-            },
-            facts,
-        )
+        charged: list[Charged] = [*invoiced, *fees, *credits_due]
+        issuer = default_issuer(snapshot)
+        with with_closed_rows(totals.lake, day, rows, charged, closing, late_usage, issuer) as kept:
+            yield DayOutput(
+                day,
+                kept.rows,
+                normalized.digest(day)
+                | catalog.digest(day)
+                | digests(totals.lake, totals.dataset, [*earlier[day], day])
+                | digests(totals.lake, FOCUS, billed)
+                | digests(totals.lake, FOCUS, paid_on)
+                | {
+                    key: sha256
+                    for dataset, read in imported.days_read
+                    for key, sha256 in digests(totals.lake, dataset, [read]).items()
+                }
+                | dict(kept.inputs),
+                kept.facts(facts),
+            )
 
 
 def _rated(

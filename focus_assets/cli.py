@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "materialize": "Run the chain for days you name.",
     "deliver": "Deliver billing months to destinations, now.",
     "deliveries": "Show what was delivered to whom, and when.",
+    "restatements": "Show what changed in days that had been delivered, and why.",
     "destination": "Try a destination out; print what its owner has to allow.",
     "ledger": "Make the record of deliveries again from the manifests.",
     "check": "Check FOCUS files, anybody's, against the rules of their version.",

@@ -21,6 +21,7 @@ from typing import Any, Final
 import polars as pl
 
 from focus_assets.catalog.credits import CreditGrant
+from focus_assets.closed_stages import computed_rows
 from focus_assets.decimals import COST, minor_unit
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.credits import Billed
@@ -100,7 +101,7 @@ class BilledBefore:
         if not self.days:
             return Billed()
         try:
-            rows = self.lake.scan(DATASET, self.days).filter(pl.col("x_ChargeId").is_in(charges))
+            rows = computed_rows(self.lake, self.days).filter(pl.col("x_ChargeId").is_in(charges))
         except MissingPartitions as missing:
             raise EarlierCreditsMissing(
                 f"{DATASET} of {self.day:%F} takes back cost of charges that credit has paid, first what was billed of "

@@ -16,6 +16,7 @@ from focus_assets.billing_stages import reconciled_day
 from focus_assets.catalog.charges import ChargeSlice, slices_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.closed_stages import closed_against_focus, computed_rows, not_kept
 from focus_assets.credit_stages import overdrawn, used_before
 from focus_assets.focus.price_list import PRICE_LIST, prices_not_listed
 from focus_assets.lake import Lake, partition_of_input
@@ -58,7 +59,7 @@ def consumed_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
     earlier = _days_read(lake, day, "usage_totals")
     before = lake.scan("usage_totals", earlier) if earlier else no_earlier_totals()
     totals = lake.scan("usage_totals", [day])
-    return totals_against_focus(totals, opening_quantities(before, totals), lake.scan(FOCUS, [day]))
+    return totals_against_focus(totals, opening_quantities(before, totals), computed_rows(lake, [day]))
 
 
 def customers_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
@@ -71,21 +72,26 @@ def customers_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
         lake.scan("usage_totals", [day]),
         _fees(lake, day),
         catalog.credits,
-        lake.scan(FOCUS, [day]),
+        computed_rows(lake, [day]),
         invoiced,
     )
 
 
 def every_fee_charged_once(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Flat fees that are due by the ``catalog`` and are not one FOCUS row, or the other way round."""
-    return fees_against_focus(_fees(lake, day), lake.scan(FOCUS, [day]))
+    return fees_against_focus(_fees(lake, day), computed_rows(lake, [day]))
 
 
 def credits_not_overdrawn(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Grants that have paid more by the end of ``day`` than they are worth, or less than nothing."""
     catalog = Catalog.from_frame(lake.scan("catalog", [day]))
     before = used_before(lake, catalog.credits, day, _days_read(lake, day, FOCUS))
-    return overdrawn(lake.scan(FOCUS, [day]), catalog.credits, frozenset(catalog.custom_currency), before)
+    return overdrawn(computed_rows(lake, [day]), catalog.credits, frozenset(catalog.custom_currency), before)
+
+
+def closed_rows_unchanged(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Billing periods whose rows are not those that were kept when they closed, or not with what corrects them."""
+    return closed_against_focus(lake, day)
 
 
 def prices_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
@@ -108,6 +114,7 @@ CONTROLS: Mapping[str, tuple[str, Control]] = {
     "customers_of_charges": (FOCUS, customers_of_charges),
     "every_fee_charged_once": (FOCUS, every_fee_charged_once),
     "credits_not_overdrawn": (FOCUS, credits_not_overdrawn),
+    "closed_rows_unchanged": (FOCUS, closed_rows_unchanged),
 }
 """Check name → the dataset it guards, and the comparison."""
 
@@ -121,11 +128,12 @@ BILLING_CONTROLS: Mapping[str, tuple[str, Control]] = {
 def control_problems(lake: Lake, day: dt.date) -> list[str]:
     """One sentence for each control total that does not hold on ``day``."""
     found = ((name, control(lake, day)) for name, (_, control) in CONTROLS.items())
-    return [
+    problems = [
         f"{name}: {frame.height} rows differ, the first is {frame.row(0, named=True)}"
         for name, frame in found
         if frame.height
     ]
+    return problems + not_kept(lake, day)
 
 
 def _slices(lake: Lake, day: dt.date) -> list[ChargeSlice]:

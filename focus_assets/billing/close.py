@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from focus_assets.catalog.charges import ChargeSlice, midnight
 from focus_assets.catalog.credit_charges import Charged, CreditCharge
@@ -27,16 +28,42 @@ CLOSED_PERIODS = "billing/closed_periods"
 """The entry in the record of a day's FOCUS rows that says which of its billing periods had closed."""
 
 
+class ClosedPeriod(NamedTuple):
+    """A billing period of an account in one currency: what closes as a whole, and is one invoice for each issuer."""
+
+    account: str
+    start: dt.datetime
+    end: dt.datetime
+    currency: str
+
+    @classmethod
+    def of(cls, charged: Charged) -> ClosedPeriod:
+        """The period that a slice of a charge, a fee or credit is billed in."""
+        billing = charged.billing
+        return cls(charged.customer.account_id, billing.start, billing.end, charged.currency)
+
+    @classmethod
+    def parse(cls, text: str) -> ClosedPeriod:
+        """Read :meth:`__str__` back."""
+        account, start, end, currency = json.loads(text)
+        return cls(account, dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end), currency)
+
+    def __str__(self) -> str:
+        return json.dumps([self.account, self.start.isoformat(), self.end.isoformat(), self.currency])
+
+
 @dataclass(frozen=True)
 class PeriodClose:
     """What closes at ``as_of``: periods that ended ``after_days`` ago or earlier; none where that is ``None``.
 
     ``start`` is the first day of all. A period whose charges began before it has rows missing and never closes.
+    Periods that are ``kept`` have closed, whatever ``as_of`` and ``after_days`` say now.
     """
 
     as_of: dt.datetime
     after_days: int | None
     start: dt.date
+    kept: frozenset[ClosedPeriod] = frozenset()
 
     def closes_at(self, billing: Period) -> dt.datetime | None:
         """The instant at which a billing period closes and its invoice is issued."""
@@ -45,14 +72,20 @@ class PeriodClose:
     def invoice_of(self, charged: Charged) -> str | None:
         """The invoice of its billing period, such as ``acme/20260801-20260901/USD``; ``None`` while open."""
         billing = charged.billing
+        if ClosedPeriod.of(charged) in self.kept:
+            return self.invoice_name(charged.customer.account_id, billing, charged.currency)
         closes = self.closes_at(billing)
         subscription = charged.subscription
         # Credit that no subscription can use is all there is of its calendar month: none of it was before.
         begun = max(billing.start, subscription.active_from if subscription else midnight(self.start))
         if closes is None or closes > self.as_of or begun < midnight(self.start):
             return None
-        span = f"{_compact(billing.start)}-{_compact(billing.end)}"
-        return f"{charged.customer.account_id}/{span}/{charged.currency}"
+        return self.invoice_name(charged.customer.account_id, billing, charged.currency)
+
+    @staticmethod
+    def invoice_name(account: str, billing: Period, currency: str) -> str:
+        """What the invoice of an account's billing period is called."""
+        return f"{account}/{_compact(billing.start)}-{_compact(billing.end)}/{currency}"
 
     def invoiced(self, charged: Iterable[Kind]) -> list[Kind]:
         """All of ``charged`` with the invoices of their billing periods, where those have closed."""

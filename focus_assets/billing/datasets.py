@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from focus_assets.datasets import Column, Dataset
+from focus_assets.decimals import COST, UTC_INSTANT
 from focus_assets.focus.columns import (
     BILLING_PERIOD,
     CONTRACT_COMMITMENT,
@@ -60,7 +61,25 @@ CONTRACT_COMMITMENTS: Final = _dataset(
     (_ACCOUNT, _CUSTOMER, _FEATURE, _SUBSCRIPTION),
 )
 
-BILLING_DATASETS: Final = (PRICE_LIST, BILLING_PERIODS, INVOICE_DETAILS, CONTRACT_COMMITMENTS)
+CLOSED_PERIODS: Final = Dataset(
+    name="closed_periods",
+    grain="a billing period of one account and currency whose rows of that day are kept for good",
+    columns=(
+        Column("charge_date", pl.Date, "UTC day of the charges"),
+        Column("BillingAccountId", pl.String, "The account"),
+        Column("BillingPeriodStart", UTC_INSTANT, "Start of the billing period, inclusive"),
+        Column("BillingPeriodEnd", UTC_INSTANT, "End of the billing period, exclusive"),
+        Column("BillingCurrency", pl.String, "The currency it is invoiced in"),
+        Column(
+            "rows", pl.Int64, "How many rows of the day are kept, corrections of earlier periods included"
+        ),
+        Column("BilledCost", COST, "What they bill"),
+        Column("kept_as", pl.String, "The sha256 of all rows of the day that are kept"),
+    ),
+    order=("BillingAccountId", "BillingPeriodStart", "BillingPeriodEnd", "BillingCurrency"),
+)
+
+BILLING_DATASETS: Final = (PRICE_LIST, BILLING_PERIODS, INVOICE_DETAILS, CONTRACT_COMMITMENTS, CLOSED_PERIODS)
 """Every dataset that follows the day's charges, in the order of the chain."""
 
 FOCUS_DATASET: Final = {

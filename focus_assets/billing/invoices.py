@@ -41,12 +41,7 @@ def invoice_details(
     # Every line has a row that is none of rounding; what a line says of itself is what that row says.
     named = pl.col("x_PriceComponent") != ROUNDING
     category = pl.col("ChargeCategory").filter(named).first()
-    grain = pl.concat_str(pl.lit('{"x_InvoiceDetailId":'), _json_text(pl.col("_line_id")), pl.lit("}"))
-    issue = pl.col("_issued")
-    days = terms.payment_days
-    due = pl.lit(None, UTC_INSTANT) if days is None else issue + pl.duration(days=days)
-    schema = INVOICE_DETAILS.schema
-    return (
+    return in_shape(
         of_lines(rows, last, issuer)
         .join(issued, on="x_ChargeId")
         .sort("_invoice_id", "_line_id", "ChargePeriodStart", "SkuPriceId", "ChargeDescription")
@@ -68,7 +63,23 @@ def invoice_details(
                 )
             ),
         )
-        .with_columns(
+        .with_columns(pl.col("_invoice_id").alias("ReferenceInvoiceId")),
+        terms,
+    )
+
+
+def in_shape(lines: pl.LazyFrame, terms: BillingSettings) -> pl.LazyFrame:
+    """:data:`~focus_assets.billing.datasets.INVOICE_DETAILS` of lines.
+
+    ``_invoice_id`` and ``_line_id`` say which line it is, ``_issued`` when its invoice was issued.
+    """
+    grain = pl.concat_str(pl.lit('{"x_InvoiceDetailId":'), _json_text(pl.col("_line_id")), pl.lit("}"))
+    issue = pl.col("_issued")
+    days = terms.payment_days
+    due = pl.lit(None, UTC_INSTANT) if days is None else issue + pl.duration(days=days)
+    schema = INVOICE_DETAILS.schema
+    return (
+        lines.with_columns(
             issue.alias("InvoiceDetailCreated"),
             issue.alias("InvoiceDetailLastUpdated"),
             issue.alias("InvoiceIssueDate"),
@@ -76,7 +87,6 @@ def invoice_details(
             pl.col("_line_id").alias("InvoiceDetailId"),
             pl.col("_line_id").alias("PaymentCurrencyInvoiceDetailId"),
             pl.col("_invoice_id").alias("InvoiceId"),
-            pl.col("_invoice_id").alias("ReferenceInvoiceId"),
             grain.alias("InvoiceDetailGrain"),
             pl.lit("Issued").alias("InvoiceIssueStatus"),
             pl.lit(terms.payment_terms).alias("PaymentTerms"),

@@ -137,14 +137,15 @@ def _meter(charged: Charged) -> str:
 
 
 def _row(p: AccountPeriod, charged: Charged, close: PeriodClose, catalog: Catalog) -> dict[str, Any]:
-    closed = close.closes_at(charged.billing) if close.invoice_of(charged) is not None else None
+    has_closed = close.invoice_of(charged) is not None
+    closed = close.closes_at(charged.billing) if has_closed else None
     closed = closed or closed_by_invoices(catalog, charged, close.as_of)
     return {
         "BillingPeriodCreated": p.start,
         "BillingPeriodEnd": p.end,
         "BillingPeriodLastUpdated": closed or p.start,
         "BillingPeriodStart": p.start,
-        "BillingPeriodStatus": "Closed" if closed else "Open",
+        "BillingPeriodStatus": "Closed" if has_closed or closed else "Open",
         "InvoiceIssuerName": p.issuer,
         "x_BillingAccountId": p.account,
         "x_CustomerKey": p.customer,

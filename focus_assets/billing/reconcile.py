@@ -43,6 +43,9 @@ Invoice Detail; ``charged``: the sum of BilledCost of its rows, of which ``round
 ``difference``: charged less reference. ``finding`` is null where nothing is wrong; ``note`` says what is unbilled.
 """
 
+MOVED: Final = pl.Schema({"InvoiceDetailId": pl.String(), "moved": COST})
+"""By line, what it would come to now, less what was closed: what its corrections have to come to."""
+
 _ZERO: Final = pl.lit(0, COST)
 _COVERED: Final = (
     (pl.col("BilledCost") == 0)
@@ -65,7 +68,11 @@ _INVOICES: Final = pl.Schema(
 
 
 def reconciled(
-    rows: pl.LazyFrame, details: pl.LazyFrame, last: Sequence[Charged], usage: Mapping[str, Usage]
+    rows: pl.LazyFrame,
+    details: pl.LazyFrame,
+    last: Sequence[Charged],
+    usage: Mapping[str, Usage],
+    moved: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """:data:`LINES` of fees, of credit and of the invoice lines that end with slices, sorted.
 
@@ -74,6 +81,7 @@ def reconciled(
         last: the fees and credit, and the slices with which lines end.
         details: rows of Invoice Detail.
         usage: by charge id, what was used, from another source than ``rows``.
+        moved: :data:`MOVED`, where lines have been closed and would be others now: that is for other invoices.
 
     A line that nobody charged and whose reference is zero is left out.
     """
@@ -109,8 +117,11 @@ def reconciled(
         .collect()
     )
     reference = whole_lines(last, usage)
+    elsewhere = pl.DataFrame(schema=MOVED) if moved is None else moved
     lines = (
-        reference.join(charged, on="InvoiceDetailId", how="full", coalesce=True)
+        reference.join(elsewhere, on="InvoiceDetailId", how="left")
+        .with_columns(pl.col("total") - pl.col("moved").fill_null(_ZERO))
+        .join(charged, on="InvoiceDetailId", how="full", coalesce=True)
         .join(stated, on="InvoiceDetailId", how="full", coalesce=True)
         .with_columns(stem)
         .join(terms, on="stem", how="left")

@@ -42,8 +42,9 @@ def command(
 ) -> None:
     """Run the whole chain, checks and deliveries included, on this machine.
 
-    Without options on the sample company's usage: two months of events, made on the spot. Running it again
-    changes nothing; after an interruption it takes over where it was.
+    Without options on the sample company's usage: two months of events, made on the spot. When all is delivered, two
+    events come late, one of a billing period that has closed, and what they change is delivered and reported. Running
+    it again changes nothing; after an interruption it takes over where it was.
     """
     if events is not None and config is None:
         raise IncompleteOptions(
@@ -60,6 +61,7 @@ def command(
     run_and_tell(
         lambda: _own(config, events) if config is not None else _sample(folder, days, customers),
         shown=config or folder / "focus.yaml",
+        then=None if config is not None else lambda: _late(folder, days, customers),
     )
     if config is not None and events is not None:
         _say_where_events_are(config, events)
@@ -70,6 +72,16 @@ def _sample(folder: Path, days: int | None, customers: int | None) -> Settings:
     from focus_assets.settings import Settings
 
     return Settings.load(sample_company(folder, days=days, customers=customers).config)
+
+
+def _late(folder: Path, days: int | None, customers: int | None) -> bool:
+    import datetime as dt
+
+    from focus_assets.demo.late import deliver_late_events
+    from focus_assets.demo.usage import FIRST_DAY, LAST_DAY
+
+    last = LAST_DAY if days is None else FIRST_DAY + dt.timedelta(days=days - 1)
+    return deliver_late_events(folder / "events", last, customers)
 
 
 def _own(config: Path, events: Path | None) -> Settings:

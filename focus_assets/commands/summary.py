@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from focus_assets.orchestration.in_process import Chain, Outcome
 
 _SHOWN_CUSTOMERS = 20
+_SHOWN_CHANGES = 12
 
 
 def summary(chain: Chain, outcome: Outcome) -> Group:
@@ -39,6 +40,42 @@ def summary(chain: Chain, outcome: Outcome) -> Group:
         ]
     parts += [_facts(chain, outcome, len(days)), _places(chain)]
     return Group(*(part if not isinstance(part, str) else Text(part) for part in parts))
+
+
+def restated(chain: Chain) -> Group:
+    """What changed in days that had been delivered: a table by day, customer and SKU."""
+    from focus_assets.delivery.restatements import restatements
+
+    found = restatements(chain.lake)
+    if found.is_empty():
+        return Group(Text("Nothing that was delivered has changed since."))
+    table = Table(title="Restated since it was delivered", title_justify="left", header_style="bold")
+    for name in ("Day", "Customer"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("SKU")
+    for name in ("Quantity", "Cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("Why")
+    shown = found.sort(pl.col("billed_cost_change").abs(), descending=True, maintain_order=True)
+    for row in shown.head(_SHOWN_CHANGES).iter_rows(named=True):
+        digits = max(currency_digits(row["currency"]), 4)
+        table.add_row(
+            f"{row['charge_date']:%F}",
+            row["customer"],
+            row["SkuId"] or "",
+            f"{row['quantity_change'].normalize():+,f} {row['unit']}" if row["unit"] else "",
+            f"{row['billed_cost_change']:+,.{digits}f} {row['currency']}",
+            f"{row['reason']}{_booked(row)}",
+        )
+    more = found.height - _SHOWN_CHANGES
+    parts: list[Any] = [table]
+    if more > 0:
+        parts.append(Text(f"… {more} more: focus-assets restatements"))
+    return Group(*parts)
+
+
+def _booked(row: dict[str, Any]) -> str:
+    return f"; a correction, billed in {row['billing_month']}" if row["corrected_invoice"] else ""
 
 
 def _headline(outcome: Outcome) -> Text:
@@ -71,7 +108,7 @@ def _money(cost: Decimal, currency: str) -> str:
 
 def _facts(chain: Chain, outcome: Outcome, days: int) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("Days", f"{days} ({len(outcome.days_run)} materialized now)")
+    table.add_row("Days", f"{days} ({len(set(outcome.days_run))} materialized now)")
     table.add_row("Events", _events(_records(chain, "raw_usage")) + _outside(chain))
     table.add_row("FOCUS rows", f"{sum(r.rows for r in _records(chain, 'focus_cost_and_usage')):,}")
     unbilled = sum(r.rows for r in _records(chain, "unbilled_usage"))

@@ -24,7 +24,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from focus_assets.commands.summary import next_steps, summary
+from focus_assets.commands.summary import next_steps, restated, summary
 from focus_assets.errors import FocusAssetsError
 
 if TYPE_CHECKING:
@@ -39,9 +39,16 @@ class NoSuchMonths(FocusAssetsError):
 
 
 def run_and_tell(
-    load: Callable[[], Settings], *, shown: Path | None, only: tuple[dt.date, dt.date] | None = None
+    load: Callable[[], Settings],
+    *,
+    shown: Path | None,
+    only: tuple[dt.date, dt.date] | None = None,
+    then: Callable[[], bool] | None = None,
 ) -> None:
-    """Bring the lake up to date, or run the days of ``only``, deliver what changed and print a summary."""
+    """Bring the lake up to date, or run the days of ``only``, deliver what changed and print a summary.
+
+    ``then`` says whether more usage has come meanwhile; it is taken in too, and what it changed is printed.
+    """
     console = Console()
     with _bar(console) as progress:
         task = progress.add_task("Reading the configuration", total=None)
@@ -49,7 +56,11 @@ def run_and_tell(
         progress.update(task, description="Starting Dagster")
         with _chain(settings) as chain:
             outcome = _run(chain, progress, task, only)
+            if then is not None and then():
+                outcome = _run(chain, progress, task, None, outcome)
     console.print(summary(chain, outcome))
+    if then is not None:
+        console.print(restated(chain))
     click.echo(next_steps(chain, shown))
 
 
@@ -99,11 +110,17 @@ def deliver_and_tell(settings: Settings, names: Sequence[str], first: str, last:
                 )
 
 
-def _run(chain: Chain, progress: Progress, task: object, only: tuple[dt.date, dt.date] | None) -> Outcome:
+def _run(
+    chain: Chain,
+    progress: Progress,
+    task: object,
+    only: tuple[dt.date, dt.date] | None,
+    so_far: Outcome | None = None,
+) -> Outcome:
     from focus_assets.orchestration import orphans
     from focus_assets.orchestration.in_process import Outcome
 
-    outcome = Outcome()
+    outcome = so_far or Outcome()
 
     def begin(days: int) -> None:
         progress.update(task, total=days * len(chain.datasets), completed=0, description="Materializing")  # type: ignore[arg-type]
@@ -112,7 +129,7 @@ def _run(chain: Chain, progress: Progress, task: object, only: tuple[dt.date, dt
         progress.update(task, advance=1, description=f"{dataset} {day:%F}")  # type: ignore[arg-type]
 
     with chain.lake.writer("focus-assets on this terminal", wait=_LEASE_WAIT):
-        outcome.orphans = orphans.mark_failed(chain.instance)
+        outcome.orphans += orphans.mark_failed(chain.instance)
         if only is None:
             progress.update(task, description="Looking for days that changed")  # type: ignore[arg-type]
             chain.bring_up_to_date(outcome, written, begin)

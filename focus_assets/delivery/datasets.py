@@ -24,6 +24,7 @@ from focus_assets.billing.datasets import (
 )
 from focus_assets.billing.periods import by_issuer
 from focus_assets.catalog.charges import slices_on
+from focus_assets.catalog.credit_charges import Charged
 from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import CATALOG
@@ -125,7 +126,7 @@ def _prices(
     for day in days:
         catalog = Catalog.from_frame(lake.scan(CATALOG.name, [day]))
         rows = rows_in_scope(lake.scan(COST_AND_USAGE, [day]), month, scope)
-        charged = [*slices_on(catalog, day), *fees_on(catalog, day)]
+        charged: list[Charged] = [*slices_on(catalog, day), *fees_on(catalog, day)]
         listed.append(price_list(rows, charged).with_columns(pl.lit(day).alias(_DAY)))
     prices = _decided(pl.concat(listed), destination)
     names = PRICE_LIST.schema.names()

@@ -184,12 +184,14 @@ def deliver_all(
     provider: Provider = FOCUS_AS_IS,
     signer: Signer | None = None,
     run_id: str | None = None,
+    before_put: Callable[[PassedMonth], None] | None = None,
 ) -> list[DeliveryResult | DeliveryFailure]:
     """Deliver a billing month to each destination, in order; one that fails does not stop the others.
 
     ``since`` is the first day of all: a month that has days before those held is not whole without them. The gate is
     asked once, and once for each FOCUS version: a month whose days it refuses is refused to all,
-    one whose rows break a version's rules to all destinations of that version. Call it as the lake's writer: what
+    one whose rows break a version's rules to all destinations of that version. ``before_put`` hears of a month that may
+    go to some destination. Call it as the lake's writer: what
     a killed delivery of the month left unfinished in a folder is removed.
     """
     try:
@@ -199,6 +201,8 @@ def deliver_all(
         return [DeliveryFailure(destination.name, month, error) for destination in destinations]
     versions = sorted({destination.focus_version for destination in destinations})
     conforming = {version: _conforming(lake, passed, version) for version in versions}
+    if before_put is not None and any(isinstance(each, PassedMonth) for each in conforming.values()):
+        before_put(passed)
 
     def serve(destination: Destination, rows: RowsByCustomer | None) -> DeliveryResult | DeliveryFailure:
         try:

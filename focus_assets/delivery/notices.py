@@ -3,9 +3,9 @@
 What belongs here: the event, which notices are owed, and sending them. What does not: when (``orchestration``) and
 where secrets come from (``signing``).
 
-A notice is owed as long as the newest delivery of a month has no receipt in the lake: the receipt is written after the
-receiver took the event, so a crash in between sends it again, with the same id. A delivery that another replaced before
-its notice was sent is not told of: the newer one says what it supersedes.
+A notice is owed as long as the newest delivery of a month of a dataset has no receipt in the lake: the receipt is
+written after the receiver took the event, so a crash in between sends it again, with the same id. A delivery that
+another replaced before its notice was sent is not told of: the newer one says what it supersedes.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Owed:
 
     destination: str
     month: str
+    dataset: str
     notice: Notice
     manifest_sha256: str
     body: bytes
@@ -94,6 +95,7 @@ def owed(lake: Lake, destinations: Sequence[Destination]) -> list[Owed]:
                 Owed(
                     entry["destination"],
                     entry["billing_month"],
+                    entry["dataset"],
                     notice,
                     entry["manifest_sha256"],
                     event_of(entry),
@@ -202,7 +204,7 @@ def _is_secret(text: str) -> bool:
 
 
 def _keep_receipt(lake: Lake, owed: Owed) -> None:
-    receipt = _path(owed.destination, owed.month, owed.manifest_sha256)
+    receipt = _path(owed.destination, owed.month, owed.dataset, owed.manifest_sha256)
     lake.store.put(receipt, canonical_json({"sent": True}))
     for before in _others(lake, owed, receipt):
         lake.store.delete(before)
@@ -214,8 +216,8 @@ def _others(lake: Lake, owed: Owed, receipt: str) -> Iterator[str]:
 
 
 def _receipt(entry: Mapping[str, Any]) -> str:
-    return _path(entry["destination"], entry["billing_month"], entry["manifest_sha256"])
+    return _path(entry["destination"], entry["billing_month"], entry["dataset"], entry["manifest_sha256"])
 
 
-def _path(destination: str, month: str, manifest_sha256: str) -> str:
-    return f"{ROOT}/{destination}/{month}/{manifest_sha256}.json"
+def _path(destination: str, month: str, dataset: str, manifest_sha256: str) -> str:
+    return f"{ROOT}/{destination}/{month}/{dataset}/{manifest_sha256}.json"

@@ -27,8 +27,11 @@ from focus_assets.errors import FocusAssetsError
 
 SEED: Final = 2026
 
+LATE: Final = "late"
+"""The folder, below that of the events, of those that come after everything was delivered; see ``late``."""
+
 _DAY: Final = dt.timedelta(days=1)
-_OURS: Final = re.compile(r"\d{4}/\d{2}/\d{4}-\d{2}-\d{2}\.(json|ndjson(\.gz)?)")
+_OURS: Final = re.compile(r"(\d{4}/\d{2}|late)/\d{4}-\d{2}-\d{2}\.(json|ndjson(\.gz)?)")
 
 
 class EventsFolderInUse(FocusAssetsError):
@@ -82,6 +85,8 @@ def write_events(
             shutil.rmtree(leftover, ignore_errors=True)
         files, counts = _arrange(seed, first_day, last_day, customers)
         size = sum(_write_file(aside, first_day, day, entries) for day, entries in sorted(files.items()))
+        if (late := folder / LATE).exists():
+            shutil.copytree(late, aside / LATE)
         changed = _contents(aside) != _contents(folder)
         if not changed:
             shutil.rmtree(aside)

@@ -50,7 +50,6 @@ NOT_FILLED: Final = (
     "AllocatedTags",
     "CapacityReservationId",
     "CapacityReservationStatus",
-    "ChargeClass",
     "CommitmentDiscountCategory",
     "CommitmentDiscountId",
     "CommitmentDiscountName",
@@ -61,7 +60,7 @@ NOT_FILLED: Final = (
     "CommitmentProgramEligibilityDetails",
     "ContractApplied",
 )
-"""Columns that are null on every row: nothing is committed, allocated or corrected here."""
+"""Columns that are null on every row: nothing is committed or allocated here."""
 
 _MINIMUM: Final = pl.col("component") == MINIMUM_COMPONENT
 _FLAT: Final = pl.col("component") == FLAT_FEE_COMPONENT
@@ -267,6 +266,8 @@ def _columns(issuer: str) -> Mapping[str, pl.Expr]:
         "BillingPeriodEnd": pl.col("_billing_to"),
         "BillingPeriodStart": pl.col("_billing_from"),
         "ChargeCategory": pl.when(_FEE).then(pl.lit("Purchase")).otherwise(pl.lit("Usage")),
+        # What corrects a closed period is made of such rows afterwards (``billing.corrections``).
+        "ChargeClass": pl.lit(None, pl.String),
         "ChargeDescription": pl.concat_str(
             pl.col("_title"),
             _component_title(),
@@ -312,6 +313,7 @@ def _columns(issuer: str) -> Mapping[str, pl.Expr]:
         ),
         "x_AdjustmentReason": pl.lit(None, pl.String),
         "x_ChargeId": pl.col("charge_id"),
+        "x_CorrectedInvoiceId": pl.lit(None, pl.String),
         "x_CreditGrantId": pl.col("_grant"),
         "x_CustomerKey": pl.col("_customer_key"),
         "x_FeatureKey": pl.col("_feature_key"),

@@ -45,6 +45,9 @@ _CONTROL_DESCRIPTIONS = {
     ),
     "customers_of_charges": "The FOCUS rows of each charge belong to its customer and to nobody else.",
     "credits_not_overdrawn": "No credit has paid more than it is worth, counted from the day it took effect.",
+    "closed_rows_unchanged": (
+        "Rows of closed billing periods are those that were kept, and with their corrections what the day comes to now."
+    ),
     "every_fee_charged_once": "Each flat fee that is due by the catalog is one FOCUS row, and no other row is a fee.",
 }
 

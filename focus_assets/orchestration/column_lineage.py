@@ -12,7 +12,12 @@ from typing import Final
 
 import dagster as dg
 
-from focus_assets.billing.datasets import BILLING_PERIODS, CONTRACT_COMMITMENTS, INVOICE_DETAILS
+from focus_assets.billing.datasets import (
+    BILLING_PERIODS,
+    CLOSED_PERIODS,
+    CONTRACT_COMMITMENTS,
+    INVOICE_DETAILS,
+)
 from focus_assets.focus.cost_and_usage import NOT_FILLED
 from focus_assets.focus.event_values import SUBJECT
 from focus_assets.focus.schema import internal_schema
@@ -93,7 +98,10 @@ _USAGE: Final[Mapping[str, Mapping[str, tuple[Source, ...]]]] = {
         "InvoiceDetailDescription": (Source(FOCUS, "ChargeDescription"),),
         "PaymentCurrency": (Source(FOCUS, "BillingCurrency"),),
         "PaymentCurrencyBilledCost": (Source(FOCUS, "BilledCost"),),
-        "ReferenceInvoiceId": (Source(FOCUS, "InvoiceId"),),
+        "ReferenceInvoiceId": (Source(FOCUS, "InvoiceId"), Source(FOCUS, "x_CorrectedInvoiceId")),
+    },
+    CLOSED_PERIODS.name: {
+        name: (Source(FOCUS, name),) for name in CLOSED_PERIODS.schema.names() if name in internal_schema()
     },
 }
 
@@ -108,7 +116,13 @@ _AMOUNTS: Final = {
     "PricingQuantity",
 }
 _WITH_DIMENSIONS: Final = {"SkuId", "SkuPriceId", "Tags"}
-_CONSTANT: Final = {"BillingAccountType", "PricingCategory", "x_AdjustmentReason"}
+_CONSTANT: Final = {
+    "BillingAccountType",
+    "ChargeClass",
+    "PricingCategory",
+    "x_AdjustmentReason",
+    "x_CorrectedInvoiceId",
+}
 
 
 def sources_of(dataset: str, column: str) -> tuple[Source, ...]:

@@ -13,9 +13,9 @@ import dagster as dg
 
 from focus_assets.billing_stages import period_close, periods_closed_otherwise
 from focus_assets.chain import FOCUS
-from focus_assets.lake import day_ranges
+from focus_assets.lake import Lake, day_ranges
 from focus_assets.orchestration.failures import explained
-from focus_assets.orchestration.late_usage_sensor import requests
+from focus_assets.orchestration.late_usage_sensor import last_day_touched, requests
 from focus_assets.orchestration.resources import LakeResource
 from focus_assets.settings import Settings
 from focus_assets.usage_source import days_invoiced_otherwise
@@ -45,12 +45,18 @@ def period_close_sensor(settings: Settings, chain_job: Any) -> dg.SensorDefiniti
             )
         if not days:
             return dg.SensorResult(skip_reason="No billing period has closed since its days were computed.")
-        asked = _first_range(days, settings.days_per_run)
+        asked = _first_range([*days, *_settled_on(opened, days)], settings.days_per_run)
         found = list(requests(context.instance, _name(days, asked), asked, once=True))
         waiting = f"{day_ranges(days)} are being computed, or wait for their next try."
         return dg.SensorResult(run_requests=found, skip_reason=None if found else waiting)
 
     return sensor
+
+
+def _settled_on(lake: Lake, days: list[dt.date]) -> set[dt.date]:
+    """The days on which lines of ``days`` end: corrections that get their invoice are stated there."""
+    held = lake.days(FOCUS)
+    return {min(last_day_touched(lake, day), held[-1]) for day in days}
 
 
 def _first_range(days: list[dt.date], longest: int) -> tuple[dt.date, dt.date]:

@@ -31,6 +31,9 @@ class BillingSettings(Entry):
 
     close_after_days: Annotated[int, Field(ge=0, le=366)] | None = 3
     """Days after its end at which a period without imported invoices closes; null: never."""
+    late_usage: Literal["rebilled", "not_billed"] | None = None
+    """What becomes of usage and prices that change after their period closed: rebilled puts the difference on the next
+    invoice, not_billed shows late quantities at no cost. Absent: rebilled, with an OpenMeter server not_billed."""
     payment_terms: Annotated[str, Field(min_length=1)] = "Net 30"
     """PaymentTerms of invoices, in the words of the agreement."""
     payment_days: Annotated[int, Field(ge=0, le=3660)] | None = 30

@@ -195,6 +195,13 @@ class Settings(BaseModel):
         """Days after its end at which a billing period closes by itself; ``None`` where invoices decide, or never."""
         return None if self.source.has_invoices else self.billing.close_after_days
 
+    @property
+    def late_usage(self) -> Literal["rebilled", "not_billed"]:
+        """What becomes of changes in closed periods; OpenMeter never bills usage that came after its invoice."""
+        if self.billing.late_usage is not None:
+            return self.billing.late_usage
+        return "rebilled" if self.source.openmeter is None else "not_billed"
+
     def destination(self, name: str) -> Destination:
         """The destination called ``name``; raises :class:`ConfigurationError` listing the known ones."""
         for destination in self.destinations:

@@ -15,6 +15,7 @@ from polars.datatypes import DataTypeClass
 
 from focus_assets.billing.datasets import BILLING_DATASETS
 from focus_assets.datasets import USAGE_DATASETS
+from focus_assets.delivery.restatements import RESTATEMENTS
 from focus_assets.focus.columns import COST_AND_USAGE, VERSIONS
 from focus_assets.focus.schema import internal_schema, version_schema
 
@@ -56,7 +57,8 @@ class View:
 
 def views() -> tuple[View, ...]:
     """One view for each dataset, and one for each FOCUS version, sorted by name."""
-    found = [View(d.name, d.name, _with_day(d.schema), d.grain) for d in (*USAGE_DATASETS, *BILLING_DATASETS)]
+    datasets = (*USAGE_DATASETS, *BILLING_DATASETS, RESTATEMENTS)
+    found = [View(d.name, d.name, _with_day(d.schema), d.grain) for d in datasets]
     stored = _with_day(internal_schema(COST_AND_USAGE))
     found.append(
         View(FOCUS_DATASET, FOCUS_DATASET, stored, "a FOCUS charge row with the columns of every version")

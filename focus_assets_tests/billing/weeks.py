@@ -131,7 +131,9 @@ class Weeks:
         focus = self._write(
             "focus_cost_and_usage",
             days,
-            chain.focus_cost_and_usage_days(usage, totals, catalog, START, close),
+            chain.focus_cost_and_usage_days(
+                usage, totals, catalog, START, close, self.terms.late_usage or "rebilled"
+            ),
         )
         self._write("focus_price_list", days, billing_stages.focus_price_list_days(focus, catalog))
         self._write("focus_billing_period", days, billing_stages.focus_billing_period_days(catalog, close))
@@ -139,6 +141,7 @@ class Weeks:
         self._write("focus_invoice_detail", days, details)
         commitments = billing_stages.focus_contract_commitment_days(catalog, close, self.terms)
         self._write("focus_contract_commitment", days, commitments)
+        self._write("closed_periods", days, billing_stages.closed_period_days(focus, catalog, close))
         assert lake.days("focus_cost_and_usage")
         return self
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from focus_assets.delivery import deliver, notices
+from focus_assets.delivery import deliver, ledger, notices
 from focus_assets.delivery.notices import Unsent, event_of, owed, send
 from focus_assets.lake import Lake
 from focus_assets.settings import Destination, Notice
@@ -251,6 +251,20 @@ def test_no_word_of_a_notice_holds_the_secret_or_the_path_of_the_url(
 def test_a_notice_goes_by_https_except_on_this_machine(url: str) -> None:
     with pytest.raises(ValidationError, match="is no https:// address"):
         Notice(url=url, signed_with="HOOK")
+
+
+def test_each_dataset_of_a_month_is_told_of_once(lake: Lake, told: Destination, receiver: Receiver) -> None:
+    deliver(lake, told, AUGUST, now=NOW)
+    costs = ledger.last(lake, told.name, AUGUST)
+    assert costs is not None
+    ledger.append(lake, costs.model_copy(update={"dataset": "focus_price_list", "manifest_sha256": "b" * 64}))
+
+    assert [send(lake, owed(lake, [told]), SECRETS) for _ in range(3)] == [[], [], []]
+
+    assert [json.loads(body)["data"]["dataset"] for _, body in receiver.came] == [
+        "focus_cost_and_usage",
+        "focus_price_list",
+    ]
 
 
 def test_equal_entries_give_equal_events(lake: Lake, told: Destination) -> None:

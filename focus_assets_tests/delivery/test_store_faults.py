@@ -145,14 +145,17 @@ def test_a_read_that_ends_in_the_middle_is_read_again_or_named(
     calm.deliver(LATER)
     gets, expected = [each for each in proxy.came if each.method == "GET"], calm.objects()
     assert len(gets) >= 3
+    published = next(each.number for each in proxy.came if is_manifest_put(each))
     for read in gets:
         world = make(f"cut-{read.number}")
         before = world.objects()
         proxy.fail("truncated", lambda request, read=read: request.number == read.number)
         with suppress(DestinationError):
             world.deliver(LATER)
+        assert world.problems() == [()]
         if world.objects() != expected:
-            assert world.objects() == before, "nothing was published"
+            # After the manifest only the copy that is kept aside is left to do; a delivery again does it.
+            assert world.objects() == before or read.number > published, "nothing was published"
             world.deliver(LATER)
         assert proxy.failed == 1
         assert world.objects() == expected, read

@@ -19,6 +19,7 @@ from pathlib import Path
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, EventRecordsFilter
 
 from focus_assets.cloudevents.file_days import MEMORY
+from focus_assets.demo.events import LATE
 
 DAYS = 4
 LAST_DAY = f"2026-08-{DAYS:02}"
@@ -45,7 +46,8 @@ PHASES = (
     Phase("chain", ("lake/catalog",)),
     Phase("checks", (f"lake/focus_cost_and_usage/charge_date={LAST_DAY}/_record.json",)),
     Phase("delivery", ("bucket",)),
-    Phase("ending", ("lake/_ledger/finance/2026-08/000001.json",)),
+    Phase("late events", (f"events/{LATE}",)),
+    Phase("ending", ("lake/_ledger/finance/2026-08/000002.json",)),
 )
 
 

@@ -13,13 +13,13 @@ from focus_assets_tests.kill.demo_process import PHASES, DemoFolder, Ended, Phas
 
 pytestmark = pytest.mark.kill
 
-KILLS = {"starting": 2, "events": 3, "chain": 6, "checks": 3, "delivery": 4, "ending": 2}
+KILLS = {"starting": 2, "events": 3, "chain": 6, "checks": 3, "delivery": 4, "late events": 5, "ending": 2}
 RESULTS = ("lake", "bucket", "events")
 SEED = 2026
 
 
 def moments() -> list[tuple[Phase, float]]:
-    """Twenty moments as a phase and the part of it that is over; one in each is right at its beginning."""
+    """Twenty-five moments as a phase and the part of it that is over; one in each is right at its beginning."""
     random = Random(SEED)
     return [
         (phase, 0.0 if number == 0 and phase.name != "starting" else random.random())

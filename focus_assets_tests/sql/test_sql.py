@@ -9,6 +9,7 @@ import pytest
 from focus_assets.billing.datasets import BILLING_DATASETS
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import USAGE_DATASETS, USAGE_TOTALS
+from focus_assets.delivery.restatements import RESTATEMENTS
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.schema import internal_schema, version_schema
 from focus_assets.lake import CorruptPartition, Lake
@@ -59,7 +60,7 @@ def test_every_dataset_and_version_has_a_view_before_anything_was_written(tmp_pa
     versions = [f"focus_{version.replace('.', '_')}" for version in VERSIONS]
     assert names == sorted(
         [
-            *(d.name for d in (*USAGE_DATASETS, *BILLING_DATASETS)),
+            *(d.name for d in (*USAGE_DATASETS, *BILLING_DATASETS, RESTATEMENTS)),
             "deliveries",
             "focus_cost_and_usage",
             *versions,
@@ -75,7 +76,7 @@ def test_an_empty_view_has_the_types_of_a_filled_one(tmp_path: Path, lake: Lake)
     )
     create_views(tmp_path / "empty.duckdb", lake)
     lake.write("focus_cost_and_usage", DAY, charge_rows(DAY, "1"))
-    for dataset in (*USAGE_DATASETS, *BILLING_DATASETS):
+    for dataset in (*USAGE_DATASETS, *BILLING_DATASETS, RESTATEMENTS):
         lake.write(dataset.name, DAY, dataset.empty())
     create_views(tmp_path / "filled.duckdb", lake)
     assert rows(tmp_path / "empty.duckdb", described) == rows(tmp_path / "filled.duckdb", described)

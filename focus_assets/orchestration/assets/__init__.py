@@ -8,6 +8,7 @@ from focus_assets.billing.datasets import BILLING_DATASETS
 from focus_assets.datasets import USAGE_DATASETS
 from focus_assets.orchestration.assets.all_deliveries import all_deliveries_asset, one_for_all
 from focus_assets.orchestration.assets.catalog import catalog_asset
+from focus_assets.orchestration.assets.closed_periods import closed_periods_asset
 from focus_assets.orchestration.assets.common import with_grain
 from focus_assets.orchestration.assets.focus_billing_period import focus_billing_period_asset
 from focus_assets.orchestration.assets.focus_contract_commitment import focus_contract_commitment_asset
@@ -36,6 +37,7 @@ def usage_chain(settings: Settings) -> list[dg.AssetsDefinition]:
         focus_billing_period_asset(settings),
         focus_invoice_detail_asset(settings),
         focus_contract_commitment_asset(settings),
+        closed_periods_asset(settings),
     ]
     return [with_grain(asset, grains) for asset in chain]
 

@@ -35,8 +35,9 @@ def focus_cost_and_usage_asset(settings: Settings) -> dg.AssetsDefinition:
         A day's cost is the price of the quantity to date minus the price of the quantity before, so days add up
         to the invoice line, whatever tiers they cross. Totals of earlier days are read strictly: one that is
         missing stops the run. Once a billing period has closed, its rows name their invoice, and what rounding the
-        invoice's lines adds stands on the day each line ends. *Plots* below shows cost and rows by day; `cost_chart`
-        of the newest day shows a month by service.
+        invoice's lines adds stands on the day each line ends. From then on they never change: what comes late, or is
+        priced otherwise afterwards, is added as rows with the ChargeClass Correction. *Plots* below shows cost and rows
+        by day; `cost_chart` of the newest day shows a month by service.
         """
         with explained():
             return Days(
@@ -46,6 +47,7 @@ def focus_cost_and_usage_asset(settings: Settings) -> dg.AssetsDefinition:
                     catalog,
                     settings.start_date,
                     period_close(settings),
+                    settings.late_usage,
                 )
             )
 

@@ -18,6 +18,7 @@ from focus_assets.delivery import (
 from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import entries_of
 from focus_assets.delivery.months import DATASET
+from focus_assets.delivery.restatements import remember_days
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.tags import vendor_prefix
 from focus_assets.lake import Lake
@@ -26,6 +27,7 @@ from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.metadata import markdown_table
 from focus_assets.orchestration.partitions import billing_months
 from focus_assets.orchestration.resources import LakeResource
+from focus_assets.orchestration.restatement_metadata import restated
 from focus_assets.settings import CustomersByLabel, Destination, Settings
 from focus_assets.settings.access import open_place
 from focus_assets.signing import send_notices, signer_from_environment
@@ -66,6 +68,7 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
                 metadata = _metadata(result) | {"history": _history(opened, result.destination)}
                 others = [each for each in results if each.dataset != DATASET]
                 metadata |= _beside([each for each in others if each.destination == result.destination])
+                metadata |= restated(opened, result)
                 yield from materialized(context, export_key(result.destination), month, metadata)
         require_all(results)
 
@@ -113,6 +116,12 @@ def deliver_in_run(
                 provider=_provider(settings),
                 signer=signer_from_environment(),
                 run_id=context.run.run_id,
+                before_put=lambda passed: remember_days(
+                    opened,
+                    passed.held,
+                    settings.now(),
+                    catalog_of="catalog" if settings.source.has_catalog else "configuration",
+                ),
             )
             served = {result.destination for result in results if isinstance(result, DeliveryResult)}
             results += deliver_others(

@@ -1,0 +1,278 @@
+"""What changed in a closed billing period, as rows that are added: the closed ones never change.
+
+What belongs here: the difference between what a day's rows would be now and what was closed, as rows of Cost and Usage.
+What does not: keeping closed rows (``closed``) and the period that takes the difference (``booking``).
+
+Closed rows and all corrections of them add up to what a fresh computation gives: ``rebilled`` in every quantity and
+cost, ``not_billed`` in quantities. Earlier corrections that have been closed count as closed rows, so computing a day
+again, or in another order, adds nothing twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import polars as pl
+
+from focus_assets.billing.close import ClosedPeriod
+from focus_assets.billing.closed import PERIOD_COLUMNS
+from focus_assets.decimals import UTC_INSTANT
+from focus_assets.focus.invoice_lines import invoice_id
+from focus_assets.focus.schema import internal_schema
+
+CORRECTION: Final = "Correction"
+"""ChargeClass of what corrects a closed period."""
+
+CORRECTED_LINE: Final = "/corrected/"
+"""In InvoiceDetailId, between the corrected line and the start of the period that its correction is billed in."""
+
+_CORRECTED: Final = "Correction, "
+_UNBILLED: Final = "Late usage that is not billed, "
+
+LateUsage = Literal["rebilled", "not_billed"]
+
+_COSTS: Final = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost", "PricingCurrencyEffectiveCost")
+_QUANTITIES: Final = ("ConsumedQuantity", "PricingQuantity")
+_AMOUNTS: Final = (*_COSTS, *_QUANTITIES)
+_UNIT_PRICES: Final = (
+    "ContractedUnitPrice",
+    "ListUnitPrice",
+    "PricingCurrencyContractedUnitPrice",
+    "PricingCurrencyListUnitPrice",
+)
+_UNITS: Final = ("ConsumedUnit", "PricingUnit")
+
+_CHARGE: Final = ("x_ChargeId", "SkuId", "BillingCurrency")
+"""Where nothing of these changes in sum, nothing is corrected: labels and names of closed rows stay as they are."""
+
+_BOUGHT: Final = (
+    *_CHARGE,
+    "AvailabilityZone",
+    "BillingAccountId",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "InvoiceIssuerName",
+    "PricingCurrency",
+    "RegionId",
+    "ResourceId",
+    "SkuPriceId",
+    "SubAccountId",
+    "Tags",
+    "x_CreditGrantId",
+    "x_CustomerKey",
+    "x_PriceComponent",
+)
+"""What was bought, by whom and when: where only its price changes, its cost alone is corrected."""
+
+_PRICED: Final = (*_BOUGHT, *_UNIT_PRICES, *_UNITS, "ChargeCategory", "ChargeFrequency", "PricingCategory")
+"""What a row has in common with those that it is added up with."""
+
+_ORDER: Final = ("x_ChargeId", "ChargePeriodStart", "x_PriceComponent", *_PRICED)
+
+BOOKINGS: Final = pl.Schema(
+    {
+        **dict.fromkeys(("BillingAccountId", "BillingCurrency"), pl.String()),
+        **dict.fromkeys(("BillingPeriodStart", "BillingPeriodEnd", "_from", "_to"), UTC_INSTANT),
+        "_invoice": pl.String(),
+        "_estimated": pl.Boolean(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Booking:
+    """The period that corrections are billed in, and its invoice once it has closed too."""
+
+    period: ClosedPeriod
+    invoice: str | None
+
+
+def corrections(
+    fresh: pl.LazyFrame,
+    closed: pl.LazyFrame,
+    bookings: Mapping[ClosedPeriod, Booking],
+    late_usage: LateUsage,
+    issuer: str,
+    day: dt.date,
+    rated: Collection[str],
+) -> pl.DataFrame:
+    """The rows that correct closed rows of one day, in the stored shape, sorted.
+
+    Args:
+        fresh: the day's rows of closed periods as they would be now.
+        closed: the day's closed rows, earlier corrections among them.
+        bookings: by closed period, where its changes are billed.
+        late_usage: what becomes of them.
+        issuer: who issues invoices mostly (:func:`~focus_assets.focus.invoice_lines.default_issuer`).
+        day: the day.
+        rated: ids of the charges and fees that there are on it now.
+
+    Returns:
+        ``rebilled``: a row for each price of what was bought, with quantities and costs as they differ; where no
+        quantity differs, one Adjustment without prices and quantities. ``not_billed``: usage alone, without invoice
+        and prices, at no cost. Nothing where a charge differs in no amount.
+    """
+    changed = _changed(fresh, closed)
+    rows = _rebilled(changed) if late_usage == "rebilled" else _not_billed(changed)
+    return _booked(rows, bookings, issuer, day, rated)
+
+
+def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
+    """What differs, by :data:`_PRICED`; every other column as the fresh row has it, else as the closed one."""
+    columns = internal_schema().names()
+    ids = _charges_that_differ(fresh.select(columns), closed.select(columns))
+    fresh, closed = (rows.filter(pl.col("x_ChargeId").is_in(ids)) for rows in (fresh, closed))
+    corrected = pl.col("ChargeClass").eq_missing(CORRECTION)
+    period = ("BillingPeriodStart", "BillingPeriodEnd")
+    taken_back = closed.select(columns).with_columns(
+        *(-pl.col(name) for name in _AMOUNTS),
+        # Where an earlier correction was billed says nothing of what it corrects.
+        *(pl.when(~corrected).then(pl.col(name)).alias(name) for name in period),
+        pl.when(corrected).then("x_CorrectedInvoiceId").otherwise("InvoiceId").alias("InvoiceId"),
+        pl.col("InvoiceDetailId").str.split(CORRECTED_LINE).list.first().alias("InvoiceDetailId"),
+        pl.col("ChargeDescription").str.strip_prefix(_CORRECTED).str.strip_prefix(_UNBILLED),
+    )
+    others = [name for name in columns if name not in (*_AMOUNTS, *_PRICED)]
+    # A quantity that is null on every row stays null: a fee consumes nothing, not 0.
+    sums = [
+        pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name) for name in _AMOUNTS
+    ]
+    differs = pl.any_horizontal(pl.col(name).fill_null(0) != 0 for name in _AMOUNTS)
+    found = (
+        pl.concat([fresh.select(columns), taken_back])
+        .group_by(_PRICED, maintain_order=True)
+        .agg(*sums, *(pl.col(name).drop_nulls().first() for name in others))
+        .with_columns(pl.col(name).max().over("x_ChargeId", "ChargePeriodStart") for name in period)
+        .filter(differs)
+        .collect(engine="streaming")
+    )
+    net = pl.any_horizontal(pl.col(name).sum().over(_CHARGE).fill_null(0) != 0 for name in _AMOUNTS)
+    return found.filter(net)
+
+
+def _charges_that_differ(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> list[str]:
+    """The charges that have other rows, so that only these are looked at closely: mostly few of a day."""
+    digest = pl.struct(pl.all()).hash(seed=0).sum().alias("digest")
+    now, then = (rows.group_by("x_ChargeId").agg(pl.len().alias("rows"), digest) for rows in (fresh, closed))
+    both = now.join(then, on="x_ChargeId", how="full", coalesce=True, suffix="_then")
+    differs = pl.any_horizontal(
+        pl.col(name).ne_missing(pl.col(f"{name}_then")) for name in ("rows", "digest")
+    )
+    return both.filter(differs).select("x_ChargeId").collect(engine="streaming").to_series().to_list()
+
+
+def _rebilled(changed: pl.DataFrame) -> pl.DataFrame:
+    quantity_differs = pl.any_horizontal(
+        pl.col(name).sum().over(_BOUGHT).fill_null(0) != 0 for name in _QUANTITIES
+    )
+    own_quantity = pl.any_horizontal(pl.col(name).fill_null(0) != 0 for name in _QUANTITIES)
+    with_quantity = changed.filter(quantity_differs & own_quantity)
+    cost_alone = changed.filter(~(quantity_differs & own_quantity))
+    schema = internal_schema()
+    is_credit = pl.col("ChargeCategory") == "Credit"
+    others = [name for name in schema if name not in (*_COSTS, *_BOUGHT, "ChargeCategory")]
+    adjusted = (
+        cost_alone.group_by(_BOUGHT, maintain_order=True)
+        .agg(
+            pl.col(_COSTS).sum(),
+            pl.when(is_credit.all())
+            .then(pl.lit("Credit"))
+            .otherwise(pl.lit("Adjustment"))
+            .alias("ChargeCategory"),
+            *(pl.col(name).drop_nulls().first() for name in others),
+        )
+        .filter(pl.any_horizontal(pl.col(name) != 0 for name in _COSTS))
+        .with_columns(
+            *(pl.lit(None, schema[name]).alias(name) for name in (*_QUANTITIES, *_UNITS, *_UNIT_PRICES)),
+            pl.lit(None, pl.String).alias("PricingCategory"),
+            pl.lit("One-Time").alias("ChargeFrequency"),
+            pl.coalesce("x_AdjustmentReason", pl.lit("correction")).alias("x_AdjustmentReason"),
+        )
+    )
+    return pl.concat([with_quantity.select(schema.names()), adjusted.select(schema.names())])
+
+
+def _not_billed(changed: pl.DataFrame) -> pl.DataFrame:
+    schema = internal_schema()
+    # Nobody pays for it, so which tier it moved what into does not matter: it is shown at the price that most has.
+    used = [name for name in _BOUGHT if name not in ("SkuPriceId", "x_PriceComponent")]
+    others = [name for name in schema if name not in (*_QUANTITIES, *used)]
+    return (
+        changed.filter(pl.col("ChargeCategory") == "Usage")
+        .sort(pl.col("ConsumedQuantity").abs(), descending=True, nulls_last=True, maintain_order=True)
+        .group_by(used, maintain_order=True)
+        .agg(pl.col(_QUANTITIES).sum(), *(pl.col(name).drop_nulls().first() for name in others))
+        .filter(pl.any_horizontal(pl.col(name) != 0 for name in _QUANTITIES))
+        .with_columns(
+            *(pl.lit(0, schema[name]).alias(name) for name in _COSTS),
+            *(pl.lit(None, schema[name]).alias(name) for name in _UNIT_PRICES),
+            pl.lit(None, pl.String).alias("PricingCategory"),
+            # No line of an invoice has it; what it belongs to is x_CorrectedInvoiceId's.
+            pl.lit(None, pl.String).alias("InvoiceDetailId"),
+        )
+        .select(schema.names())
+    )
+
+
+def _booked(
+    rows: pl.DataFrame,
+    bookings: Mapping[ClosedPeriod, Booking],
+    issuer: str,
+    day: dt.date,
+    rated: Collection[str],
+) -> pl.DataFrame:
+    """The rows in the periods that take them, with ChargeClass, invoice and line."""
+    schema = internal_schema()
+    places = pl.DataFrame(
+        [
+            (
+                of.account,
+                of.currency,
+                of.start,
+                of.end,
+                b.period.start,
+                b.period.end,
+                b.invoice,
+                b.invoice is None,
+            )
+            for of, b in sorted(bookings.items())
+        ],
+        schema=BOOKINGS,
+        orient="row",
+    )
+    billed = pl.col("InvoiceDetailId").is_not_null()
+    invoice = pl.when(billed).then(invoice_id(pl.col("_invoice"), pl.col("InvoiceIssuerName"), issuer))
+    of_day = (
+        pl.when(~pl.col("x_ChargeId").is_in(list(rated))).then(pl.lit(f"/{day:%F}")).otherwise(pl.lit(""))
+    )
+    line = pl.concat_str(
+        "InvoiceDetailId", pl.lit(CORRECTED_LINE), pl.col("_from").dt.strftime("%Y%m%dT%H%M%SZ"), of_day
+    )
+    what = pl.when(billed).then(pl.lit(_CORRECTED)).otherwise(pl.lit(_UNBILLED))
+    # A charge of which nothing but corrections is left does not say which period it was of: any of its account will do.
+    account = ["BillingAccountId", "BillingCurrency"]
+    known = pl.col("BillingPeriodStart").is_not_null()
+    parts = [
+        rows.filter(known).join(places, on=PERIOD_COLUMNS, how="inner", maintain_order="left"),
+        rows.filter(~known).join(
+            places.group_by(account).last(), on=account, how="inner", maintain_order="left", suffix="_of"
+        ),
+    ]
+    return (
+        pl.concat(part.select(*rows.columns, "_from", "_to", "_invoice", "_estimated") for part in parts)
+        .with_columns(
+            pl.col("InvoiceId").alias("x_CorrectedInvoiceId"),
+            pl.lit(CORRECTION).alias("ChargeClass"),
+            (what + pl.col("ChargeDescription")).alias("ChargeDescription"),
+            pl.col("_from").alias("BillingPeriodStart"),
+            pl.col("_to").alias("BillingPeriodEnd"),
+            pl.col("_estimated").alias("x_IsEstimated"),
+            invoice.alias("InvoiceId"),
+            pl.when(pl.col("_invoice").is_not_null()).then(line).alias("InvoiceDetailId"),
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+        .sort(_ORDER, nulls_last=True, maintain_order=True)
+    )

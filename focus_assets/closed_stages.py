@@ -1,0 +1,263 @@
+"""A day of ``focus_cost_and_usage`` some of whose billing periods have closed, and closing them.
+
+What belongs here: which datasets are read and written, as in ``chain``. What does not: what is closed
+(``billing.closed``), what corrects it (``billing.corrections``) and in which period (``billing.booking``).
+
+The rows of a closed period stay what they were when it closed. What the day would be now goes to
+``recomputed_cost_and_usage``, where it differs; whoever computes something from earlier days reads that, so that
+rounding, credits and control totals never see a correction.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import polars as pl
+
+from focus_assets.billing.booking import Booked, booked_in, booking_fact, fingerprint, invoice_of, open_period
+from focus_assets.billing.close import ClosedPeriod, PeriodClose
+from focus_assets.billing.closed import (
+    PERIOD_COLUMNS,
+    ClosedDay,
+    close_rows,
+    closed_on,
+    of_periods,
+    same_rows,
+)
+from focus_assets.billing.corrections import CORRECTION, Booking, LateUsage, corrections
+from focus_assets.billing.datasets import CLOSED_PERIODS
+from focus_assets.catalog.credit_charges import Charged
+from focus_assets.lake import CorruptPartition, Lake, PartitionRecord, input_key
+from focus_assets.lake.copies import temporary_folder
+
+FOCUS: Final = "focus_cost_and_usage"
+
+RECOMPUTED: Final = "recomputed_cost_and_usage"
+"""What a day's rows would be if nothing had closed, of days where closed rows are others."""
+
+KEPT: Final = "kept"
+LATE_USAGE: Final = "late_usage"
+
+Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class ClosedOrNot:
+    """The rows of a day as they are kept, with what their record says besides."""
+
+    rows: pl.LazyFrame
+    inputs: Mapping[str, str]
+    booked: Booked = field(default_factory=dict)
+    late_usage: LateUsage | None = None
+
+    def facts(self, others: Facts) -> Facts:
+        """``others``, and what has to be known of corrections when the day is computed again."""
+        return _Facts(others, self)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    others: Facts
+    kept: ClosedOrNot
+
+    def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
+        how = {LATE_USAGE: self.kept.late_usage} if self.kept.late_usage else {}
+        return {**self.others(frame), **booking_fact(self.kept.booked), **how}
+
+
+@contextmanager
+def with_closed_rows(
+    lake: Lake,
+    day: dt.date,
+    rows: pl.LazyFrame,
+    charged: Sequence[Charged],
+    close: PeriodClose,
+    late_usage: LateUsage,
+    issuer: str,
+) -> Iterator[ClosedOrNot]:
+    """The day's ``rows`` as they are kept: closed rows as they were, and corrections behind them.
+
+    Args:
+        rows: what the day comes to now.
+        charged: its slices and fees.
+        close: what closes now.
+        late_usage: what becomes of changes in closed periods.
+        issuer: who issues invoices mostly.
+
+    The result can be read inside. Where closed rows differ, ``rows`` are written to :data:`RECOMPUTED`.
+    """
+    with closed_on(lake, day) as closed:
+        if not closed.periods:
+            yield ClosedOrNot(rows, close.fingerprint(charged))
+            return
+        with TemporaryDirectory(prefix="recomputed-", dir=temporary_folder()) as folder:
+            file = Path(folder, "rows.parquet")
+            # Rated once: what follows reads it several times.
+            rows.sink_parquet(file, maintain_order=True)
+            fresh = pl.scan_parquet(file, glob=False, hive_partitioning=False)
+            yield _kept(lake, day, fresh, closed, charged, close, late_usage, issuer)
+
+
+def _kept(
+    lake: Lake,
+    day: dt.date,
+    fresh: pl.LazyFrame,
+    closed: ClosedDay,
+    charged: Sequence[Charged],
+    close: PeriodClose,
+    late_usage: LateUsage,
+    issuer: str,
+) -> ClosedOrNot:
+    would_be = of_periods(fresh, closed.periods)
+    if same_rows(would_be, closed.rows):
+        return ClosedOrNot(fresh, close.fingerprint(charged))
+    before = booked_in(_facts_of(lake, day))
+    booked = {of: open_period(of, close, charged, before, closed.periods) for of in sorted(closed.periods)}
+    bookings = {of: Booking(period, invoice_of(period, close)) for of, period in booked.items()}
+    rated = {each.charge_id for each in charged}
+    added = corrections(would_be, closed.rows, bookings, late_usage, issuer, day, rated)
+    used = {of: booked[of] for of in booked if _books(added, booked[of])}
+    record = lake.write(RECOMPUTED, day, fresh)
+    return ClosedOrNot(
+        pl.concat([closed.rows, of_periods(fresh, closed.periods, others=True), added.lazy()]),
+        fingerprint(close, charged, used.values()) | {input_key(RECOMPUTED, day): record.sha256},
+        used,
+        late_usage,
+    )
+
+
+def _books(added: pl.DataFrame, period: ClosedPeriod) -> bool:
+    return not added.filter(
+        pl.col("BillingAccountId") == period.account,
+        pl.col("BillingPeriodStart") == period.start,
+        pl.col("BillingCurrency") == period.currency,
+    ).is_empty()
+
+
+def _facts_of(lake: Lake, day: dt.date) -> Mapping[str, Any]:
+    """What the record says; nothing where it cannot be read, for then the choice is made anew."""
+    try:
+        record = lake.record(FOCUS, day)
+    except CorruptPartition:
+        return {}
+    return record.facts if record is not None else {}
+
+
+def booked_on(record: PartitionRecord) -> list[ClosedPeriod]:
+    """The periods that corrections of a day of ``focus_cost_and_usage`` are billed in, by its record."""
+    return list(booked_in(record.facts).values())
+
+
+def computed_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
+    """The rows of ``focus_cost_and_usage`` of ``days`` as if nothing had closed; errors as :meth:`Lake.scan`."""
+    records = lake.records(FOCUS, days)
+    recomputed = {day for day, record in records.items() if input_key(RECOMPUTED, day) in record.inputs}
+    if not recomputed:
+        return lake.scan(FOCUS, days)
+    return pl.concat(lake.scan(RECOMPUTED if day in recomputed else FOCUS, [day]) for day in records)
+
+
+def recomputed_rows(lake: Lake, day: dt.date) -> list[pl.LazyFrame]:
+    """The rows that a day would have if nothing had closed, where closed ones differ; else nothing."""
+    record = lake.record(FOCUS, day)
+    is_other = record is not None and input_key(RECOMPUTED, day) in record.inputs
+    return [lake.scan(RECOMPUTED, [day])] if is_other else []
+
+
+def kept_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
+    """The rows of ``focus_cost_and_usage`` of ``days`` without corrections; errors as :meth:`Lake.scan`."""
+    return lake.scan(FOCUS, days).filter(~pl.col("ChargeClass").eq_missing(CORRECTION))
+
+
+def kept_fact(kept: pl.DataFrame) -> dict[str, Any]:
+    """The fact of a day of ``closed_periods`` that :func:`closing_on` reads."""
+    periods = kept.select(PERIOD_COLUMNS).iter_rows()
+    return {KEPT: sorted(str(ClosedPeriod(*row)) for row in periods)}
+
+
+def closing_on(lake: Lake, day: dt.date, close: PeriodClose) -> PeriodClose:
+    """``close``, and what has closed on ``day`` already: setting a later close does not open it again."""
+    record = lake.record(CLOSED_PERIODS.name, day)
+    kept = record.facts.get(KEPT, ()) if record is not None else ()
+    return replace(close, kept=frozenset(map(ClosedPeriod.parse, kept)))
+
+
+def closed_against_focus(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """What is wrong with the closed rows of a day of ``focus_cost_and_usage``; empty where nothing is.
+
+    Columns: period (null: all of the customer's), customer, problem. Where late usage is rebilled, corrections and
+    closed rows have to bill each customer what the day comes to now.
+    """
+    schema = pl.Schema({"period": pl.String(), "customer": pl.String(), "problem": pl.String()})
+    with closed_on(lake, day) as kept:
+        if not kept.periods:
+            return pl.DataFrame(schema=schema)
+        rows = lake.scan(FOCUS, [day])
+        found: list[tuple[str | None, str | None, str]] = []
+        if not same_rows(of_periods(rows, kept.periods), kept.rows):
+            found += [
+                (str(period), None, "its rows are not those that were kept")
+                for period in sorted(kept.periods)
+                if not same_rows(of_periods(rows, [period]), of_periods(kept.rows, [period]))
+            ]
+        if _facts_of(lake, day).get(LATE_USAGE) == "rebilled":
+            amounts = pl.col("BilledCost", "EffectiveCost", "ConsumedQuantity").sum()
+            key = "x_CustomerKey"
+            now, then = (frame.group_by(key).agg(amounts) for frame in (rows, computed_rows(lake, [day])))
+            joined = now.join(then, on=key, how="full", coalesce=True, suffix="_then")
+            differs = pl.any_horizontal(
+                pl.col(name).fill_null(0) != pl.col(f"{name}_then").fill_null(0)
+                for name in ("BilledCost", "EffectiveCost", "ConsumedQuantity")
+            )
+            problem = "its rows do not add up to what the day comes to now"
+            wrong = joined.filter(differs).select(key).sort(key).collect().to_series()
+            found += [(None, customer, problem) for customer in wrong]
+        return pl.DataFrame(found, schema=schema, orient="row")
+
+
+def not_kept(lake: Lake, day: dt.date) -> list[str]:
+    """Why rows of a day may not be delivered yet: they have closed, and nothing keeps them from changing."""
+    rows = lake.scan(FOCUS, [day]).filter(pl.col("x_IsEstimated").eq_missing(False))
+    found = {ClosedPeriod(*row) for row in rows.select(PERIOD_COLUMNS).unique().collect().iter_rows()}
+    if not found:
+        return []
+    with closed_on(lake, day) as kept:
+        missing = sorted(found - kept.periods)
+    return [f"rows of the closed billing period {missing[0]} are not kept for good yet"] if missing else []
+
+
+def close_day(lake: Lake, day: dt.date, charged: Sequence[Charged], close: PeriodClose) -> pl.DataFrame:
+    """Keep what has closed of a day of ``focus_cost_and_usage`` for good; returns all that is kept.
+
+    Closed are the billing periods of ``charged`` that have an invoice, also where they have no rows, and whatever
+    else is no estimate. The result is :data:`~focus_assets.billing.datasets.CLOSED_PERIODS`.
+    """
+    rows = lake.scan(FOCUS, [day])
+    found = rows.filter(pl.col("x_IsEstimated").eq_missing(False)).select(PERIOD_COLUMNS).unique().collect()
+    periods = {ClosedPeriod(*row) for row in found.iter_rows()}
+    periods |= {ClosedPeriod.of(each) for each in charged if close.invoice_of(each) is not None}
+    close_rows(lake, day, rows, periods)
+    schema = CLOSED_PERIODS.schema
+    with closed_on(lake, day) as kept:
+        if not kept.periods:
+            return pl.DataFrame(schema=schema)
+        listed = pl.DataFrame(
+            sorted(kept.periods), schema={name: schema[name] for name in PERIOD_COLUMNS}, orient="row"
+        )
+        sums = kept.rows.group_by(PERIOD_COLUMNS).agg(pl.len().alias("rows"), pl.col("BilledCost").sum())
+        return (
+            listed.join(sums.collect(), on=PERIOD_COLUMNS, how="left")
+            .with_columns(
+                pl.lit(day).alias("charge_date"),
+                pl.col("rows", "BilledCost").fill_null(0),
+                pl.lit(kept.sha256).alias("kept_as"),
+            )
+            .select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+            .sort(CLOSED_PERIODS.order)
+        )
