@@ -245,7 +245,7 @@ def focus_cost_and_usage_days(
         snapshot, usage = catalog_on(catalog, day), normalized.on(day)
         closing = closing_on(totals.lake, day, close)
         invoiced, fees = closing.invoiced(found), closing.invoiced(fees_on(snapshot, day))
-        imported = invoiced_day(totals.lake, snapshot, day, found, fees, start)
+        imported = invoiced_day(totals.lake, snapshot, day, found, fees, start, close.as_of)
         grants, credits_due = snapshot.credits, credits_on(snapshot, day)
         paid_on = days_of_credit(grants, day, start)
         rated = _rated(usage, opening, before, invoiced, fees, imported.splits)

@@ -10,29 +10,33 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Final
 
 import polars as pl
 
 from focus_assets.billing.billed_rows import billed_rows
-from focus_assets.billing.bills import Bill, bills_on, costless
+from focus_assets.billing.bills import Bill, bills_on, closed_periods
 from focus_assets.billing.parts import Boundary, boundaries, split_table
 from focus_assets.catalog.charges import ChargeSlice, midnight
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import NORMALIZED_USAGE, USAGE_TOTALS
+from focus_assets.decimals import UTC_INSTANT
 from focus_assets.lake import Lake
 from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities
 from focus_assets.usage.totals import windows_of_charges
 
 FOCUS = "focus_cost_and_usage"
 
+_CLOSED: Final = pl.Schema({"x_CustomerKey": pl.String(), "BillingPeriodStart": UTC_INSTANT})
+
 
 @dataclass(frozen=True)
 class InvoicedDay:
     """A day's charges as invoices bill them. ``splits`` is what rating needs; ``days_read`` by dataset.
 
-    ``costless``: charges that no invoice bills, of billing periods whose invoices are issued.
+    ``closed``: billing periods whose invoices are all issued, by customer and start.
     """
 
     lake: Lake
@@ -40,7 +44,7 @@ class InvoicedDay:
     day: dt.date
     start: dt.date
     bills: tuple[Bill, ...]
-    costless: tuple[str, ...]
+    closed: frozenset[tuple[str, dt.datetime]]
     splits: pl.LazyFrame | None
     days_read: tuple[tuple[str, dt.date], ...]
 
@@ -51,9 +55,20 @@ class InvoicedDay:
         days = days_of_lines(self.bills, self.day, self.start)
         earlier = self.lake.scan(FOCUS, days) if days else None
         named = billed_rows(rows, earlier, self.bills, self.catalog, self.day, self.start)
+        closed = pl.LazyFrame(sorted(self.closed), schema=_CLOSED, orient="row").with_columns(_closed=True)
         # OpenMeter has no line for what has no price: such rows are as final as the invoices of their period.
-        final = pl.col("x_ChargeId").is_in(self.costless) & (pl.col("BilledCost") == 0)
-        return named.with_columns(pl.col("x_IsEstimated") & ~final) if self.costless else named
+        final = pl.col("x_OpenMeterInvoiceId").is_not_null() | (pl.col("BilledCost") == 0)
+        own = pl.col("InvoiceId").is_not_null() & pl.col("x_OpenMeterInvoiceId").is_null()
+        return (
+            named.join(closed, on=list(_CLOSED), how="left", maintain_order="left")
+            .with_columns(
+                pl.when(own)
+                .then("x_IsEstimated")
+                .otherwise(~(final & pl.col("_closed").fill_null(False)))
+                .alias("x_IsEstimated")
+            )
+            .drop("_closed")
+        )
 
 
 def invoiced_day(
@@ -63,13 +78,14 @@ def invoiced_day(
     slices: Sequence[ChargeSlice],
     fees: Sequence[Fee],
     start: dt.date,
+    as_of: dt.datetime,
 ) -> InvoicedDay:
     """What the invoices in ``catalog`` bill of a day's ``slices`` and ``fees``; ``start`` is the first day of all.
 
     Raises MissingPartitions where a part of a charge began on a day whose usage is not in the lake.
     """
     if not catalog.invoices:
-        return InvoicedDay(lake, catalog, day, start, (), (), None, ())
+        return InvoicedDay(lake, catalog, day, start, (), frozenset(), None, ())
     bills = tuple(bills_on(catalog, [*slices, *fees]))
     read: set[tuple[str, dt.date]] = {(FOCUS, each) for each in days_of_lines(bills, day, start)}
     quantities = {}
@@ -77,8 +93,8 @@ def invoiced_day(
         quantities[boundary], used = _quantity_at(lake, boundary, s, start)
         read |= used
     splits = split_table(catalog, slices, start, quantities)
-    without = tuple(costless(catalog, [*slices, *fees], bills))
-    return InvoicedDay(lake, catalog, day, start, bills, without, splits, tuple(sorted(read)))
+    closed = frozenset(closed_periods(catalog, as_of))
+    return InvoicedDay(lake, catalog, day, start, bills, closed, splits, tuple(sorted(read)))
 
 
 def days_of_lines(bills: Sequence[Bill], day: dt.date, start: dt.date) -> list[dt.date]:

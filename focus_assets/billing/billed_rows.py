@@ -90,7 +90,7 @@ def billed_rows(
 
 
 def _named(rows: pl.LazyFrame, bills: Sequence[Bill]) -> pl.LazyFrame:
-    """Rows with number, line and issuer of the invoice that bills them; what is drafted can still change."""
+    """Rows with number, line and issuer of the invoice that bills them."""
     if not bills:
         return rows
     names = [

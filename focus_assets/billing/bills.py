@@ -129,21 +129,22 @@ def _of_period(catalog: Catalog, charged: Charged) -> list[tuple[Invoice, Invoic
     ]
 
 
-def costless(catalog: Catalog, charged: Sequence[ChargeSlice | Fee], bills: Sequence[Bill]) -> list[str]:
-    """Charges that no invoice bills although those of their billing period are issued: items without a price."""
-    billed = {each.charge_id for bill in bills for each in bill.charged}
-    closed: dict[tuple[str, Period], bool] = {}
-    for each in charged:
-        key = (each.subscription.key, each.billing)
-        if each.charge_id not in billed and key not in closed:
-            closed[key] = closed_by_invoices(catalog, each) is not None
-    return sorted(
-        {
-            each.charge_id
-            for each in charged
-            if each.charge_id not in billed and closed[each.subscription.key, each.billing]
-        }
-    )
+def closed_periods(catalog: Catalog, as_of: dt.datetime) -> set[tuple[str, dt.datetime]]:
+    """Billing periods whose invoices are all issued, by customer and start: their rows are no estimates any more."""
+    ends = {subscription.key: subscription.active_to for subscription in catalog.subscriptions}
+    found: dict[tuple[str, Period], list[tuple[Invoice, InvoiceLine]]] = {}
+    for invoice in catalog.invoices:
+        for line in () if invoice.is_voided else invoice.lines:
+            if line.billing is not None:
+                found.setdefault((invoice.customer, line.billing), []).append((invoice, line))
+    closed = set()
+    for (customer, billing), lines in found.items():
+        usage = [line for _, line in lines if not line.is_fee]
+        last = [min(billing.end, ends.get(line.subscription or "") or billing.end) for line in usage]
+        is_over = max(line.end for line in usage) >= max(last) if usage else billing.end <= as_of
+        if is_over and all(invoice.is_issued for invoice, _ in lines):
+            closed.add((customer, billing.start))
+    return closed
 
 
 def unexplained_on(catalog: Catalog, day: dt.date) -> Iterator[tuple[Invoice, InvoiceLine]]:
