@@ -14,6 +14,12 @@ from typing import Any, Final
 
 import polars as pl
 
+from focus_assets.billing.billed_lines import (
+    complete_invoices,
+    reconciled_with_invoices,
+    totals_that_differ,
+)
+from focus_assets.billing.bills import bills_on
 from focus_assets.billing.booking import fingerprint
 from focus_assets.billing.close import PeriodClose, days_before, ending
 from focus_assets.billing.closed_lines import keep_lines, with_kept_lines
@@ -25,6 +31,7 @@ from focus_assets.billing.periods import Snapshot, billing_periods
 from focus_assets.billing.prepaid import ended_grants, prepaid_commitments
 from focus_assets.billing.reconcile import LINES, reconciled, unsettled
 from focus_assets.billing.reconcile_corrections import corrected, lost, moved_lines
+from focus_assets.billing.stated_lines import detail_rows, stated_on
 from focus_assets.billing.whole_periods import charged_usage, metered_usage
 from focus_assets.catalog.charges import ChargeSlice, slices_on
 from focus_assets.catalog.credit_charges import Charged, CreditCharge, credits_on
@@ -49,6 +56,8 @@ from focus_assets.lake import Lake
 from focus_assets.settings import BillingSettings, Settings
 
 SETTLED: Final = "settled"
+IMPORTED: Final = "imported"
+"""Fact of a day of Invoice Detail: that invoices stand in its catalog."""
 
 
 def period_close(settings: Settings) -> PeriodClose:
@@ -119,7 +128,10 @@ def focus_invoice_detail_days(
             | closing.fingerprint([*slices, *fees_due, *credits_due])
         )
         invoices = {line_stem(each): str(each.invoice) for each in settled}
-        yield DayOutput(day, frame, inputs, _Settled(invoices))
+        if snapshot.invoices:
+            stated = stated_on(snapshot, bills_on(snapshot, [*slices, *fees_due]), day, close.start)
+            frame = pl.concat([frame, detail_rows(stated, snapshot, terms)]).sort(INVOICE_DETAILS.order)
+        yield DayOutput(day, frame, inputs, _Settled(invoices, bool(snapshot.invoices)))
 
 
 @dataclass(frozen=True)
@@ -127,9 +139,12 @@ class _Settled:
     """Facts of a day of Invoice Detail: the invoice of each charge, or part of one, that ended on it."""
 
     invoices: Mapping[str, str]
+    imported: bool = False
 
     def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
-        return {SETTLED: dict(sorted(self.invoices.items()))} | month_facts(INVOICE_DETAILS.name, frame)
+        facts: dict[str, Any] = {SETTLED: dict(sorted(self.invoices.items()))}
+        facts |= month_facts(INVOICE_DETAILS.name, frame)
+        return facts | ({IMPORTED: True} if self.imported else {})
 
 
 def focus_contract_commitment_days(
@@ -173,13 +188,38 @@ class _Kept:
 
 
 def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
-    """The invoice lines that were settled on ``day`` beside their charges rated at once (``billing.reconcile.LINES``).
+    """The invoice lines that were settled on ``day`` beside what they should be (``billing.reconcile.LINES``).
 
-    Quantities come from ``usage_totals``; of a charge that several billing periods share, from its rows.
+    That is OpenMeter's invoice where there is one, else their charges rated at once.
     """
+    return pl.concat([_closed_by_itself(lake, day), _imported(lake, day)]).sort(
+        "InvoiceId", "InvoiceDetailId"
+    )
+
+
+def _imported(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """The lines that imported invoices state on ``day``, and totals of invoices whose last rows are the day's."""
+    record = lake.record(INVOICE_DETAILS.name, day)
+    if record is None or not record.facts.get(IMPORTED):
+        return pl.DataFrame(schema=LINES)
+    held = lake.days(FOCUS)
+    start = min(held, default=day)
+    snapshot, charged = _charged(Upstream(lake, CATALOG.name, [day]), day)
+    stated = stated_on(snapshot, bills_on(snapshot, charged), day, start)
+    complete = complete_invoices(snapshot, day, start)
+    begun = [each.line.start for each in stated if each.line is not None]
+    begun += [line.start for invoice in complete for line in invoice.lines]
+    first = max(start, min((instant.date() for instant in begun), default=day))
+    rows = lake.scan(FOCUS, [each for each in held if first <= each <= day])
+    lines = reconciled_with_invoices(rows, lake.scan(INVOICE_DETAILS.name, [day]), stated)
+    return pl.concat([lines, totals_that_differ(rows, complete)])
+
+
+def _closed_by_itself(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """Quantities come from ``usage_totals``; of a charge that several billing periods share, from its rows."""
     record = lake.record(INVOICE_DETAILS.name, day)
     settled = record.facts.get(SETTLED, {}) if record else {}
-    if record is None or not record.rows:
+    if record is None or not record.rows or (record.facts.get(IMPORTED) and not settled):
         return pl.DataFrame(schema=LINES)
     snapshot, slices = _snapshot(Upstream(lake, CATALOG.name, [day]), day)
     last = ending([replace(s, invoice=settled.get(line_stem(s))) for s in slices])

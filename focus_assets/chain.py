@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from focus_assets.billing.bills import invoiced as billed_by
 from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, days_before, ending
 from focus_assets.billing.corrections import LateUsage
 from focus_assets.billing.rounding import settle
@@ -32,6 +33,7 @@ from focus_assets.focus.cost_and_usage import build
 from focus_assets.focus.credits import Spent, with_credits
 from focus_assets.focus.dimensions import resolve
 from focus_assets.focus.invoice_lines import default_issuer
+from focus_assets.invoice_stages import invoiced_day
 from focus_assets.lake import Lake, day_ranges
 from focus_assets.rating import conversion_table, fee_lines, limit_table, price_table, rate, slice_table
 from focus_assets.usage.normalize import normalized_usage
@@ -243,10 +245,12 @@ def focus_cost_and_usage_days(
         snapshot, usage = catalog_on(catalog, day), normalized.on(day)
         closing = closing_on(totals.lake, day, close)
         invoiced, fees = closing.invoiced(found), closing.invoiced(fees_on(snapshot, day))
+        imported = invoiced_day(totals.lake, snapshot, day, found, fees, start, close.as_of)
         grants, credits_due = snapshot.credits, credits_on(snapshot, day)
         paid_on = days_of_credit(grants, day, start)
-        rated = _rated(usage, opening, before, invoiced, fees)
-        rows = build(rated, invoiced, snapshot, fees, in_order=True)
+        rated = _rated(usage, opening, before, invoiced, fees, imported.splits)
+        on_invoices = billed_by(invoiced, imported.bills)
+        rows = build(rated, on_invoices, snapshot, billed_by(fees, imported.bills), in_order=True)
         facts: Facts = cost_facts
         if grants:
             begins = {s.charge_id: s.charge.period.start.date() for s in found}
@@ -269,6 +273,7 @@ def focus_cost_and_usage_days(
                 rated = _rated(usage, opening, before, slices_of_ended)
                 own = build(rated, slices_of_ended, snapshot, in_order=True)
             rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
+        rows = imported.applied_to(rows)
         charged: list[Charged] = [*invoiced, *fees, *credits_due]
         issuer = default_issuer(snapshot)
         with with_closed_rows(totals.lake, day, rows, charged, closing, late_usage, issuer) as kept:
@@ -280,6 +285,11 @@ def focus_cost_and_usage_days(
                 | digests(totals.lake, totals.dataset, [*earlier[day], day])
                 | digests(totals.lake, FOCUS, billed)
                 | digests(totals.lake, FOCUS, paid_on)
+                | {
+                    key: sha256
+                    for dataset, read in imported.days_read
+                    for key, sha256 in digests(totals.lake, dataset, [read]).items()
+                }
                 | dict(kept.inputs),
                 kept.facts(facts),
             )
@@ -291,8 +301,9 @@ def _rated(
     before: pl.LazyFrame,
     slices: Sequence[ChargeSlice],
     fees: Sequence[Fee] = (),
+    splits: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
-    """The rated lines of some slices of a day, and of its fees."""
+    """The rated lines of some slices of a day, and of its fees; ``splits``: parts in which invoices bill charges."""
     return rate(
         rateable_usage(usage, slices, opening),
         opening,
@@ -301,6 +312,7 @@ def _rated(
         limit_table(slices),
         conversion_table(slices),
         earlier_usage(before),
+        splits,
         fees=fee_lines(fees) if fees else None,
     )
 

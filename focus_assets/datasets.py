@@ -54,13 +54,13 @@ _METER: Final = Column("meter", pl.String, "Meter slug")
 
 CATALOG: Final = Dataset(
     name="catalog",
-    grain="a meter, customer, feature, plan, subscription, credit, currency or default, as it stood that day",
+    grain="a meter, customer, feature, plan, subscription, credit, currency, invoice or default, as it stood that day",
     columns=(
         Column(
             "kind",
             pl.String,
             "settings, meter, feature, customer, plan, subscription, credit, custom_currency; OpenMeter: unit_cost, "
-            "llm_price, currency",
+            "llm_price, currency, invoice",
         ),
         Column("key", pl.String, "The entry's key, unique within its kind"),
         Column("document", pl.String, "The entry as canonical JSON, in OpenMeter's vocabulary"),

@@ -44,7 +44,7 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
             *([export_sensor(settings, delivery)] if settings.destinations else []),
             *([notice_sensor(settings)] if any(d.notice for d in settings.destinations) else []),
             (late_files_sensor if settings.source.openmeter is None else late_usage_sensor)(settings, chain),
-            *([period_close_sensor(settings, chain)] if settings.close_after_days is not None else []),
+            *([period_close_sensor(settings, chain)] if _closes(settings) else []),
         ],
         resources={
             "lake": lake,
@@ -55,6 +55,11 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
         # A process per step costs seconds each and would take the lake's lease step by step.
         executor=dg.in_process_executor,
     )
+
+
+def _closes(settings: Settings) -> bool:
+    """Whether anything tells that a billing period is over."""
+    return settings.close_after_days is not None or settings.source.has_invoices
 
 
 @dg.definitions

@@ -64,11 +64,16 @@ def consumed_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
 
 def customers_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Charges whose FOCUS rows name another customer than ``usage_totals`` or the catalog does."""
+    catalog = Catalog.from_frame(lake.scan("catalog", [day]))
+    # Lines that no charge explains are charges by themselves.
+    invoiced = [(each.id, each.customer) for each in catalog.invoices]
+    invoiced += [(line.id, each.customer) for each in catalog.invoices for line in each.lines]
     return focus_against_customers(
         lake.scan("usage_totals", [day]),
         _fees(lake, day),
-        Catalog.from_frame(lake.scan("catalog", [day])).credits,
+        catalog.credits,
         computed_rows(lake, [day]),
+        invoiced,
     )
 
 

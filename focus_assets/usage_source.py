@@ -14,6 +14,7 @@ from functools import partial
 from duckdb import DuckDBPyConnection
 
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.invoices import Invoice
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import (
     DayOutput,
@@ -28,7 +29,7 @@ from focus_assets.cloudevents import CloudEventsSource, KeptKeys, days_looked_ba
 from focus_assets.cloudevents.file_days import remember, remembered
 from focus_assets.datasets import CATALOG
 from focus_assets.lake import Lake
-from focus_assets.openmeter import OpenMeterSource, asked_once, catalog_now
+from focus_assets.openmeter import OpenMeterSource, asked_once, catalog_now, invoices_now, unlinked
 from focus_assets.settings import Settings
 from focus_assets.settings.access import open_place
 
@@ -37,8 +38,8 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
     """``catalog`` of each day: from the configuration, or from OpenMeter.
 
     OpenMeter says what is so now and cannot be asked what was: a day that has a snapshot keeps it, so that usage
-    which is read again goes to the customer it belonged to. What is the configuration's is as it now is. Raises
-    OpenMeterError.
+    which is read again goes to the customer it belonged to. What is the configuration's is as it now is, and so are
+    invoices: they are made after the days that they are for. Raises OpenMeterError.
     """
     openmeter = settings.source.openmeter
     if openmeter is None or openmeter.catalog == "file":
@@ -47,6 +48,9 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
     kept = [day for day in days if lake.record(CATALOG.name, day) is not None]
     new = [day for day in days if day not in kept]
     snapshots: dict[dt.date, DayOutput] = {}
+    invoices: tuple[Invoice, ...] = ()
+    if kept and settings.source.has_invoices:
+        invoices = asked_once(openmeter, partial(invoices_now, first_day=min(days)))
     if new:
         question = partial(
             catalog_now,
@@ -56,21 +60,38 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
             credits=settings.catalog.credits,
             custom_currencies=settings.catalog.custom_currencies,
             customer_id_is_subject=openmeter.customer_id_is_subject,
+            invoices_since=min(days) if settings.source.has_invoices else None,
         )
         snapshots = {output.day: output for output in catalog_days(asked_once(openmeter, question), new)}
     for day in days:
-        yield snapshots.get(day) or DayOutput(day, _kept(settings, lake, day).to_frame())
+        yield snapshots.get(day) or DayOutput(day, _kept(settings, lake, day, invoices).to_frame())
 
 
-def _kept(settings: Settings, lake: Lake, day: dt.date) -> Catalog:
-    """The snapshot that a day has, with the credit and custom currencies that the configuration now has for it.
+def _kept(settings: Settings, lake: Lake, day: dt.date, invoices: tuple[Invoice, ...]) -> Catalog:
+    """The snapshot that a day has, with ``invoices``, and the credit and custom currencies that the configuration has.
 
-    They never were OpenMeter's: a grant that is written down late has to reach the days on which it could be used.
+    These never were OpenMeter's: a grant that is written down late has to reach the days on which it could be used.
     """
     kept = Catalog.from_frame(lake.scan(CATALOG.name, [day]))
     entries = {name: getattr(kept, name) for name in Catalog.model_fields}
     own = {name: getattr(settings.catalog, name) for name in ("credits", "custom_currencies")}
-    return Catalog(**{**entries, **own}).on(day)
+    return Catalog(**{**entries, **own, "invoices": invoices}).on(day)
+
+
+def days_invoiced_otherwise(settings: Settings, lake: Lake, days: Sequence[dt.date]) -> set[dt.date]:
+    """Those of ``days`` that other invoices concern now than when their catalog was written. Raises OpenMeterError."""
+    openmeter = settings.source.openmeter
+    held = [day for day in days if lake.record(CATALOG.name, day) is not None]
+    if openmeter is None or not settings.source.has_invoices or not held:
+        return set()
+    found = asked_once(openmeter, partial(invoices_now, first_day=min(held), linked=False))
+    now = [unlinked(invoice) for invoice in found]
+    return {
+        day
+        for day in held
+        if [unlinked(each) for each in Catalog.from_frame(lake.scan(CATALOG.name, [day])).invoices]
+        != [each for each in now if each.concerns(day)]
+    }
 
 
 def slices_to_meter(

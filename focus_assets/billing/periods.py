@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from focus_assets.billing.bills import closed_by_invoices, supplier_of
 from focus_assets.billing.close import PeriodClose
 from focus_assets.billing.datasets import BILLING_PERIODS
 from focus_assets.catalog.charges import ChargeSlice, midnight
@@ -51,15 +52,15 @@ def billing_periods(
     today began before, the day before first.
     """
     resolution = resolve(today[0])
-    charged = {_period(each, resolution): each for each in today[1]}
+    charged = {_period(each, resolution, today[0]): each for each in today[1]}
     new = set(charged)
     for earlier in reversed(earlier_days(day, today[1], close.start)):
         if not any(p.start < midnight(day) for p in new):
             break
         catalog, before = on(earlier)
         known = resolve(catalog)
-        new -= {_period(each, known) for each in before}
-    rows = [_row(p, charged[p], close) for p in sorted(new)]
+        new -= {_period(each, known, catalog) for each in before}
+    rows = [_row(p, charged[p], close, today[0]) for p in sorted(new)]
     return pl.LazyFrame(rows, schema=BILLING_PERIODS.schema, orient="row").sort(BILLING_PERIODS.order)
 
 
@@ -93,9 +94,9 @@ def by_issuer(rows: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _period(charged: Charged, resolution: Resolution) -> AccountPeriod:
+def _period(charged: Charged, resolution: Resolution, catalog: Catalog) -> AccountPeriod:
     billing, customer = charged.billing, charged.customer
-    issuer = issuer_of(charged, resolution)
+    issuer = supplier_of(catalog, charged) or issuer_of(charged, resolution)
     return AccountPeriod(billing.start, billing.end, issuer, customer.account_id, customer.key)
 
 
@@ -135,15 +136,16 @@ def _meter(charged: Charged) -> str:
     return charged.charge.meter.slug if isinstance(charged, ChargeSlice) else ""
 
 
-def _row(p: AccountPeriod, charged: Charged, close: PeriodClose) -> dict[str, Any]:
+def _row(p: AccountPeriod, charged: Charged, close: PeriodClose, catalog: Catalog) -> dict[str, Any]:
     has_closed = close.invoice_of(charged) is not None
     closed = close.closes_at(charged.billing) if has_closed else None
+    closed = closed or closed_by_invoices(catalog, charged, close.as_of)
     return {
         "BillingPeriodCreated": p.start,
         "BillingPeriodEnd": p.end,
         "BillingPeriodLastUpdated": closed or p.start,
         "BillingPeriodStart": p.start,
-        "BillingPeriodStatus": "Closed" if has_closed else "Open",
+        "BillingPeriodStatus": "Closed" if has_closed or closed else "Open",
         "InvoiceIssuerName": p.issuer,
         "x_BillingAccountId": p.account,
         "x_CustomerKey": p.customer,

@@ -33,11 +33,14 @@ LINES: Final = pl.Schema(
         "rounding": COST,
         "difference": COST,
         "finding": pl.String(),
+        "note": pl.String(),
     }
 )
-"""A line of an invoice. ``reference``: what rating its charge at once comes to; ``stated``: BilledCost in Invoice
-Detail; ``charged``: the sum of BilledCost of its rows, of which ``rounding`` was added when it was settled;
-``difference``: charged less reference. ``finding`` is null where nothing is wrong with it.
+"""A line of an invoice.
+
+``reference``: what rating its charge at once comes to, or what OpenMeter's invoice says; ``stated``: BilledCost in
+Invoice Detail; ``charged``: the sum of BilledCost of its rows, of which ``rounding`` was added when it was settled;
+``difference``: charged less reference. ``finding`` is null where nothing is wrong; ``note`` says what is unbilled.
 """
 
 MOVED: Final = pl.Schema({"InvoiceDetailId": pl.String(), "moved": COST})
@@ -139,7 +142,7 @@ def reconciled(
         *(pl.col(name).fill_null(_ZERO) for name in ("charged", "stated", "rounding", "covered")),
     ).with_columns((pl.col("charged") - pl.col("reference")).alias("difference"))
     return (
-        filled.with_columns(_finding().alias("finding"))
+        filled.with_columns(_finding().alias("finding"), pl.lit(None, pl.String).alias("note"))
         .filter(
             pl.any_horizontal(pl.col("reference", "charged", "stated") != 0) | pl.col("finding").is_not_null()
         )
@@ -151,7 +154,7 @@ def reconciled(
 def unsettled(rows: pl.LazyFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """:data:`LINES` of those lines that ``rows`` name and that are not in ``lines``: they were never settled."""
     return (
-        rows.filter(pl.col("InvoiceDetailId").is_not_null())
+        rows.filter(pl.col("InvoiceDetailId").is_not_null(), pl.col("x_OpenMeterInvoiceId").is_null())
         .group_by("InvoiceId", "InvoiceDetailId", "BillingPeriodStart", "BillingCurrency")
         .agg(pl.col("BilledCost").sum().alias("charged"))
         .join(lines.lazy(), on="InvoiceDetailId", how="anti")
@@ -160,6 +163,7 @@ def unsettled(rows: pl.LazyFrame, lines: pl.DataFrame) -> pl.DataFrame:
             pl.col("charged").alias("difference"),
             *(_ZERO.alias(name) for name in ("reference", "stated", "rounding")),
             pl.lit("no day settled it; run the days of its billing period again").alias("finding"),
+            pl.lit(None, pl.String).alias("note"),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in LINES.items())
         .sort("InvoiceId", "InvoiceDetailId")
@@ -175,6 +179,7 @@ def by_invoice(lines: pl.DataFrame) -> pl.DataFrame:
             pl.len().alias("lines"),
             pl.col("reference", "stated", "charged", "rounding", "difference").sum(),
             pl.col("finding").is_not_null().sum().alias("findings"),
+            pl.col("note").is_not_null().sum().alias("notes"),
         )
         .sort("InvoiceId", nulls_last=True)
     )

@@ -54,7 +54,8 @@ def lost(kept: pl.LazyFrame, details: pl.LazyFrame, lines: pl.DataFrame) -> pl.D
         .with_columns(
             pl.when(pl.col("charged") != pl.col("stated"))
             .then(pl.lit("its rows do not add up to what Invoice Detail states"))
-            .alias("finding")
+            .alias("finding"),
+            pl.lit(None, pl.String).alias("note"),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in LINES.items())
         .sort("InvoiceId", _KEY)
@@ -105,7 +106,7 @@ def corrected(rows: pl.LazyFrame, details: pl.LazyFrame, moved: pl.DataFrame) ->
         .then(pl.lit("its rows do not add up to what Invoice Detail states"))
     )
     return (
-        found.with_columns(finding.alias("finding"))
+        found.with_columns(finding.alias("finding"), pl.lit(None, pl.String).alias("note"))
         .select(pl.col(name).cast(dtype) for name, dtype in LINES.items())
         .sort("InvoiceId", _KEY)
     )

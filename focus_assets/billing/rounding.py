@@ -108,7 +108,7 @@ def settle(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], day: dt.date, 
     """
     used = of_lines(rows, last, issuer).collect()
     whole = whole_lines([each for each in last if _is_whole(each)], _usage(used))
-    lines = _summed(used, day).join(whole, left_on="_line_id", right_on="InvoiceDetailId", how="left")
+    lines = summed_lines(used, day).join(whole, left_on="_line_id", right_on="InvoiceDetailId", how="left")
     exact = pl.col("BilledCost")
     shared = pl.len().over("_line_id") > 1
     near = ((pl.col("total") - exact).abs() <= pl.col("tolerance")) & ~shared
@@ -117,7 +117,7 @@ def settle(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], day: dt.date, 
     lines = lines.filter(pl.col("_total") != exact).sort(_KEY)
     alone = (pl.col("_rows") == 1) & (pl.col("_rows_of_day") == 1)
     return Settled(
-        adjustments=_adjustments(lines.filter(~alone)),
+        adjustments=adjustments_of(lines.filter(~alone)),
         in_place=lines.filter(alone).select(*_KEY, "_total"),
     )
 
@@ -196,7 +196,7 @@ def _terms(charged: Charged) -> tuple[object, ...]:
     return charged.charge_id, period.start, period.end, charged.invoice, line_stem(charged), unit, only
 
 
-def _summed(used: pl.DataFrame, day: dt.date) -> pl.DataFrame:
+def summed_lines(used: pl.DataFrame, day: dt.date) -> pl.DataFrame:
     """One row per line: its exact costs, and every other column of its most expensive row."""
     first = [name for name in used.columns if name not in (*_KEY, *_COSTS)]
     return (
@@ -225,7 +225,8 @@ def _usage(used: pl.DataFrame) -> dict[str, Usage]:
     return {charge_id: Usage(quantity or Decimal(0)) for charge_id, quantity in sums.iter_rows()}
 
 
-def _adjustments(lines: pl.DataFrame) -> pl.DataFrame:
+def adjustments_of(lines: pl.DataFrame) -> pl.DataFrame:
+    """A row for each of ``lines`` (:func:`summed_lines`) that makes it ``_total``, without price or quantity."""
     schema = internal_schema()
     amount = pl.col("_total") - pl.col("BilledCost")
     return lines.with_columns(

@@ -114,7 +114,7 @@ def whole_lines(last: Sequence[Charged], usage: Mapping[str, Usage]) -> pl.DataF
     roundings: dict[str, int] = {}
     for row in found.iter_rows(named=True):
         s = slices[row["line_id"]]
-        key = f"{row['line_id']}/{_name(s, row)}"
+        key = f"{row['line_id']}/{detailed_line_name(s, row)}"
         totals[key] = totals.get(key, _ZERO) + row["total"]
         roundings[row["line_id"]] = roundings.get(row["line_id"], 0) + (2 if row["amount_discounts"] else 1)
     rows = [
@@ -182,8 +182,8 @@ def _prorated(fee: Fee) -> FlatPrice:
     return fee.price.model_copy(update={"amount": amount})
 
 
-def _name(charged: ChargeSlice | Fee, row: Mapping[str, object]) -> str:
-    """The line's name as ``focus.invoice_lines`` gives it."""
+def detailed_line_name(charged: ChargeSlice | Fee, row: Mapping[str, object]) -> str:
+    """The name of a detailed line (a row of DETAILED_LINES) as ``focus.invoice_lines`` gives it."""
     if isinstance(charged, Fee):
         return FLAT_FEE_COMPONENT
     price = charged.charge.rate_card.price

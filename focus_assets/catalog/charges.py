@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from focus_assets.catalog.comparable import is_comparable, tiering
 from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.instants import BEGINNING
+from focus_assets.catalog.invoices import divided
 from focus_assets.catalog.models import Customer, Feature, Meter, Plan, Price, RateCard, Subscription
 from focus_assets.catalog.periods import Cadence, Period
 from focus_assets.catalog.plans import billing_cadence
@@ -73,13 +74,15 @@ class Charge:
 class ChargeSlice:
     """The part of a charge within one day and one billing period; most days hold one slice of a charge.
 
-    ``invoice``: the invoice of the billing period, once the period has closed.
+    ``invoice``: the invoice of the billing period, once the period has closed, or the one that was imported. ``part``:
+    where invoices bill the charge in parts, the one that holds the slice.
     """
 
     charge: Charge
     period: Period
     billing: Period
     invoice: str | None = None
+    part: Period | None = None
 
     @property
     def charge_id(self) -> str:
@@ -109,7 +112,7 @@ class ChargeSlice:
     @property
     def billed_period(self) -> Period:
         """The part of the charge that lies in the billing period: what one line of its invoice is for."""
-        return self.charge.period.clip(self.billing.start, self.billing.end)
+        return (self.part or self.charge.period).clip(self.billing.start, self.billing.end)
 
 
 @dataclass(frozen=True)
@@ -133,10 +136,11 @@ def slices_on(catalog: Catalog, day: dt.date) -> list[ChargeSlice]:
     """
     today = Period(midnight(day), midnight(day) + DAY)
     found = [
-        ChargeSlice(charge, part, billing)
+        each
         for subscription in catalog.subscriptions
         for charge in _charges(catalog, subscription, today)
         for billing, part in _by_billing_period(catalog, charge, charge.period.clip(today.start, today.end))
+        for each in _by_part(catalog, ChargeSlice(charge, part, billing))
     ]
     return sorted(found, key=lambda s: (s.charge.charge_id, s.period.start))
 
@@ -313,6 +317,19 @@ def _by_billing_period(catalog: Catalog, charge: Charge, part: Period) -> Iterat
     cadence = billing_cadence(charge.plan, charge.subscription)
     for billing in cadence.periods(charge.subscription.anchor, part.start, part.end):
         yield billing, billing.clip(part.start, part.end)
+
+
+def _by_part(catalog: Catalog, whole: ChargeSlice) -> Iterator[ChargeSlice]:
+    """A slice, cut where invoices bill its charge in parts."""
+    charge = whole.charge
+    billed = catalog.billed_parts.get((charge.subscription.key, charge.rate_card.key), ())
+    parts = divided(charge.period, billed)
+    if len(parts) == 1:
+        yield whole
+        return
+    for part in parts:
+        if part.overlaps(whole.period.start, whole.period.end):
+            yield replace(whole, period=whole.period.clip(part.start, part.end), part=part)
 
 
 def _earliest(*instants: dt.datetime | None) -> dt.datetime:

@@ -15,6 +15,7 @@ from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.currencies import CurrencyCode
 from focus_assets.catalog.custom_currencies import CustomCurrency
 from focus_assets.catalog.instants import BEGINNING
+from focus_assets.catalog.invoices import BilledParts, Invoice, billed_parts
 from focus_assets.catalog.models import (
     Customer,
     DimensionSetting,
@@ -62,7 +63,7 @@ class FocusDefaults(Entry):
 class Catalog(Entry):
     """Meters, features, customers, plans and subscriptions with the defaults of their FOCUS rows.
 
-    From OpenMeter also what usage costs the seller, and the currencies in which it sells.
+    From OpenMeter also what usage costs the seller, the currencies in which it sells, and its invoices.
     """
 
     defaults: FocusDefaults
@@ -76,6 +77,20 @@ class Catalog(Entry):
     currencies: tuple[Currency, ...] = ()
     credits: tuple[CreditGrant, ...] = ()
     custom_currencies: tuple[CustomCurrency, ...] = ()
+    invoices: tuple[Invoice, ...] = ()
+
+    @cached_property
+    def invoices_of(self) -> Mapping[str, tuple[Invoice, ...]]:
+        """Invoices by the key of their customer."""
+        found: dict[str, list[Invoice]] = {}
+        for invoice in self.invoices:
+            found.setdefault(invoice.customer, []).append(invoice)
+        return {customer: tuple(invoices) for customer, invoices in found.items()}
+
+    @cached_property
+    def billed_parts(self) -> BilledParts:
+        """What invoices bill of each item of a subscription."""
+        return billed_parts(self.invoices)
 
     @cached_property
     def meter(self) -> Mapping[str, Meter]:
@@ -162,6 +177,7 @@ class Catalog(Entry):
                 if grant.is_usable_on(day) or self._may_take_back(grant, midnight, active)
             ),
             custom_currencies=self.custom_currencies,
+            invoices=tuple(invoice for invoice in self.invoices if invoice.concerns(day)),
         )
 
     def _may_take_back(
@@ -196,6 +212,7 @@ class Catalog(Entry):
         entries += [("currency", c.code, c) for c in self.currencies]
         entries += [("credit", grant.key, grant) for grant in self.credits]
         entries += [("custom_currency", currency.code, currency) for currency in self.custom_currencies]
+        entries += [("invoice", invoice.id, invoice) for invoice in self.invoices]
         rows = sorted((kind, key, _canonical(entry)) for kind, key, entry in entries)
         return pl.LazyFrame(rows, schema=CATALOG.schema, orient="row")
 
@@ -225,6 +242,7 @@ def _parsed(rows: tuple[tuple[str, str], ...]) -> Catalog:
             "currencies": found.get("currency", []),
             "credits": found.get("credit", []),
             "custom_currencies": found.get("custom_currency", []),
+            "invoices": found.get("invoice", []),
         }
     )
 

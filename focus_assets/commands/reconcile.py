@@ -25,9 +25,10 @@ DIFFERS: Final = 1
 def command(period: str, form: str, lines: bool, config: Path | None) -> None:
     """Compare the invoices of closed billing periods with their charges, line by line.
 
-    The reference is rating each charge at once from its metered quantity; the rows were rated day by day. Periods
-    that are open have no invoice yet and are only counted. Exits 1 where a line differs by more than half of the
-    currency's smallest amount.
+    The reference is rating each charge at once from its metered quantity; the rows were rated day by day. Where
+    invoices are OpenMeter's it is what they say, each line and the total. Periods that are open have no invoice yet
+    and are only counted, and usage that came too late to be billed is told. Exits 1 where a line differs by more than
+    half of the currency's smallest amount.
     """
     import polars as pl
 
@@ -48,6 +49,11 @@ def command(period: str, form: str, lines: bool, config: Path | None) -> None:
     if wrong.height and not lines:
         click.echo("\nLines that differ:")
         click.echo(as_form(form, wrong.columns, wrong.rows()), nl=False)
+    late = found.filter(pl.col("note").is_not_null())
+    if late.height and not lines:
+        click.echo("\nUsage that OpenMeter does not bill:")
+        named = late.select("InvoiceId", "InvoiceDetailId", "note")
+        click.echo(as_form(form, named.columns, named.rows()), nl=False)
     click.echo(_said(period, found, wrong, still_open))
     sys.exit(DIFFERS if wrong.height else 0)
 

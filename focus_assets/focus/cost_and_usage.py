@@ -319,6 +319,7 @@ def _columns(issuer: str) -> Mapping[str, pl.Expr]:
         "x_FeatureKey": pl.col("_feature_key"),
         "x_IsEstimated": pl.col("_invoice").is_null(),
         "x_MeterSlug": pl.col(METER),
+        "x_OpenMeterInvoiceId": pl.lit(None, pl.String),
         "x_PlanKey": pl.col("_plan_key"),
         "x_PriceComponent": component,
         "x_SubscriptionKey": pl.col("_subscription_key"),

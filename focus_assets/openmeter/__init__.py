@@ -5,6 +5,7 @@ and what usage costs (``rating``).
 """
 
 from focus_assets.openmeter.errors import OpenMeterError, ServerUnreachable
+from focus_assets.openmeter.invoices import invoices_now, unlinked
 from focus_assets.openmeter.server import Server, described
 from focus_assets.openmeter.snapshot import catalog_now
 from focus_assets.openmeter.source import (
@@ -27,5 +28,7 @@ __all__ = [
     "asked_once",
     "catalog_now",
     "described",
+    "invoices_now",
     "server_input",
+    "unlinked",
 ]

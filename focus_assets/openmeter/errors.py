@@ -67,6 +67,10 @@ class UnsupportedCatalogEntry(OpenMeterError):
     """A plan, item, feature or meter that OpenMeter has and that cannot be represented here yet."""
 
 
+class UnsupportedInvoice(OpenMeterError):
+    """Invoices that OpenMeter has and that cannot be read here yet."""
+
+
 class ServerProblem(OpenMeterError):
     """An answer with an error status; ``instance`` is what the server's own log knows it by."""
 

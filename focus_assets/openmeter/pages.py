@@ -34,11 +34,13 @@ async def numbered_v3(transport: Transport, path: str, parameters: Parameters = 
     return await _whole(path, page)
 
 
-async def numbered_v1(transport: Transport, path: str, parameters: Parameters = ()) -> list[Any]:
-    """Every entry of a v1 list with ``totalCount``."""
+async def numbered_v1(
+    transport: Transport, path: str, parameters: Parameters = (), *, size: int = V1_PAGE
+) -> list[Any]:
+    """Every entry of a v1 list with ``totalCount``, ``size`` at a time."""
 
     async def page(number: int) -> tuple[list[Any], int, int]:
-        asked = [*parameters, ("page", str(number)), ("pageSize", str(V1_PAGE))]
+        asked = [*parameters, ("page", str(number)), ("pageSize", str(size))]
         found = read(wire_v1.Page, await transport.get(path, asked), f"GET {path}")
         return found.items, found.page, found.total_count
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.custom_currencies import CustomCurrency
+from focus_assets.catalog.invoices import Invoice
 from focus_assets.catalog.models import (
     Aggregation,
     Customer,
@@ -32,7 +33,9 @@ from focus_assets.catalog.snapshot import Catalog, FocusDefaults
 from focus_assets.openmeter import wire_v1, wire_v3
 from focus_assets.openmeter.errors import UnsupportedCatalogEntry
 from focus_assets.openmeter.extraction import together
+from focus_assets.openmeter.invoices import invoices_now
 from focus_assets.openmeter.server import Server
+from focus_assets.openmeter.unit_configs import with_unit_configs
 from focus_assets.openmeter.unit_costs import currencies, llm_prices, unit_costs
 from focus_assets.openmeter.v1 import V1
 
@@ -59,12 +62,14 @@ async def catalog_now(
     credits: Sequence[CreditGrant] = (),
     custom_currencies: Sequence[CustomCurrency] = (),
     customer_id_is_subject: bool = False,
+    invoices_since: dt.date | None = None,
 ) -> Catalog:
     """Everything the server sells and meters, checked. Raises OpenMeterError and CatalogProblem.
 
     ``details`` are by meter slug, ``fees`` by the key of a flat fee's rate card. ``customer_id_is_subject``
     attributes usage of a customer's id to it too, which OpenMeter itself does not. ``credits`` are the settings':
-    OpenMeter's own are of an API that is not stable yet.
+    OpenMeter's own are of an API that is not stable yet. ``invoices_since``: the first day that invoices may concern;
+    none are read where it is absent.
     """
     if server.v1 is None:
         raise UnsupportedCatalogEntry(
@@ -77,7 +82,7 @@ async def catalog_now(
     customers = {each.id: each for each in await server.api.customers()}
     plans = list(_plans(await server.v1.plans(), features, fees))
     ids = sorted(await server.api.subscription_ids())
-    found = await together(server.v1.subscription(each) for each in ids)
+    found = await with_unit_configs(server, await together(server.v1.subscription(each) for each in ids))
     subscriptions = [
         subscription
         for each in found
@@ -92,6 +97,11 @@ async def catalog_now(
     sold = {card.feature for entry in sellers for card in entry.rate_cards if card.feature is not None}
     _require_known_fees(fees, sellers, server.transport.url)
     costs = await unit_costs(server)
+    invoices: tuple[Invoice, ...] = ()
+    if invoices_since is not None:
+        invoices = await invoices_now(
+            server, invoices_since, subscriptions=found, customers=customers.values()
+        )
     catalog = Catalog(
         defaults=defaults,
         meters=tuple(meters[slug] for slug in sorted(meters)),
@@ -111,6 +121,7 @@ async def catalog_now(
         ),
         credits=tuple(credits),
         custom_currencies=tuple(custom_currencies),
+        invoices=invoices,
     )
     catalog.check_references()
     return catalog
@@ -327,11 +338,24 @@ def _rate_card(
         described["dimensions"] = fees.get(item.key, {})
     if item.feature_key is not None:
         described["feature"] = item.feature_key
-    if discounts := _without_nothing(item.discounts or {}):
+    if discounts := _discounts(_without_nothing(item.discounts or {})):
         described["discounts"] = discounts
     if unit_config := _without_nothing(item.unit_config or {}):
         described["unit_config"] = unit_config
     return _entry(RateCard, described, place)
+
+
+def _discounts(stated: Mapping[str, Any]) -> dict[str, Any]:
+    """Discounts as the catalog has them: v1 has an object for each, with its number and a correlation id."""
+    found: dict[str, Any] = {}
+    for kind, number in (("percentage", "percentage"), ("usage", "quantity")):
+        each = stated.get(kind)
+        if isinstance(each, Mapping):
+            found[kind] = each.get(number)
+            found[f"{kind}_correlation_id"] = each.get("correlationId", "")
+        elif each is not None:
+            found[kind] = each
+    return found
 
 
 def _require_known_fees(

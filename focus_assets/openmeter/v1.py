@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import polars as pl
 
-from focus_assets.openmeter import pages, wire_v1
+from focus_assets.openmeter import pages, wire_invoices_v1, wire_v1
 from focus_assets.openmeter.answers import Columns, proven, stored_values
 from focus_assets.openmeter.errors import MalformedResponse
 from focus_assets.openmeter.questions import SUBJECT, Question, instant_text
@@ -23,6 +23,20 @@ from focus_assets.openmeter.wire import read
 _EVENTS: Final = 100
 _EVENT_REQUESTS: Final = 200
 """How often events are asked for at most, before there are too many."""
+
+_INVOICES: Final = 100
+"""Invoices to a page: with their lines they are large."""
+
+_MADE: Final = (
+    "draft",
+    "issuing",
+    "issued",
+    "payment_processing",
+    "overdue",
+    "paid",
+    "uncollectible",
+    "voided",
+)
 
 _ROOT: Final = "/api/v1"
 
@@ -71,6 +85,18 @@ class V1:
     async def plans(self) -> list[wire_v1.Plan]:
         """Every version of every plan, with native price types."""
         return await self._list("plans", wire_v1.Plan)
+
+    async def invoices(self, created_after: dt.datetime) -> list[wire_invoices_v1.Invoice]:
+        """Every invoice made since, with its lines; not what is being gathered, which the server computes anew."""
+        path = f"{_ROOT}/billing/invoices"
+        asked = [
+            *(("statuses", status) for status in _MADE),
+            ("expand", "lines"),
+            ("createdAfter", instant_text(created_after)),
+        ]
+        entries = await pages.numbered_v1(self._transport, path, asked, size=_INVOICES)
+        # Of a hundred large documents each is known by its id, not by its place.
+        return [read(wire_invoices_v1.Invoice, entry, f"GET {path} [id {entry['id']}]") for entry in entries]
 
     async def currencies(self) -> list[wire_v1.Currency]:
         """Every currency the server knows, with its subunits; a list without pages."""

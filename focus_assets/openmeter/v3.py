@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Any, Final
+from urllib.parse import quote
 
 import polars as pl
 
@@ -55,6 +56,11 @@ class V3:
         """Every subscription, whatever its status: a past day may hold it."""
         found = await self._list("subscriptions", wire_v3.ListedSubscription)
         return [subscription.id for subscription in found if subscription.deleted_at is None]
+
+    async def subscription(self, subscription_id: str) -> wire_v3.Subscription:
+        """A subscription with its items as they are now."""
+        path = f"{self._root}/subscriptions/{quote(subscription_id, safe='')}"
+        return read(wire_v3.Subscription, await self._transport.get(path), f"GET {path}")
 
     async def query(self, meter_id: str, question: Question) -> pl.DataFrame:
         """The answer to one question, proven (:data:`ANSWER`). Raises OpenMeterError."""

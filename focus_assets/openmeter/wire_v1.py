@@ -94,6 +94,7 @@ class Feature(V1):
 class Item(V1):
     """One version of a subscription item."""
 
+    id: str | None = None
     key: str
     name: str = ""
     active_from: Instant

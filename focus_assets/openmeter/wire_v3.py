@@ -128,6 +128,36 @@ class ListedSubscription(Wire):
     deleted_at: Instant | None = None
 
 
+class UnitConfig(Wire):
+    """How metered units become the units that are priced; stays as it came."""
+
+    operation: str
+    conversion_factor: str
+    rounding: str | None = None
+    precision: int | None = None
+    display_unit: str | None = None
+
+
+class ItemRateCard(Wire):
+    unit_config: UnitConfig | None = None
+
+
+class Item(Wire):
+    """The version of a subscription's item that is active now; its history is v1's, but v1 has no ``unit_config``."""
+
+    id: str
+    rate_card: ItemRateCard
+
+
+class Phase(Wire):
+    items: list[Item] = []
+
+
+class Subscription(Wire):
+    id: str
+    phases: list[Phase] = []
+
+
 class EventEnvelope(Wire):
     id: str
     source: str

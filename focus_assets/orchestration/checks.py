@@ -15,6 +15,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from focus_assets.billing.datasets import INVOICE_DETAILS
+from focus_assets.billing_stages import reconciled_day
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import AnyRule, CheckReport, check, rules_for
 from focus_assets.lake import Lake
@@ -38,7 +40,8 @@ _CONTROL_DESCRIPTIONS = {
     "consumed_quantities": "The FOCUS rows of each charge consume what usage_totals says it used.",
     "prices_of_charges": "Every SkuPriceId of a FOCUS row, and its unit prices, are in this price list.",
     "invoice_lines_reconcile": (
-        "Each line of an invoice is what rating its charge at once comes to, and what its FOCUS rows add up to."
+        "Each line of an invoice is what rating its charge at once comes to, and what its FOCUS rows add up to; of "
+        "OpenMeter's invoices each line, and the total, is what their FOCUS rows add up to by usage and prices."
     ),
     "customers_of_charges": "The FOCUS rows of each charge belong to its customer and to nobody else.",
     "credits_not_overdrawn": "No credit has paid more than it is worth, counted from the day it took effect.",
@@ -123,6 +126,13 @@ def day_checks() -> list[DayCheck]:
             False,
             _no_rows("unbilled_usage"),
         ),
+        DayCheck(
+            "no_usage_came_too_late",
+            INVOICE_DETAILS.name,
+            "No usage came after an invoice's quantity was frozen. A warning: OpenMeter never bills it.",
+            False,
+            _late_usage,
+        ),
         *(
             DayCheck(name, asset, _CONTROL_DESCRIPTIONS[name], True, _control(control))
             for name, (asset, control) in {**CONTROLS, **BILLING_CONTROLS}.items()
@@ -177,6 +187,11 @@ def _unmetered_events(lake: Lake, on: dt.date, finding: Finding) -> None:
     finding.add(
         on, unmetered, pl.DataFrame({"events_read": [events.get("read", 0)], "unmetered": [unmetered]})
     )
+
+
+def _late_usage(lake: Lake, on: dt.date, finding: Finding) -> None:
+    late = reconciled_day(lake, on).filter(pl.col("note").is_not_null())
+    finding.add(on, late.height, late.select("InvoiceId", "InvoiceDetailId", "charged", "note"))
 
 
 def _days_of_run(tags: Mapping[str, str]) -> list[dt.date]:

@@ -33,6 +33,7 @@ from focus_assets.settings import Settings
 from focus_assets.signing import send_notices
 from focus_assets.source_changes import source_now
 from focus_assets.sql import create_views
+from focus_assets.usage_source import days_invoiced_otherwise
 
 CHAIN = (
     "catalog",
@@ -257,7 +258,9 @@ class Chain:
 
     def _closed_otherwise(self, days: Sequence[dt.date]) -> set[dt.date]:
         try:
-            return periods_closed_otherwise(self.lake, days, period_close(self.settings))
+            return periods_closed_otherwise(
+                self.lake, days, period_close(self.settings)
+            ) | days_invoiced_otherwise(self.settings, self.lake, days)
         except CorruptPartition:
             # As with what is stale: the next pass can tell.
             return set()

@@ -18,6 +18,7 @@ from focus_assets.orchestration.failures import explained
 from focus_assets.orchestration.late_usage_sensor import last_day_touched, requests
 from focus_assets.orchestration.resources import LakeResource
 from focus_assets.settings import Settings
+from focus_assets.usage_source import days_invoiced_otherwise
 
 
 def period_close_sensor(settings: Settings, chain_job: Any) -> dg.SensorDefinition:
@@ -30,14 +31,17 @@ def period_close_sensor(settings: Settings, chain_job: Any) -> dg.SensorDefiniti
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Requests the days of billing periods that have closed, so that their rows name the invoice and its lines "
-            "are rounded. Closed periods are those that ended `billing.close_after_days` ago."
+            "are rounded. Closed periods are those that ended `billing.close_after_days` ago; where invoices are "
+            "OpenMeter's, the days of invoices that are new or have changed."
         ),
     )
     def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
         opened = lake.open()
         with explained():
+            held = opened.days(FOCUS)
             days = sorted(
-                periods_closed_otherwise(opened, opened.days(FOCUS), period_close(settings)),
+                periods_closed_otherwise(opened, held, period_close(settings))
+                | days_invoiced_otherwise(settings, opened, held)
             )
         if not days:
             return dg.SensorResult(skip_reason="No billing period has closed since its days were computed.")

@@ -84,6 +84,8 @@ class OpenMeterSettings(Entry):
     """Length of a usage window."""
     catalog: Literal["openmeter", "file"] = "openmeter"
     """Whether meters, customers and prices are the server's, or stand in this file."""
+    invoices: Literal["openmeter", "own"] = "openmeter"
+    """Whose invoices rows name: the server's, or those of billing periods that close by billing.close_after_days."""
     customer_id_is_subject: bool = False
     """Whether usage of a customer's id is that customer's too; OpenMeter itself attributes keys only."""
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
@@ -114,6 +116,11 @@ class SourceSettings(Entry):
     def has_catalog(self) -> bool:
         """Whether the source says what is metered and at what price, and not the configuration."""
         return self.openmeter is not None and self.openmeter.catalog == "openmeter"
+
+    @property
+    def has_invoices(self) -> bool:
+        """Whether invoices are the source's: those of a server are for the subscriptions of its own catalog."""
+        return self.has_catalog and self.openmeter is not None and self.openmeter.invoices == "openmeter"
 
 
 class LakeSettings(Entry):
@@ -186,7 +193,7 @@ class Settings(BaseModel):
     @property
     def close_after_days(self) -> int | None:
         """Days after its end at which a billing period closes by itself; ``None`` where invoices decide, or never."""
-        return None if self.source.openmeter is not None else self.billing.close_after_days
+        return None if self.source.has_invoices else self.billing.close_after_days
 
     @property
     def late_usage(self) -> Literal["rebilled", "not_billed"]:

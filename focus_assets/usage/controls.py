@@ -120,14 +120,19 @@ def fees_against_focus(fees: Sequence[Fee], focus: pl.LazyFrame) -> pl.DataFrame
 
 
 def focus_against_customers(
-    totals: pl.LazyFrame, fees: Sequence[Fee], grants: Sequence[CreditGrant], focus: pl.LazyFrame
+    totals: pl.LazyFrame,
+    fees: Sequence[Fee],
+    grants: Sequence[CreditGrant],
+    focus: pl.LazyFrame,
+    invoiced: Sequence[tuple[str, str]] = (),
 ) -> pl.DataFrame:
     """Charges with FOCUS rows of another customer than theirs: such rows would reach another's bucket.
 
-    Columns: charge_id, customer, row_customer, rows.
+    Columns: charge_id, customer, row_customer, rows. ``invoiced``: other ids that rows may be of, with their customers.
     """
     others = [(fee.charge_id, fee.customer.key) for fee in fees]
     others += [(grant.grant_id, grant.customer) for grant in grants]
+    others += invoiced
     of_others = pl.LazyFrame(others, schema=_OWNERS, orient="row")
     owners = pl.concat([totals.select("charge_id", "customer"), of_others]).unique()
     return (

@@ -180,6 +180,7 @@ def test_columns_of_later_versions_and_our_own_are_filled_or_null_on_purpose() -
         "x_FeatureKey": "chat",
         "x_IsEstimated": True,
         "x_MeterSlug": "tokens",
+        "x_OpenMeterInvoiceId": None,
         "x_PlanKey": "pro",
         "x_PriceComponent": "usage:1",
         "x_SubscriptionKey": "globex/pro",

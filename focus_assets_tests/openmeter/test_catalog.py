@@ -12,6 +12,7 @@ import pytest
 from focus_assets.catalog.charges import slices_on
 from focus_assets.catalog.custom_currencies import CustomCurrency, PricedIn
 from focus_assets.catalog.fees import fees_on
+from focus_assets.catalog.models import RateCard
 from focus_assets.catalog.snapshot import Catalog, CatalogProblem, FocusDefaults
 from focus_assets.openmeter import asked_once, catalog_now
 from focus_assets.openmeter.errors import UnsupportedCatalogEntry
@@ -287,3 +288,30 @@ def test_a_plan_in_a_custom_currency_needs_to_be_told_what_it_is_worth(
     )
     with pytest.raises(CatalogProblem, match=r"plans\[0\]\.currency: unknown currency 'AI_CREDITS'"):
         read(known)
+
+
+def test_discounts_are_read_as_v1_writes_them() -> None:
+    known = catalog()
+    card = {"feature": "requests", "price": {"type": "unit", "amount": "1"}}
+    discounted = known.subscriptions[0].model_copy(
+        update={
+            "rate_cards": (
+                RateCard.model_validate({**card, "discounts": {"percentage": "20", "usage": "5.5"}}),
+            )
+        }
+    )
+    found = read(Catalog(**{**dict(known), "subscriptions": (discounted,)}))
+    [own] = [each for each in found.subscriptions[0].rate_cards if each.feature == "requests"]
+    assert (own.discounts.percentage, own.discounts.usage) == (20, Decimal("5.5"))
+
+
+def test_unit_conversions_are_v3s() -> None:
+    known = catalog()
+    config = {"operation": "divide", "conversion_factor": "1000", "rounding": "ceiling", "display_unit": "K"}
+    card = {"feature": "requests", "price": {"type": "unit", "amount": "1"}, "unit_config": config}
+    converted = known.subscriptions[0].model_copy(update={"rate_cards": (RateCard.model_validate(card),)})
+    found = read(Catalog(**{**dict(known), "subscriptions": (converted,)}))
+    [own] = [each for each in found.subscriptions[0].rate_cards if each.feature == "requests"]
+    assert own.unit_config == converted.rate_cards[0].unit_config
+    without = read(Catalog(**{**dict(known), "subscriptions": (converted,)}), has_v3=False)
+    assert {each.unit_config for each in without.subscriptions[0].rate_cards} == {None}

@@ -47,6 +47,7 @@ class Company:
     catalog: Catalog
     metering: Metering
     events: list[Came] = field(default_factory=list)
+    invoices: list[Document] = field(default_factory=list)
     token: str | None = None
     has_v3: bool = True
     has_v1: bool = True
@@ -111,6 +112,7 @@ def application(company: Company) -> Starlette:
                     lambda c: (documents.subscription_v3(c.catalog, s) for s in c.catalog.subscriptions)
                 ),
             ),
+            route(f"{V3}/subscriptions/{{subscription}}", _subscription_v3),
             route(f"{V3}/events", _events_v3),
             route(f"{V1}/events", _events_v1),
             route(f"{V1}/meters", _meters_v1),
@@ -133,7 +135,7 @@ def application(company: Company) -> Starlette:
                 f"{V1}/plans", _v1_list(lambda c: (documents.plan_v1(c.catalog, p) for p in c.catalog.plans))
             ),
             route(f"{V1}/subscriptions/{{subscription}}", _subscription_v1),
-            route(f"{V1}/billing/invoices", _v1_list(lambda c: ())),
+            route(f"{V1}/billing/invoices", _invoices),
             route(f"{V1}/info/currencies", _currencies),
         ],
         exception_handlers={404: lambda request, error: problem(404, "no such path")},
@@ -210,6 +212,22 @@ async def _currencies(request: Request, company: Company) -> list[Document]:
     return _CURRENCIES
 
 
+async def _invoices(request: Request, company: Company) -> Document:
+    """Invoices by status and time of making; lines only where they are asked for."""
+    statuses = request.query_params.getlist("statuses")
+    after = _instant(request.query_params.get("createdAfter"))
+    found = [
+        each
+        for each in company.invoices
+        if (not statuses or each["status"] in statuses)
+        and (after is None or after <= (_instant(each["createdAt"]) or after))
+    ]
+    if "lines" not in request.query_params.getlist("expand"):
+        found = [{key: value for key, value in each.items() if key != "lines"} for each in found]
+    page, size, items = _v1_page(request, found)
+    return {"totalCount": len(found), "page": page, "pageSize": size, "items": items}
+
+
 async def _subscriptions_of_customer(request: Request, company: Company) -> Document:
     name = request.path_params["customer"]
     found = [
@@ -219,6 +237,13 @@ async def _subscriptions_of_customer(request: Request, company: Company) -> Docu
     ]
     page, size, items = _v1_page(request, found)
     return {"totalCount": len(found), "page": page, "pageSize": size, "items": items}
+
+
+async def _subscription_v3(request: Request, company: Company) -> Document:
+    for subscription in company.catalog.subscriptions:
+        if ulid("subscription", subscription.key) == request.path_params["subscription"]:
+            return documents.whole_subscription_v3(company.catalog, subscription)
+    raise Refused(404, "no such subscription")
 
 
 async def _subscription_v1(request: Request, company: Company) -> Document:

@@ -176,7 +176,9 @@ def llm_price_v3(price: LlmPrice) -> Document:
 def price_v1(card: RateCard) -> Document:
     """A price in v1's own form."""
     if card.price.type == "unit":
-        return {"type": "unit", "amount": f"{card.price.amount:f}"}
+        limits = {"minimumAmount": card.price.minimum_amount, "maximumAmount": card.price.maximum_amount}
+        stated = {key: f"{limit:f}" for key, limit in limits.items() if limit is not None}
+        return {"type": "unit", "amount": f"{card.price.amount:f}", **stated}
     if isinstance(card.price, FlatPrice):
         return {
             "type": "flat",
@@ -220,7 +222,19 @@ def _rate_card_v1(plan: Plan, card: RateCard) -> Document:
         "billingCadence": _cadence(card, str(plan.billing_cadence)),
         "price": price_v1(card),
     }
+    if discounts := _discounts_v1(card):
+        described["discounts"] = discounts
     return described | ({"featureKey": underscored(card.feature)} if card.feature else {})
+
+
+def _discounts_v1(card: RateCard) -> Document | None:
+    percentage, usage = card.discounts.percentage, card.discounts.usage
+    found: Document = {}
+    if percentage is not None:
+        found["percentage"] = {"percentage": int(percentage)}
+    if usage is not None:
+        found["usage"] = {"quantity": f"{usage:f}"}
+    return found or None
 
 
 def _cadence(card: RateCard, otherwise: str) -> str | None:
@@ -278,6 +292,36 @@ def subscription_v3(catalog: Catalog, subscription: Subscription) -> Document:
     return _without_nothing(document)
 
 
+def whole_subscription_v3(catalog: Catalog, subscription: Subscription) -> Document:
+    """A subscription with those of its items as they are now that v3 spells as v1 does: unit prices."""
+    items = [
+        {
+            "id": item["id"],
+            "active_from": item["activeFrom"],
+            "rate_card": {
+                "name": item["name"],
+                "key": item["key"],
+                "price": {"type": "unit", "amount": item["price"]["amount"]},
+                **_unit_config_v3(card),
+            },
+        }
+        for item, card in _versions(catalog, subscription)
+        if item["price"]["type"] == "unit"
+    ]
+    phase = {
+        **_made_v3("phase", subscription.key),
+        "key": "default",
+        "name": "Default",
+        "active_from": instant(subscription.active_from),
+        "items": items,
+    }
+    return {**subscription_v3(catalog, subscription), "phases": [phase]}
+
+
+def _unit_config_v3(card: RateCard) -> Document:
+    return {} if card.unit_config is None else {"unit_config": _plain(card.unit_config)}
+
+
 def listed_subscription_v1(catalog: Catalog, subscription: Subscription) -> Document:
     plan, currency, cadence = _subscription_terms(catalog, subscription)
     document = {
@@ -302,29 +346,9 @@ def listed_subscription_v1(catalog: Catalog, subscription: Subscription) -> Docu
 
 def subscription_v1(catalog: Catalog, subscription: Subscription) -> Document:
     """A subscription with its items: the plan's rate cards, or the subscription's own in their place."""
-    plan, _, cadence = _subscription_terms(catalog, subscription)
-    versions: dict[str, list[RateCard]] = {}
-    own = {card.key for card in subscription.rate_cards}
-    for card in (
-        *(c for c in (plan.rate_cards if plan else ()) if c.key not in own),
-        *subscription.rate_cards,
-    ):
-        versions.setdefault(card.key, []).append(card)
     timelines: dict[str, list[Document]] = {}
-    for key, cards in versions.items():
-        cards.sort(key=lambda card: card.valid_from or subscription.active_from)
-        begins = [
-            max(card.valid_from or subscription.active_from, subscription.active_from) for card in cards
-        ]
-        followed = [*begins[1:], subscription.active_to]
-        ends = [
-            min((end for end in (card.valid_to, follows) if end), default=None)
-            for card, follows in zip(cards, followed, strict=True)
-        ]
-        timelines[underscored(key)] = [
-            _item(subscription, card, begin, end, cadence)
-            for card, begin, end in zip(cards, begins, ends, strict=True)
-        ]
+    for item, _ in _versions(catalog, subscription):
+        timelines.setdefault(item["key"], []).append(item)
     phase = {
         **_made_v1("phase", subscription.key),
         "key": "default",
@@ -334,6 +358,34 @@ def subscription_v1(catalog: Catalog, subscription: Subscription) -> Document:
         "itemTimelines": timelines,
     }
     return {**listed_subscription_v1(catalog, subscription), "phases": [phase]}
+
+
+def _versions(catalog: Catalog, subscription: Subscription) -> list[tuple[Document, RateCard]]:
+    """Every version of every item, each with the rate card it is made of."""
+    plan, _, cadence = _subscription_terms(catalog, subscription)
+    found: list[tuple[Document, RateCard]] = []
+    versions: dict[str, list[RateCard]] = {}
+    own = {card.key for card in subscription.rate_cards}
+    for card in (
+        *(c for c in (plan.rate_cards if plan else ()) if c.key not in own),
+        *subscription.rate_cards,
+    ):
+        versions.setdefault(card.key, []).append(card)
+    for cards in versions.values():
+        cards.sort(key=lambda card: card.valid_from or subscription.active_from)
+        begins = [
+            max(card.valid_from or subscription.active_from, subscription.active_from) for card in cards
+        ]
+        followed = [*begins[1:], subscription.active_to]
+        ends = [
+            min((end for end in (card.valid_to, follows) if end), default=None)
+            for card, follows in zip(cards, followed, strict=True)
+        ]
+        found += [
+            (_item(subscription, card, begin, end, cadence), card)
+            for card, begin, end in zip(cards, begins, ends, strict=True)
+        ]
+    return found
 
 
 def _item(
@@ -348,6 +400,7 @@ def _item(
             "key": underscored(card.key),
             "featureKey": underscored(card.feature) if card.feature else None,
             "price": price_v1(card),
+            "discounts": _discounts_v1(card),
         }
     )
     return described | {"billingCadence": _cadence(card, cadence)}

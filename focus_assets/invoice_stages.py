@@ -1,0 +1,132 @@
+"""Imported invoices of a day: what of the lake they need, read and told.
+
+What belongs here: which earlier days a day's invoices read, and the digests that tie them together. What does not:
+which line bills what, and what rows then say (``billing``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+import polars as pl
+
+from focus_assets.billing.billed_rows import billed_rows
+from focus_assets.billing.bills import Bill, bills_on, closed_periods
+from focus_assets.billing.parts import Boundary, boundaries, split_table
+from focus_assets.catalog.charges import ChargeSlice, midnight
+from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.periods import Period
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.datasets import NORMALIZED_USAGE, USAGE_TOTALS
+from focus_assets.decimals import UTC_INSTANT
+from focus_assets.lake import Lake
+from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities
+from focus_assets.usage.totals import windows_of_charges
+
+FOCUS = "focus_cost_and_usage"
+
+_CLOSED: Final = pl.Schema({"x_CustomerKey": pl.String(), "BillingPeriodStart": UTC_INSTANT})
+
+
+@dataclass(frozen=True)
+class InvoicedDay:
+    """A day's charges as invoices bill them. ``splits`` is what rating needs; ``days_read`` by dataset.
+
+    ``closed``: billing periods whose invoices are all issued, by customer and start.
+    """
+
+    lake: Lake
+    catalog: Catalog
+    day: dt.date
+    start: dt.date
+    bills: tuple[Bill, ...]
+    closed: frozenset[tuple[str, dt.datetime]]
+    splits: pl.LazyFrame | None
+    days_read: tuple[tuple[str, dt.date], ...]
+
+    def applied_to(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """The day's ``rows`` as invoices bill them, with what these add."""
+        if not self.catalog.invoices:
+            return rows
+        days = days_of_lines(self.bills, self.day, self.start)
+        earlier = self.lake.scan(FOCUS, days) if days else None
+        named = billed_rows(rows, earlier, self.bills, self.catalog, self.day, self.start)
+        closed = pl.LazyFrame(sorted(self.closed), schema=_CLOSED, orient="row").with_columns(_closed=True)
+        # OpenMeter has no line for what has no price: such rows are as final as the invoices of their period.
+        final = pl.col("x_OpenMeterInvoiceId").is_not_null() | (pl.col("BilledCost") == 0)
+        own = pl.col("InvoiceId").is_not_null() & pl.col("x_OpenMeterInvoiceId").is_null()
+        return (
+            named.join(closed, on=list(_CLOSED), how="left", maintain_order="left")
+            .with_columns(
+                pl.when(own)
+                .then("x_IsEstimated")
+                .otherwise(~(final & pl.col("_closed").fill_null(False)))
+                .alias("x_IsEstimated")
+            )
+            .drop("_closed")
+        )
+
+
+def invoiced_day(
+    lake: Lake,
+    catalog: Catalog,
+    day: dt.date,
+    slices: Sequence[ChargeSlice],
+    fees: Sequence[Fee],
+    start: dt.date,
+    as_of: dt.datetime,
+) -> InvoicedDay:
+    """What the invoices in ``catalog`` bill of a day's ``slices`` and ``fees``; ``start`` is the first day of all.
+
+    Raises MissingPartitions where a part of a charge began on a day whose usage is not in the lake.
+    """
+    if not catalog.invoices:
+        return InvoicedDay(lake, catalog, day, start, (), frozenset(), None, ())
+    bills = tuple(bills_on(catalog, [*slices, *fees]))
+    read: set[tuple[str, dt.date]] = {(FOCUS, each) for each in days_of_lines(bills, day, start)}
+    quantities = {}
+    for boundary, s in boundaries(catalog, slices, start).items():
+        quantities[boundary], used = _quantity_at(lake, boundary, s, start)
+        read |= used
+    splits = split_table(catalog, slices, start, quantities)
+    closed = frozenset(closed_periods(catalog, as_of))
+    return InvoicedDay(lake, catalog, day, start, bills, closed, splits, tuple(sorted(read)))
+
+
+def days_of_lines(bills: Sequence[Bill], day: dt.date, start: dt.date) -> list[dt.date]:
+    """The days before ``day`` that hold rows of lines that settle on it."""
+    settling = [bill for bill in bills if bill.settles(start) and isinstance(bill.last, ChargeSlice)]
+    begun = min((bill.period.start.date() for bill in settling), default=day)
+    return [begun + dt.timedelta(days=n) for n in range((day - begun).days)]
+
+
+def _quantity_at(
+    lake: Lake, boundary: Boundary, s: ChargeSlice, start: dt.date
+) -> tuple[Decimal, set[tuple[str, dt.date]]]:
+    """What a charge had used by an instant, and which days of which datasets say so."""
+    charge_id, instant = boundary
+    day = instant.date()
+    # A day is named by the slice that ends at the boundary: windows and quantities to date were cut there.
+    until = replace(s, period=Period(max(s.charge.period.start, midnight(day)), instant), part=None)
+    days = earlier_days([until], day, start)
+    totals = lake.scan(USAGE_TOTALS.name, days) if days else no_earlier_totals()
+    before = _of(opening_quantities(totals), charge_id)
+    read = {(USAGE_TOTALS.name, each) for each in days}
+    if instant == midnight(day):
+        return before, read
+    usage = lake.scan(NORMALIZED_USAGE.name, [day])
+    read.add((NORMALIZED_USAGE.name, day))
+    if s.charge.meter.aggregation.adds_up_over_time:
+        within = windows_of_charges(usage, [until]).select("charge_id", "quantity")
+        return before + _of(within, charge_id), read
+    to_date = usage.filter(pl.col("kind") == "to_date", pl.col("window_to") == instant)
+    return _of(to_date.select("charge_id", "quantity"), charge_id), read
+
+
+def _of(quantities: pl.LazyFrame, charge_id: str) -> Decimal:
+    found = quantities.filter(pl.col("charge_id") == charge_id).select(pl.col("quantity").sum()).collect()
+    return Decimal(found.item() or 0)
