@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from focus_assets.billing.datasets import FOCUS_DATASET
 from focus_assets.billing_stages import reconciled_day, reconciled_month
-from focus_assets.cli import main
+from focus_assets.commands.reconcile import command
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
@@ -236,7 +236,7 @@ def test_the_other_datasets_break_no_rule(week: Company, dataset: str) -> None:
 
 def test_reconcile_prints_every_invoice_and_what_is_late(week: Company) -> None:
     config = str(week.root / "focus.yaml")
-    done = CliRunner().invoke(main, ["reconcile", "--period", "2026-08", "--config", config])
+    done = CliRunner().invoke(command, ["--period", "2026-08", "--config", config])
     assert done.exit_code == 0, done.output
     assert "EVE-0002" in done.output
     assert "7 Requests came after the quantity was frozen" in done.output
