@@ -24,6 +24,7 @@ from focus_assets.billing.datasets import (
 )
 from focus_assets.billing.periods import by_issuer
 from focus_assets.catalog.charges import slices_on
+from focus_assets.catalog.credit_charges import Charged
 from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import CATALOG
