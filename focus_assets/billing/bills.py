@@ -186,7 +186,8 @@ def _is_explained(catalog: Catalog, line: InvoiceLine, charges: dict[dt.date, _B
     for day in {line.start.date(), (line.end - _SECOND).date()}:
         if day not in charges:
             found = charges[day] = {}
-            for each in (*slices_on(catalog, day), *fees_on(catalog, day)):
+            charged: list[ChargeSlice | Fee] = [*slices_on(catalog, day), *fees_on(catalog, day)]
+            for each in charged:
                 found.setdefault((each.subscription.key, each.rate_card.key), []).append(each)
         for each in charges[day].get(key, ()):
             if _bills(line, each):

@@ -59,7 +59,7 @@ def base_row(invoice: Invoice, line: InvoiceLine | None, catalog: Catalog) -> di
     period = line.period if line is not None else _one_second(invoice.created_at)
     billing = billing_of(invoice, line, catalog)
     tags = vendor_tags(customer, vendor_prefix(catalog.defaults.vendor_tag_prefix))
-    row: dict[str, Any] = dict.fromkeys(schema) | _columns(customer, catalog)
+    row: dict[str, Any] = {**dict.fromkeys(schema), **_columns(customer, catalog)}
     for entry in own_columns():
         row[entry.id] = None
     return (
