@@ -13,8 +13,11 @@ from typing import Any, Final
 from focus_assets.demo.events import LATE
 from focus_assets.demo.usage import FIRST_DAY, LAST_DAY
 
-_IN_CLOSED_PERIOD: Final = dt.date(2026, 8, 28)
-_CLOSED_FROM: Final = dt.date(2026, 9, 4)
+_IN_CLOSED_PERIOD: Final = dt.date(2026, 9, 15)
+"""In the morning: the period of customer 07 ends that day at 13:22:07, and closes three days later."""
+
+_CLOSED_FROM: Final = dt.date(2026, 9, 18)
+_OF_CLOSED_PERIOD: Final = 7
 _DAYS_BACK: Final = dt.timedelta(days=8)
 
 
@@ -22,9 +25,9 @@ def late_events(last_day: dt.date, customers: int | None = None) -> list[dict[st
     """A million tokens of a period that is open on ``last_day``, and of one that has closed, if one has."""
     days = [max(last_day - _DAYS_BACK, FIRST_DAY)]
     subjects = ["cust-02/main" if customers is None or customers > 1 else "cust-01/team-a"]
-    if last_day >= _CLOSED_FROM:
+    if last_day >= _CLOSED_FROM and (customers is None or customers >= _OF_CLOSED_PERIOD):
         days.append(_IN_CLOSED_PERIOD)
-        subjects.append("cust-01/team-a")
+        subjects.append(f"cust-{_OF_CLOSED_PERIOD:02}/main")
     return [
         {
             "specversion": "1.0",
