@@ -80,6 +80,8 @@ class FocusFile(Entry):
     """Who receives FOCUS files."""
     destination_assets: Annotated[int, Field(ge=0, le=5_000)] = 300
     """Destinations up to which each is an asset of its own; of more, one asset stands for all."""
+    local_destinations: bool | None = None
+    """Whether destinations may be folders of this machine; null: where the lake is one too."""
 
     @property
     def catalog(self) -> Catalog:
@@ -130,6 +132,7 @@ class FocusFile(Entry):
         urls = Counter(resolve_url(d.url, folder) for d in self.destinations)
         lake = resolve_url(self.lake.url, folder)
         known = {customer.key for customer in self.customers}
+        may_be_local = _is_local(lake) if self.local_destinations is None else self.local_destinations
         for i, destination in enumerate(self.destinations):
             if names[destination.name.replace("-", "_")] > 1:
                 yield (
@@ -140,6 +143,12 @@ class FocusFile(Entry):
             url = resolve_url(destination.url, folder)
             if urls[url] > 1:
                 yield f"destinations[{i}].url", "two destinations share this place; give each its own prefix"
+            if _is_local(url) and not may_be_local:
+                yield (
+                    f"destinations[{i}].url",
+                    f"{destination.url!r} is a folder of the machine that delivers; give a bucket such as "
+                    "s3://bucket/prefix, or set local_destinations: true where a folder is meant",
+                )
             if url == lake or url.startswith(f"{lake}/"):
                 yield f"destinations[{i}].url", "lies within the lake; deliveries need a place of their own"
             for key in destination.customers if isinstance(destination.customers, tuple) else ():
@@ -175,6 +184,10 @@ class FocusFile(Entry):
             destinations=tuple(d.model_copy(update=place(d)) for d in self.destinations),
             destination_assets=self.destination_assets,
         )
+
+
+def _is_local(url: str) -> bool:
+    return "://" not in url or url.startswith("file:")
 
 
 def json_schema() -> dict[str, Any]:

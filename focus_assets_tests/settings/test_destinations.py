@@ -79,3 +79,21 @@ def test_encryption_becomes_what_the_store_sends_with_each_put() -> None:
         "server_side_encryption": "aws:kms",
         "sse_kms_key_id": "k-1",
     }
+
+
+ON_S3 = ("destinations:", "lake: {url: s3://ours/lake}\ndestinations:")
+
+
+@pytest.mark.parametrize("url", ["out", "/srv/out", "file:///srv/out", "~/out"])
+def test_a_lake_in_a_bucket_delivers_to_no_folder_of_its_machine(url: str) -> None:
+    said = "\n".join(refusal(ON_S3, (PLAIN, f"{{name: local, url: '{url}'}}")))
+    assert f"{url!r} is a folder of the machine that delivers" in said
+    assert "local_destinations: true" in said
+
+
+def test_a_folder_can_be_allowed_and_forbidden() -> None:
+    allowed = (ON_S3[0], f"local_destinations: true\n{ON_S3[1]}")
+    assert loaded(allowed).destinations[0].url == "/somewhere/out"
+    forbidden = ("destinations:", "local_destinations: false\ndestinations:")
+    assert "is a folder of the machine" in "\n".join(refusal(forbidden))
+    assert loaded(forbidden, (PLAIN, "{name: local, url: s3://theirs/focus}")).destinations

@@ -103,7 +103,8 @@ def test_s3_options_name_the_server_and_carry_no_keys() -> None:
     settings = loaded(
         (
             "destinations:",
-            "lake: {url: s3://b/p, s3: {endpoint_url: http://localhost:9000, region: eu}}\ndestinations:",
+            "lake: {url: s3://b/p, s3: {endpoint_url: http://localhost:9000, region: eu}}\n"
+            "local_destinations: true\ndestinations:",
         )
     )
     assert settings.lake.options == {
