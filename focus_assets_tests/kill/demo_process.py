@@ -7,6 +7,7 @@ afterwards (``test_killed_demo``).
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -30,6 +31,10 @@ and their times, from which nothing is computed that could not be read again."""
 
 _POLL = 0.001
 _PATIENCE = 300
+
+
+OF_THE_RUN = ("run_id", "started_at", "finished_at")
+"""What an entry of the ledger says of the run that delivered."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +122,12 @@ class DemoFolder:
         return self._kill(self.start(), seconds)
 
     def contents(self, *below: str) -> dict[str, str]:
-        """The digest of every file below folders of the data folder, but for :data:`NO_DATA`."""
+        """The digest of every file below folders of the data folder, but for :data:`NO_DATA`.
+
+        Of entries of the ledger, without which run delivered and when by the clock: no two runs agree on that.
+        """
         return {
-            str(file.relative_to(self.data)): hashlib.sha256(file.read_bytes()).hexdigest()
+            str(file.relative_to(self.data)): hashlib.sha256(_repeatable(file)).hexdigest()
             for folder in below
             for file in sorted((self.data / folder).rglob("*"))
             if file.is_file() and file.name not in NO_DATA
@@ -175,3 +183,11 @@ class DemoFolder:
 
     def _output(self) -> str:
         return (self.root / "output").read_text(errors="replace")
+
+
+def _repeatable(file: Path) -> bytes:
+    if "_ledger" not in file.parts:
+        return file.read_bytes()
+    entry = json.loads(file.read_bytes())
+    assert {"run_id", "started_at", "finished_at"} <= entry.keys()
+    return json.dumps({k: v for k, v in entry.items() if k not in OF_THE_RUN}).encode()
