@@ -117,10 +117,11 @@ def reconciled(
         .collect()
     )
     reference = whole_lines(last, usage)
-    elsewhere = pl.DataFrame(schema=MOVED) if moved is None else moved
+    elsewhere = (pl.DataFrame(schema=MOVED) if moved is None else moved).filter(stem.is_in(stems))
     lines = (
-        reference.join(elsewhere, on="InvoiceDetailId", how="left")
-        .with_columns(pl.col("total") - pl.col("moved").fill_null(_ZERO))
+        # In full: a line of an issued invoice may have nothing left of it since.
+        reference.join(elsewhere, on="InvoiceDetailId", how="full", coalesce=True)
+        .with_columns(pl.col("total").fill_null(_ZERO) - pl.col("moved").fill_null(_ZERO))
         .join(charged, on="InvoiceDetailId", how="full", coalesce=True)
         .join(stated, on="InvoiceDetailId", how="full", coalesce=True)
         .with_columns(stem)

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from focus_assets import closed_stages
@@ -425,7 +425,14 @@ USAGE = st.lists(
 )
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+# Shrinking would take minutes: an example is six computations of two weeks.
+@settings(
+    max_examples=2,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.generate),
+)
+@example(first=[(1, "ann", "tokens", "large", "1")], second=[(1, "ann", "tokens", "large", "1")], taken=0)
 @given(first=USAGE, second=USAGE, taken=st.integers(0, 7))
 def test_whatever_comes_late_closed_rows_and_corrections_are_a_fresh_computation(
     tmp_path_factory: pytest.TempPathFactory, first: Any, second: Any, taken: int

@@ -129,7 +129,7 @@ def test_sql_prints_a_table_csv_or_json_with_every_digit(started: Path, run: Run
 def test_a_statement_that_duckdb_refuses_names_the_views(started: Path, run: Run) -> None:
     done = run("sql", "select * from focus_1_9")
     assert done.returncode == 2
-    assert "Views: catalog, deliveries, event_keys, focus_1_0" in done.stderr
+    assert "Views: catalog, closed_periods, deliveries, event_keys, focus_1_0" in done.stderr
 
 
 def test_dimensions_of_an_unknown_meter_name_the_known_ones(started: Path, run: Run) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from focus_assets.delivery import Provider, deliver, verify
 from focus_assets.delivery.layout import layout_of, schema_path
-from focus_assets.delivery.manifest import Manifest, canonical_json
+from focus_assets.delivery.manifest import Generator, Manifest, canonical_json
 from focus_assets.focus.schema import version_schema
 from focus_assets.lake import ConditionFailed, Lake, open_store
 from focus_assets.settings import Destination
@@ -134,7 +134,8 @@ def test_months_of_a_destination_share_one_schema(lake, newest):
 def test_another_provider_or_version_of_this_program_is_another_schema(lake, newest, monkeypatch):
     first = deliver(lake, newest, AUGUST, now=NOW).manifest
     prefixed = deliver(lake, newest, AUGUST, now=LATER, provider=ACME).manifest
-    monkeypatch.setattr("focus_assets.delivery.manifest.version", lambda _: "99.0")
+    other = Generator(name="focus-assets", version="99.0")
+    monkeypatch.setattr(Generator, "this", classmethod(lambda _: other))
     later = deliver(lake, newest, AUGUST, now=LATER, provider=ACME).manifest
 
     ids = [each.focus_schema.schema_id for each in (first, prefixed, later)]

@@ -175,6 +175,7 @@ def test_columns_of_later_versions_and_our_own_are_filled_or_null_on_purpose() -
         "ServiceProviderName": "Acme Cloud",
         "x_AdjustmentReason": None,
         "x_ChargeId": GRADUATED,
+        "x_CorrectedInvoiceId": None,
         "x_CreditGrantId": None,
         "x_CustomerKey": "globex",
         "x_FeatureKey": "chat",

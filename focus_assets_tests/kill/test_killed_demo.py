@@ -13,7 +13,7 @@ from focus_assets_tests.kill.demo_process import PHASES, DemoFolder, Ended, Phas
 
 pytestmark = pytest.mark.kill
 
-KILLS = {"starting": 2, "events": 3, "chain": 6, "checks": 3, "delivery": 4, "late events": 5, "ending": 2}
+KILLS = {"starting": 2, "events": 2, "chain": 5, "checks": 2, "delivery": 3, "late events": 4, "ending": 2}
 RESULTS = ("lake", "bucket", "events")
 SEED = 2026
 
