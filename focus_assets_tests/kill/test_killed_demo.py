@@ -19,7 +19,7 @@ SEED = 2026
 
 
 def moments() -> list[tuple[Phase, float]]:
-    """Twenty-five moments as a phase and the part of it that is over; one in each is right at its beginning."""
+    """Twenty moments as a phase and the part of it that is over; one in each is right at its beginning."""
     random = Random(SEED)
     return [
         (phase, 0.0 if number == 0 and phase.name != "starting" else random.random())
