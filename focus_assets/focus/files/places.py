@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from focus_assets.focus.files.errors import UnusableInput
+from focus_assets.focus.files.retired import is_manifest, retired_names
 from focus_assets.lake import ObjectStore, StoreError, open_store
 
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz")
@@ -35,6 +36,8 @@ class FoundFile:
 
 def find_files(named: Sequence[str], fetched: Path) -> list[FoundFile]:
     """The files behind what a person named, in the order named, a folder's by path.
+
+    A folder's files that the manifest of a delivery beside them has retired are left out: they are no part of it.
 
     Args:
         named: paths or addresses.
@@ -64,8 +67,11 @@ def _at(place: str, fetched: Path) -> Iterator[FoundFile]:
 
 
 def _folder(folder: Path) -> Iterator[FoundFile]:
-    inside = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    found = [path for path in inside if _is_data(path.relative_to(folder).as_posix())]
+    inside = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    retired = retired_names(path.read_bytes() for path in inside if is_manifest(path.name))
+    found = [
+        path for path in inside if _is_data(path.relative_to(folder).as_posix()) and path.name not in retired
+    ]
     if not found:
         raise UnusableInput(
             f"{folder}: the folder holds no file ending in {', '.join(ENDINGS)}. Nothing was checked."
@@ -87,7 +93,9 @@ def _remote(url: str, fetched: Path) -> Iterator[FoundFile]:
             yield _download(single, name, fetched)
             return
         store = open_store(url)
-        paths = [info.path for info in store.list() if _is_data(info.path)]
+        listed = [info.path for info in store.list()]
+        retired = retired_names(store.get(path) for path in listed if is_manifest(path))
+        paths = [path for path in listed if _is_data(path) and PurePosixPath(path).name not in retired]
         if not paths:
             raise UnusableInput(
                 f"{url}: there is no such object, and nothing below it ends in {', '.join(ENDINGS)}."

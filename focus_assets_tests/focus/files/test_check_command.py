@@ -431,3 +431,34 @@ def test_progress_is_shown_to_a_person_and_to_nobody_else(
     check(tmp_path / "rows.parquet")
     total, *counted = shown
     assert total == sum(counted) == good().height
+
+
+def manifest(files: list[str], retired: list[str]) -> bytes:
+    return json.dumps(
+        {"files": [{"path": path} for path in files], "retired": [{"path": path} for path in retired]}
+    ).encode()
+
+
+def test_files_that_a_manifest_has_retired_are_no_part_of_a_delivery(check: Check, tmp_path: Path) -> None:
+    month = tmp_path / "billing_period=2026-08"
+    month.mkdir()
+    for name in ("day-1.parquet", "day-2.parquet"):
+        good().write_parquet(month / name)
+    assert "rows.duplicate" in violated(check(tmp_path, "--format", "json"))
+    named = [f"billing_period=2026-08/day-{n}.parquet" for n in (1, 2)]
+    (month / "manifest.json").write_bytes(manifest(named[1:], named[:1]))
+    assert check(tmp_path).returncode == 0
+    assert check(month).returncode == 0
+    # What another manifest still delivers is not retired, and what a person names is looked at.
+    (tmp_path / "metadata-Manifest.json").write_bytes(manifest(named[:1], []))
+    assert "rows.duplicate" in violated(check(tmp_path, "--format", "json"))
+    assert check(month / "day-1.parquet").returncode == 0
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"files": 7, "retired": [3, {"path": null}]}'])
+def test_json_that_is_no_manifest_of_a_delivery_changes_nothing(
+    check: Check, tmp_path: Path, text: str
+) -> None:
+    good().write_parquet(tmp_path / "data.parquet")
+    (tmp_path / "Manifest.json").write_text(text)
+    assert check(tmp_path).returncode == 0
