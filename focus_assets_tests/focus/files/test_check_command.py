@@ -444,14 +444,14 @@ def test_files_that_a_manifest_has_retired_are_no_part_of_a_delivery(check: Chec
     month.mkdir()
     for name in ("day-1.parquet", "day-2.parquet"):
         good().write_parquet(month / name)
-    assert "rows.duplicate" in violated(check(tmp_path, "--format", "json"))
+    assert "charges.duplicate" in violated(check(tmp_path, "--format", "json"))
     named = [f"billing_period=2026-08/day-{n}.parquet" for n in (1, 2)]
     (month / "manifest.json").write_bytes(manifest(named[1:], named[:1]))
     assert check(tmp_path).returncode == 0
     assert check(month).returncode == 0
     # What another manifest still delivers is not retired, and what a person names is looked at.
     (tmp_path / "metadata-Manifest.json").write_bytes(manifest(named[:1], []))
-    assert "rows.duplicate" in violated(check(tmp_path, "--format", "json"))
+    assert "charges.duplicate" in violated(check(tmp_path, "--format", "json"))
     assert check(month / "day-1.parquet").returncode == 0
 
 
