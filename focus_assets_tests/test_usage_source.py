@@ -19,14 +19,14 @@ GRANT: dict[str, Any] = {"key": "gift", "customer": "ann", "amount": "5"}
 
 
 def settings_of(root: Path, *credits: dict[str, Any]) -> Settings:
-    """An installation whose catalog is OpenMeter's; nothing listens there."""
+    """An installation whose catalog is OpenMeter's, and its invoices are not; nothing listens there."""
     path = root / "focus.yaml"
     path.write_text(
         yaml.safe_dump(
             {
                 "start_date": "2026-08-01",
                 "defaults": configuration()["defaults"],
-                "source": {"openmeter": {"url": "http://127.0.0.1:9"}},
+                "source": {"openmeter": {"url": "http://127.0.0.1:9", "invoices": "own"}},
                 "credits": list(credits),
             }
         )

@@ -27,8 +27,10 @@ def break_rating(monkeypatch: pytest.MonkeyPatch, *days: str) -> None:
     """From now on the FOCUS rows of ``days`` cost what price times quantity is not."""
     build: Callable[..., pl.LazyFrame] = vars(focus_assets.chain)["build"]
 
-    def broken(lines: pl.LazyFrame, slices: Sequence[ChargeSlice], *others: Any) -> pl.LazyFrame:
-        rows = build(lines, slices, *others)
+    def broken(
+        lines: pl.LazyFrame, slices: Sequence[ChargeSlice], *others: Any, **named: Any
+    ) -> pl.LazyFrame:
+        rows = build(lines, slices, *others, **named)
         on = {f"{s.period.start:%F}" for s in slices}
         return rows.with_columns(pl.col("ListCost") + 1) if on & set(days) else rows
 
