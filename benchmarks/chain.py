@@ -237,6 +237,7 @@ def _stages(
     write("focus_billing_period", billing_stages.focus_billing_period_days(catalog, close))
     write("focus_invoice_detail", billing_stages.focus_invoice_detail_days(focus, catalog, close, terms))
     yield "focus_invoice_detail", looks("focus_invoice_detail")
+    write("closed_periods", billing_stages.closed_period_days(focus, catalog, close))
     write("focus_contract_commitment", billing_stages.focus_contract_commitment_days(catalog, close, terms))
 
 
@@ -267,6 +268,7 @@ def _answer(lake: Any, days: Sequence[dt.date], failed: Sequence[str]) -> str:
         "focus_price_list",
         "focus_billing_period",
         "focus_invoice_detail",
+        "closed_periods",
         "focus_contract_commitment",
     ):
         _digest(total, lake, dataset, days)

@@ -21,8 +21,6 @@ import polars as pl
 
 from focus_assets.billing.bills import Bill, unexplained_on
 from focus_assets.billing.invoice_rows import (
-    OF_ONE_BUYER,
-    WITHOUT_PRICE,
     WITHOUT_SKU,
     base_row,
     credit_text,
@@ -34,6 +32,7 @@ from focus_assets.catalog.invoices import InvoiceDetail
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.decimals import COST, UTC_INSTANT, minor_unit
 from focus_assets.focus.schema import internal_schema
+from focus_assets.focus.unpriced import OF_ONE_BUYER, WITHOUT_PRICE
 
 INCLUDED_TAX: Final = "included_tax"
 LATE_USAGE: Final = "late_usage"

@@ -15,7 +15,7 @@ import polars as pl
 
 from focus_assets.billing.datasets import CONTRACT_COMMITMENTS
 from focus_assets.billing.periods import issuer_of
-from focus_assets.catalog.charges import Charge, ChargeSlice
+from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.decimals import PRICING_QUANTITY, UNIT_PRICE, multiply
 from focus_assets.focus.dimensions import Resolution, resolve
@@ -60,10 +60,10 @@ def _row(s: ChargeSlice, resolution: Resolution, terms: CommitmentSettings) -> d
     is_over = s.invoice is not None
     return {
         "BillingCurrency": charge.currency,
-        "ContractCommitmentApplicability": _scope(charge.charge_id),
+        "ContractCommitmentApplicability": rows_that_count("x_ChargeId", charge.charge_id),
         "ContractCommitmentBenefitCategory": terms.benefit_category,
         "ContractCommitmentCategory": "Spend",
-        "ContractCommitmentCost": _in_money(charge, amount),
+        "ContractCommitmentCost": in_money(amount, charge.priced_in.rate) if charge.priced_in else amount,
         "ContractCommitmentCreated": charge.period.start,
         "ContractCommitmentDescription": f"{charge.feature.title}, at least {amount:f} {priced_in}",
         "ContractCommitmentDurationType": str(charge.cadence),
@@ -93,9 +93,9 @@ def _row(s: ChargeSlice, resolution: Resolution, terms: CommitmentSettings) -> d
     }
 
 
-def _scope(charge_id: str) -> str:
-    """What counts towards the commitment: the rows of its charge."""
-    condition = {"Dimension": "x_ChargeId", "Operator": "In", "Values": [charge_id]}
+def rows_that_count(column: str, value: str) -> str:
+    """ContractCommitmentApplicability: what counts towards a commitment are the rows whose ``column`` is ``value``."""
+    condition = {"Dimension": column, "Operator": "In", "Values": [value]}
     return canonical_json({"InclusionOperator": "And", "Inclusions": [condition]}).decode()
 
 
@@ -105,12 +105,9 @@ def _minimum(s: ChargeSlice) -> Decimal:
     return amount or Decimal(0)
 
 
-def _in_money(charge: Charge, amount: Decimal) -> Decimal:
-    """``amount`` in the currency of the invoice."""
-    if charge.priced_in is None:
-        return amount
-    quantity, rate = pl.lit(amount, PRICING_QUANTITY), pl.lit(charge.priced_in.rate, UNIT_PRICE)
-    cost: Decimal = pl.select(multiply(quantity, rate)).item()
+def in_money(amount: Decimal, rate: Decimal) -> Decimal:
+    """``amount`` of a custom currency in the currency of the invoice, at ``rate``, money for one."""
+    cost: Decimal = pl.select(multiply(pl.lit(amount, PRICING_QUANTITY), pl.lit(rate, UNIT_PRICE))).item()
     return cost
 
 

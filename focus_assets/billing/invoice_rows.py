@@ -19,6 +19,7 @@ from focus_assets.focus.dimensions import Resolution, resolve
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.tags import vendor_prefix, vendor_tags
+from focus_assets.focus.unpriced import OF_ONE_BUYER, PRICE_OF_SKU, WITHOUT_PRICE
 from focus_assets.rating.lines import CREDIT_COMPONENT
 
 INVOICE_LINE: Final = "invoice_line"
@@ -27,26 +28,7 @@ INVOICE_LINE: Final = "invoice_line"
 TAX: Final = "tax"
 """PriceComponent of tax."""
 
-WITHOUT_PRICE: Final = (
-    "ConsumedQuantity",
-    "ConsumedUnit",
-    "ContractedUnitPrice",
-    "ListUnitPrice",
-    "PricingCategory",
-    "PricingCurrencyContractedUnitPrice",
-    "PricingCurrencyListUnitPrice",
-    "PricingQuantity",
-    "PricingUnit",
-)
-WITHOUT_SKU: Final = (
-    *WITHOUT_PRICE,
-    "HostProviderName",
-    "SkuId",
-    "SkuMeter",
-    "SkuPriceDetails",
-    "SkuPriceId",
-)
-OF_ONE_BUYER: Final = ("SubAccountId", "SubAccountName", "SubAccountType", "Tags")
+WITHOUT_SKU: Final = (*WITHOUT_PRICE, *PRICE_OF_SKU, "HostProviderName", "SkuId", "SkuMeter")
 
 _MONTHLY: Final = Cadence.parse("P1M")
 _BEGINNING: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)

@@ -111,25 +111,25 @@ def issuer_of(charged: Charged, resolution: Resolution, column: str | None = "In
     def answer(name: str) -> str | None:
         return (fee[name] if fee is not None else resolution.of(_meter(charged), name)).text
 
-    text = name_in_force(charged.customer, answer, column)
-    if text is not None:
-        return text
-    raise UnresolvedIssuer(
-        f"charge {charged.charge_id}: InvoiceIssuerName comes from events alone, so that a billing "
-        "period has none. Set defaults.invoice_issuer_name, or a default beside the dimension. Nothing was written."
-    )
+    return name_in_force(charged.customer, answer, column, charged.charge_id)
 
 
 def name_in_force(
-    customer: Customer, answer: Callable[[str], str | None], column: str | None = "InvoiceIssuerName"
-) -> str | None:
-    """What a column says: the customer's own value, else ``answer``, else that of the column it follows."""
+    customer: Customer, answer: Callable[[str], str | None], column: str | None, charge_id: str
+) -> str:
+    """What a column says: the customer's own value, else ``answer``, else that of the column it follows.
+
+    Raises :class:`UnresolvedIssuer`, naming the charge, where all of them leave it to events.
+    """
     while column is not None:
         text = customer.dimensions.get(column) or answer(column)
         if text is not None:
             return text
         column = SETTABLE[column].follows
-    return None
+    raise UnresolvedIssuer(
+        f"charge {charge_id}: InvoiceIssuerName comes from events alone, so that a billing "
+        "period has none. Set defaults.invoice_issuer_name, or a default beside the dimension. Nothing was written."
+    )
 
 
 def _meter(charged: Charged) -> str:

@@ -15,14 +15,13 @@ from typing import Any, Final
 import polars as pl
 
 from focus_assets.billing.close import PeriodClose
+from focus_assets.billing.commitments import in_money, rows_that_count
 from focus_assets.billing.datasets import CONTRACT_COMMITMENTS
 from focus_assets.billing.periods import name_in_force
 from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.decimals import PRICING_QUANTITY, UNIT_PRICE, multiply
 from focus_assets.focus.dimensions import Answer, resolve
 from focus_assets.focus.offers import credit_key
-from focus_assets.lake import canonical_json
 from focus_assets.settings import CommitmentSettings
 
 ENDED_GRANTS: Final = "billing/ended_grants"
@@ -68,6 +67,8 @@ def _begun(day: dt.date, catalog: Catalog, start: dt.date) -> Sequence[tuple[Cre
         for grant in sorted(catalog.credits, key=lambda g: g.grant_id)
         if grant.is_bought
         and grant.expires_at is not None
+        # Whose it is may be known later: OpenMeter's customers come with its catalog.
+        and grant.customer in catalog.customer
         and max(grant.effective_at.date(), start) == day
         and grant.is_usable_on(day)
     ]
@@ -85,6 +86,8 @@ def _row(
     currency = catalog.defaults.currency
     paid_in = (grant.purchase.currency or currency) if grant.purchase else (grant.currency or currency)
     priced_in = grant.currency or currency
+    basis = grant.purchase.per_unit_cost_basis if grant.purchase else None
+    paid = grant.amount if basis is None else in_money(grant.amount, basis)
     status = _status(grant, as_of)
     features = grant.filters.features
 
@@ -93,10 +96,10 @@ def _row(
 
     return {
         "BillingCurrency": paid_in,
-        "ContractCommitmentApplicability": _scope(grant),
+        "ContractCommitmentApplicability": rows_that_count("x_CreditGrantId", grant.grant_id),
         "ContractCommitmentBenefitCategory": terms.prepaid_benefit_category,
         "ContractCommitmentCategory": "Spend",
-        "ContractCommitmentCost": _paid(grant),
+        "ContractCommitmentCost": paid,
         "ContractCommitmentCreated": grant.effective_at,
         "ContractCommitmentDescription": f"{grant.title}, {grant.amount:f} {priced_in} in advance",
         "ContractCommitmentDurationType": _duration(end - grant.effective_at),
@@ -115,10 +118,10 @@ def _row(
         "ContractId": grant.grant_id,
         "ContractPeriodEnd": end,
         "ContractPeriodStart": grant.effective_at,
-        "InvoiceIssuerName": name_in_force(customer, text),
+        "InvoiceIssuerName": name_in_force(customer, text, "InvoiceIssuerName", grant.grant_id),
         "PricingCurrency": priced_in,
         "PricingCurrencyContractCommitmentCost": grant.amount,
-        "ServiceProviderName": name_in_force(customer, text, "ServiceProviderName"),
+        "ServiceProviderName": name_in_force(customer, text, "ServiceProviderName", grant.grant_id),
         "x_BillingAccountId": customer.account_id,
         "x_CustomerKey": customer.key,
         "x_FeatureKey": features[0] if len(features) == 1 else None,
@@ -131,22 +134,7 @@ def _status(grant: CreditGrant, as_of: dt.datetime) -> str:
     return "Expired" if grant.expires_at is not None and grant.expires_at <= as_of else "Active"
 
 
-def _paid(grant: CreditGrant) -> Decimal:
-    """What it cost, in the currency of the invoice."""
-    if grant.purchase is None:
-        return grant.amount
-    units = pl.lit(grant.amount, PRICING_QUANTITY)
-    cost: Decimal = pl.select(multiply(units, pl.lit(grant.purchase.per_unit_cost_basis, UNIT_PRICE))).item()
-    return cost
-
-
 def _duration(span: dt.timedelta) -> str:
     """ISO 8601, such as ``P46D`` or ``P26DT58500S``."""
     days = f"{span.days}D" if span.days or not span.seconds else ""
     return f"P{days}" + (f"T{span.seconds}S" if span.seconds else "")
-
-
-def _scope(grant: CreditGrant) -> str:
-    """What it pays for: the rows that name it."""
-    condition = {"Dimension": "x_CreditGrantId", "Operator": "In", "Values": [grant.grant_id]}
-    return canonical_json({"InclusionOperator": "And", "Inclusions": [condition]}).decode()

@@ -26,6 +26,7 @@ from focus_assets.decimals import COST, UTC_INSTANT, minor_unit, round_to
 from focus_assets.focus.credit_terms import component_of
 from focus_assets.focus.invoice_lines import invoice_id, invoice_lines, line_period, line_stem
 from focus_assets.focus.schema import internal_schema
+from focus_assets.focus.unpriced import OF_ONE_BUYER, PRICE_OF_SKU, WITHOUT_PRICE
 from focus_assets.rating.lines import (
     CREDIT_COMPONENT,
     CREDIT_PURCHASE_COMPONENT,
@@ -39,23 +40,7 @@ ROUNDING: Final = "rounding"
 
 _COSTS: Final = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost", "PricingCurrencyEffectiveCost")
 _IN_PLACE: Final = ("BilledCost", "EffectiveCost", "PricingCurrencyEffectiveCost")
-_WITHOUT: Final = (
-    "ConsumedQuantity",
-    "ConsumedUnit",
-    "ContractedUnitPrice",
-    "ListUnitPrice",
-    "PricingCategory",
-    "PricingCurrencyContractedUnitPrice",
-    "PricingCurrencyListUnitPrice",
-    "PricingQuantity",
-    "PricingUnit",
-    "SkuPriceDetails",
-    "SkuPriceId",
-    "SubAccountId",
-    "SubAccountName",
-    "SubAccountType",
-    "Tags",
-)
+_WITHOUT: Final = (*WITHOUT_PRICE, *PRICE_OF_SKU, *OF_ONE_BUYER)
 _KEY: Final = ("_invoice_id", "_line_id")
 _TERMS: Final = pl.Schema(
     {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from focus_assets.commands.options import config_option
+from focus_assets.commands.options import config_option, form_option
 
 _SHOWN = (
     "charge_date",
@@ -26,14 +26,7 @@ _SHOWN = (
 @click.command("restatements")
 @click.option("--customer", help="Key of one customer; all of them unless given.")
 @click.option("--month", help="One billing month, such as 2026-08; all of them unless given.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="How they are printed; csv and json have every column.",
-)
+@form_option("How they are printed; csv and json have every column.")
 @config_option
 def command(customer: str | None, month: str | None, form: str, config: Path | None) -> None:
     """Show what changed in days that had been delivered: for whom, by how much, since when and why.
@@ -42,7 +35,7 @@ def command(customer: str | None, month: str | None, form: str, config: Path | N
     """
     import polars as pl
 
-    from focus_assets.commands.printing import as_csv, as_json, as_table
+    from focus_assets.commands.printing import as_form
     from focus_assets.delivery.restatements import restatements
     from focus_assets.settings import settings_or_sample
     from focus_assets.settings.access import open_lake
@@ -56,5 +49,4 @@ def command(customer: str | None, month: str | None, form: str, config: Path | N
             click.echo("Nothing that was delivered has changed since.")
             return
         frame = frame.select(_SHOWN)
-    printed = {"table": as_table, "csv": as_csv, "json": as_json}[form]
-    click.echo(printed(frame.columns, frame.rows()), nl=False)
+    click.echo(as_form(form, frame.columns, frame.rows()), nl=False)

@@ -189,10 +189,10 @@ def deliver_all(
     """Deliver a billing month to each destination, in order; one that fails does not stop the others.
 
     ``since`` is the first day of all: a month that has days before those held is not whole without them. The gate is
-    asked once, and once for each FOCUS version: a month whose days it refuses is refused to all,
-    one whose rows break a version's rules to all destinations of that version. ``before_put`` hears of a month that may
-    go to some destination. Call it as the lake's writer: what
-    a killed delivery of the month left unfinished in a folder is removed.
+    asked once, and once for each FOCUS version: a month whose days it refuses is refused to all, one whose rows break
+    a version's rules to all destinations of that version. ``before_put`` hears of a month that may go to some
+    destination. Call it as the lake's writer: what a killed delivery of the month left unfinished in a folder is
+    removed.
     """
     try:
         check_destinations(lake.url, destinations)
@@ -204,31 +204,19 @@ def deliver_all(
     if before_put is not None and any(isinstance(each, PassedMonth) for each in conforming.values()):
         before_put(passed)
 
-    def serve(destination: Destination, rows: RowsByCustomer | None) -> DeliveryResult | DeliveryFailure:
-        try:
-            month_passed = conforming[destination.focus_version]
-            if isinstance(month_passed, FocusAssetsError):
-                raise month_passed
-            with blaming(destination):
-                sweep(opener(destination), destination, month)
-            result = deliver(
-                lake,
-                destination,
-                month,
-                now=now,
-                opener=opener,
-                passed=month_passed,
-                provider=provider,
-                rows=rows,
-                signer=signer,
-                run_id=run_id,
-            )
-            # The delivery stands; what cannot be removed now is tried again with the next.
-            with suppress(FocusAssetsError):
-                tidy(opener(destination), destination, replaced(lake, destination, month, now), now)
-        except FocusAssetsError as error:
-            return DeliveryFailure(destination.name, month, error)
-        return result
+    def served(destination: Destination, rows: RowsByCustomer | None) -> DeliveryResult | DeliveryFailure:
+        return serve(
+            lake,
+            destination,
+            month,
+            conforming[destination.focus_version],
+            now=now,
+            opener=opener,
+            provider=provider,
+            rows=rows,
+            signer=signer,
+            run_id=run_id,
+        )
 
     with ExitStack() as until_all_are_served:
         try:
@@ -236,10 +224,54 @@ def deliver_all(
         except FocusAssetsError as error:
             return [DeliveryFailure(destination.name, month, error) for destination in destinations]
         if rows is None:
-            return [serve(destination, None) for destination in destinations]
+            return [served(destination, None) for destination in destinations]
         # Most of a delivery of few rows is waiting for its store.
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            return list(pool.map(lambda destination: serve(destination, rows), destinations))
+            return list(pool.map(lambda destination: served(destination, rows), destinations))
+
+
+def serve(
+    lake: Lake,
+    destination: Destination,
+    month: str,
+    passed: PassedMonth | FocusAssetsError,
+    *,
+    now: dt.datetime,
+    opener: OpenDestination,
+    provider: Provider,
+    signer: Signer | None,
+    run_id: str | None,
+    rows: RowsByCustomer | None = None,
+    dataset: str = DATASET,
+) -> DeliveryResult | DeliveryFailure:
+    """:func:`deliver` one of many, and tidy up before and after; whatever fails is an answer and stops no other.
+
+    ``passed`` is the month that may be delivered, or why it may not.
+    """
+    try:
+        if isinstance(passed, FocusAssetsError):
+            raise passed
+        with blaming(destination):
+            _sweep(opener(destination), destination, month, dataset)
+        result = deliver(
+            lake,
+            destination,
+            month,
+            now=now,
+            opener=opener,
+            passed=passed,
+            provider=provider,
+            rows=rows,
+            signer=signer,
+            run_id=run_id,
+        )
+        # The delivery stands; what cannot be removed now is tried again with the next.
+        with suppress(FocusAssetsError):
+            others = _replaced(lake, destination, month, now, dataset)
+            _tidy(opener(destination), destination, others, now, dataset)
+    except FocusAssetsError as error:
+        return DeliveryFailure(destination.name, month, error, dataset)
+    return result
 
 
 def _schema(
@@ -264,9 +296,7 @@ def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | 
         return error
 
 
-def replaced(
-    lake: Lake, destination: Destination, month: str, now: dt.datetime, dataset: str = DATASET
-) -> list[str]:
+def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime, dataset: str) -> list[str]:
     """The other months whose newest delivery replaced one, and whose readers have had their grace since."""
     newest = ledger.latest_of(lake, destination.name, dataset)
     found = newest.select("billing_month", "sequence", "delivered_at").iter_rows()
@@ -279,12 +309,12 @@ def replaced(
     ]
 
 
-def tidy(
+def _tidy(
     store: ObjectStore,
     destination: Destination,
     months: Sequence[str],
     now: dt.datetime,
-    dataset: str = DATASET,
+    dataset: str,
 ) -> None:
     """Remove what deliveries of other months retired: those months may never be delivered again."""
     for month in months:
@@ -293,7 +323,7 @@ def tidy(
             remove_retired(store, there.manifest, destination.grace, now)
 
 
-def sweep(store: ObjectStore, destination: Destination, month: str, dataset: str = DATASET) -> None:
+def _sweep(store: ObjectStore, destination: Destination, month: str, dataset: str) -> None:
     # A bucket shows no object before it is whole.
     if isinstance(store, FolderStore):
         for folder in {*layout_for(destination, dataset).folders(month), METADATA}:

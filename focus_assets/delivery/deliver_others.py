@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from focus_assets.delivery import ledger
 from focus_assets.delivery.dataset_months import months_of_dataset, require_dataset
@@ -18,12 +17,8 @@ from focus_assets.delivery.deliver import (
     DeliveryFailure,
     DeliveryResult,
     OpenDestination,
-    blaming,
-    deliver,
     open_destination,
-    replaced,
-    sweep,
-    tidy,
+    serve,
 )
 from focus_assets.delivery.gate import PassedMonth
 from focus_assets.delivery.metadata_files import Provider
@@ -56,35 +51,26 @@ def deliver_others(
     costs = billing_months(lake, since, ledger.days_delivered(lake, month))
     passed: dict[tuple[str, str], PassedMonth | FocusAssetsError] = {}
 
-    def serve(destination: Destination, dataset: str) -> DeliveryResult | DeliveryFailure:
+    def served(destination: Destination, dataset: str) -> DeliveryResult | DeliveryFailure:
         key = (dataset, destination.focus_version)
         if key not in passed:
             passed[key] = _passed(lake, dataset, month, costs, destination.focus_version)
-        try:
-            of_dataset = passed[key]
-            if isinstance(of_dataset, FocusAssetsError):
-                raise of_dataset
-            with blaming(destination):
-                sweep(opener(destination), destination, month, dataset)
-            result = deliver(
-                lake,
-                destination,
-                month,
-                now=now,
-                opener=opener,
-                passed=of_dataset,
-                provider=provider,
-                signer=signer,
-                run_id=run_id,
-            )
-            with suppress(FocusAssetsError):
-                others = replaced(lake, destination, month, now, dataset)
-                tidy(opener(destination), destination, others, now, dataset)
-        except FocusAssetsError as error:
-            return DeliveryFailure(destination.name, month, error, dataset)
-        return result
+        return serve(
+            lake,
+            destination,
+            month,
+            passed[key],
+            now=now,
+            opener=opener,
+            provider=provider,
+            signer=signer,
+            run_id=run_id,
+            dataset=dataset,
+        )
 
-    return [serve(destination, dataset) for destination in destinations for dataset in others_of(destination)]
+    return [
+        served(destination, dataset) for destination in destinations for dataset in others_of(destination)
+    ]
 
 
 def _passed(

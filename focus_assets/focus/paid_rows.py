@@ -26,6 +26,7 @@ from focus_assets.decimals import (
 from focus_assets.decimals import round_half_away as rounded
 from focus_assets.focus.invoice_lines import credit_line
 from focus_assets.focus.schema import internal_schema
+from focus_assets.focus.unpriced import PRICE_OF_SKU, WITHOUT_PRICE
 from focus_assets.rating.lines import CREDIT_COMPONENT
 
 _QUANTITY_PLACES: Final = (
@@ -34,20 +35,7 @@ _QUANTITY_PLACES: Final = (
 _TINY: Final = pl.lit(Decimal("1e-12"), COST)
 _ALL: Final = pl.lit(1, UNIT_PRICE)
 _COSTS: Final = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost")
-_UNPRICED: Final = (
-    "ConsumedQuantity",
-    "ConsumedUnit",
-    "ContractedUnitPrice",
-    "ListUnitPrice",
-    "PricingCategory",
-    "PricingCurrencyContractedUnitPrice",
-    "PricingCurrencyListUnitPrice",
-    "PricingQuantity",
-    "PricingUnit",
-    "SkuPriceDetails",
-    "SkuPriceId",
-)
-"""What a row without a price has not: where SkuPriceId is set, FOCUS 1.4 wants unit prices too."""
+_UNPRICED: Final = (*WITHOUT_PRICE, *PRICE_OF_SKU)
 
 
 def credit_rows(lines: pl.LazyFrame, given: pl.DataFrame, *, custom: bool) -> pl.LazyFrame:

@@ -11,10 +11,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from focus_assets.billing.prepaid import prepaid_commitments
 from focus_assets.billing_stages import periods_closed_otherwise
+from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
-from focus_assets.settings import BillingSettings
+from focus_assets.settings import BillingSettings, CommitmentSettings
 from focus_assets_tests.billing.weeks import Weeks, configuration
 
 SERVICE = {"ServiceName": "Test Service", "ServiceCategory": "Other", "RegionId": None}
@@ -114,6 +116,12 @@ def test_the_day_it_began_is_run_again_once_it_has_ended(tmp_path: Path) -> None
 
 def test_without_the_setting_there_are_none(tmp_path: Path) -> None:
     assert commitments(tmp_path, MONEY, terms=BillingSettings()).is_empty()
+
+
+def test_credit_of_a_customer_who_is_not_known_yet_is_none(tmp_path: Path) -> None:
+    catalog = Catalog.model_validate(company(MONEY | {"customer": "nobody"}))
+    found = prepaid_commitments(dt.date(2026, 8, 2), catalog, CommitmentSettings(), Weeks(tmp_path).close)
+    assert found.collect().is_empty()
 
 
 @pytest.mark.parametrize("version", ["1.3", "1.4"])

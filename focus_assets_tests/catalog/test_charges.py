@@ -200,8 +200,10 @@ def test_a_charge_begun_before_the_first_day_is_refused_and_names_the_way_out() 
 
 
 def test_a_charge_begun_before_the_first_day_counts_from_zero_where_that_is_said() -> None:
-    require_known_opening(slices("2026-03-10"), day("2026-03-05"), assume_zero=True)
-    require_known_opening(slices("2026-03-10"), day("2026-03-01"), assume_zero=False)
+    found = slices("2026-03-10")
+    assert {s.charge.period.start for s in found} == {at("2026-03-01T00:00:00")}
+    require_known_opening(found, day("2026-03-05"), assume_zero=True)
+    require_known_opening(found, day("2026-03-01"), assume_zero=False)
 
 
 def test_every_second_of_a_quarter_lies_in_exactly_one_slice() -> None:

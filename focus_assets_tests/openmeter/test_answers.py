@@ -11,7 +11,7 @@ import pytest
 
 from focus_assets.catalog.models import Meter
 from focus_assets.openmeter.answers import proven, stored_values
-from focus_assets.openmeter.errors import InconsistentRows, ValueTooLarge
+from focus_assets.openmeter.errors import ControlTotalDiffers, InconsistentRows, ValueTooLarge
 from focus_assets.openmeter.extraction import require_total
 from focus_assets.openmeter.questions import Question, Window
 from focus_assets.openmeter.quick import columns_v1, columns_v3
@@ -112,3 +112,5 @@ def test_a_total_of_more_digits_than_a_decimal_holds_is_still_exact() -> None:
     values = [Decimal("9999999999999999999.5")] * 10
     rows = stored_values(ASKED, "POST query", values)
     require_total(METER, DAY.date(), rows, [Decimal("99999999999999999995")])
+    with pytest.raises(ControlTotalDiffers):
+        require_total(METER, DAY.date(), rows, [Decimal("100000001000000000000")])
