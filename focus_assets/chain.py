@@ -18,6 +18,7 @@ import polars as pl
 
 from focus_assets.billing.bills import invoiced as billed_by
 from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, days_before, ending
+from focus_assets.billing.contract_applied import commitments_of
 from focus_assets.billing.corrections import LateUsage
 from focus_assets.billing.rounding import settle
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
@@ -36,6 +37,7 @@ from focus_assets.focus.invoice_lines import default_issuer
 from focus_assets.invoice_stages import invoiced_day
 from focus_assets.lake import Lake, day_ranges
 from focus_assets.rating import conversion_table, fee_lines, limit_table, price_table, rate, slice_table
+from focus_assets.settings import CommitmentSettings
 from focus_assets.usage.normalize import normalized_usage
 from focus_assets.usage.rateable import (
     earlier_days,
@@ -224,6 +226,7 @@ def focus_cost_and_usage_days(
     start: dt.date,
     close: PeriodClose = NEVER_CLOSES,
     late_usage: LateUsage = "rebilled",
+    commitments: CommitmentSettings | None = None,
 ) -> Iterator[DayOutput]:
     """``focus_cost_and_usage`` of each day: what its usage costs, and the flat fees that are due on it.
 
@@ -276,7 +279,11 @@ def focus_cost_and_usage_days(
         rows = imported.applied_to(rows)
         charged: list[Charged] = [*invoiced, *fees, *credits_due]
         issuer = default_issuer(snapshot)
-        with with_closed_rows(totals.lake, day, rows, charged, closing, late_usage, issuer) as kept:
+        committed = commitments_of(snapshot, charged, commitments, start)
+        rows = committed.applied_to(rows)
+        with with_closed_rows(
+            totals.lake, day, rows, charged, closing, late_usage, issuer, committed
+        ) as kept:
             yield DayOutput(
                 day,
                 kept.rows,

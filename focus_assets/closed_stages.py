@@ -30,6 +30,7 @@ from focus_assets.billing.closed import (
     of_periods,
     same_rows,
 )
+from focus_assets.billing.contract_applied import NO_COMMITMENTS, Commitments
 from focus_assets.billing.corrections import CORRECTION, Booking, LateUsage, corrections
 from focus_assets.billing.datasets import CLOSED_PERIODS
 from focus_assets.catalog.credit_charges import Charged
@@ -80,6 +81,7 @@ def with_closed_rows(
     close: PeriodClose,
     late_usage: LateUsage,
     issuer: str,
+    committed: Commitments = NO_COMMITMENTS,
 ) -> Iterator[ClosedOrNot]:
     """The day's ``rows`` as they are kept: closed rows as they were, and corrections behind them.
 
@@ -89,6 +91,7 @@ def with_closed_rows(
         close: what closes now.
         late_usage: what becomes of changes in closed periods.
         issuer: who issues invoices mostly.
+        committed: what corrections count towards, with the amount that they correct.
 
     The result can be read inside. Where closed rows differ, ``rows`` are written to :data:`RECOMPUTED`.
     """
@@ -101,7 +104,7 @@ def with_closed_rows(
             # Rated once: what follows reads it several times.
             rows.sink_parquet(file, maintain_order=True)
             fresh = pl.scan_parquet(file, glob=False, hive_partitioning=False)
-            yield _kept(lake, day, fresh, closed, charged, close, late_usage, issuer)
+            yield _kept(lake, day, fresh, closed, charged, close, late_usage, issuer, committed)
 
 
 def _kept(
@@ -113,6 +116,7 @@ def _kept(
     close: PeriodClose,
     late_usage: LateUsage,
     issuer: str,
+    committed: Commitments,
 ) -> ClosedOrNot:
     would_be = of_periods(fresh, closed.periods)
     if same_rows(would_be, closed.rows):
@@ -122,6 +126,7 @@ def _kept(
     bookings = {of: Booking(period, invoice_of(period, close)) for of, period in booked.items()}
     rated = {each.charge_id for each in charged}
     added = corrections(would_be, closed.rows, bookings, late_usage, issuer, day, rated)
+    added = committed.applied_to(added.lazy()).collect()
     used = {of: booked[of] for of in booked if _books(added, booked[of])}
     record = lake.write(RECOMPUTED, day, fresh)
     return ClosedOrNot(

@@ -132,7 +132,13 @@ class Weeks:
             "focus_cost_and_usage",
             days,
             chain.focus_cost_and_usage_days(
-                usage, totals, catalog, START, close, self.terms.late_usage or "rebilled"
+                usage,
+                totals,
+                catalog,
+                START,
+                close,
+                self.terms.late_usage or "rebilled",
+                self.terms.contract_commitments,
             ),
         )
         self._write("focus_price_list", days, billing_stages.focus_price_list_days(focus, catalog))

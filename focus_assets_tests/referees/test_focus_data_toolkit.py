@@ -142,6 +142,8 @@ def test_the_toolkit_finds_its_known_false_failures_in_the_sample_company_and_no
     charges = delivered[COST_AND_USAGE]
     assert charges.filter(ChargeClass="Correction").height > 0
     assert charges["InvoiceDetailId"].drop_nulls().n_unique() > 100
+    committed = charges.filter(pl.col("ContractApplied").is_not_null())
+    assert set(committed["ChargeCategory"]) == {"Usage", "Purchase"}
     assert {rows.height > 0 for rows in delivered.values()} == {True}
     expected = {finding: rows for finding, (rows, _) in expected_of(delivered).items()}
     assert min(expected.values()) > 0, "a stale entry of the list"
@@ -162,10 +164,11 @@ def test_the_toolkit_bites_across_the_sample_companys_datasets(
     changed = delivered | {
         INVOICE_DETAIL: pl.concat([lines, lines.filter(line == doubled)]),
         BILLING_PERIOD: periods.filter(pl.col("BillingPeriodStatus") == "Open"),
+        CONTRACT_COMMITMENT: delivered[CONTRACT_COMMITMENT].filter(ContractCommitmentType="Minimum Spend"),
     }
     found = findings(toolkit, changed, tmp_path)
     new = {rule for dataset, rule, _ in found.keys() - expected_of(delivered).keys() if dataset == "bundle"}
-    unknown, foreign, unequal, unlisted, twice = (
-        f"FDT-CROSS-{n}" for n in ("014", "015", "030", "040", "001")
+    unknown, foreign, unequal, unlisted, twice, uncommitted = (
+        f"FDT-CROSS-{n}" for n in ("014", "015", "030", "040", "001", "010")
     )
-    assert new == {unknown, foreign, unequal, unlisted, twice}
+    assert new == {unknown, foreign, unequal, unlisted, twice, uncommitted}
