@@ -20,6 +20,7 @@ from focus_assets.billing.billed_lines import (
     totals_that_differ,
 )
 from focus_assets.billing.bills import bills_on
+from focus_assets.billing.booked_periods import booked_periods
 from focus_assets.billing.booking import fingerprint
 from focus_assets.billing.close import PeriodClose, days_before, ending
 from focus_assets.billing.closed_lines import keep_lines, with_kept_lines
@@ -77,6 +78,8 @@ def focus_price_list_days(focus: Upstream, catalog: Upstream) -> Iterator[DayOut
 def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator[DayOutput]:
     """``focus_billing_period`` of each day of ``catalog``: periods that accounts enter on it.
 
+    Periods after an account's last are among them, where corrections of the day's rows are billed in them.
+
     Raises MissingPartitions where a period of the day began before and an earlier day's catalog is not there.
     """
     for day in catalog.days:
@@ -92,7 +95,22 @@ def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator
         inputs = (
             catalog.digest(day) | digests(catalog.lake, catalog.dataset, read) | closing.fingerprint(today[1])
         )
+        booked = _booked_periods(catalog.lake, day, today[0], close)
+        if booked is not None:
+            frame = pl.concat([frame, booked]).sort(BILLING_PERIODS.order)
+            inputs |= digests(catalog.lake, FOCUS, [day])
         yield DayOutput(day, frame, inputs, partial(month_facts, BILLING_PERIODS.name))
+
+
+def _booked_periods(lake: Lake, day: dt.date, catalog: Catalog, close: PeriodClose) -> pl.LazyFrame | None:
+    """Periods that nothing but corrections of ``day`` is billed in; None where it has no corrections."""
+    record = lake.record(FOCUS, day)
+    if record is None or not booked_on(record):
+        return None
+    held = lake.days(BILLING_PERIODS.name)
+    others = [each for each in held if each != day]
+    listed = lake.scan(BILLING_PERIODS.name, others) if others else BILLING_PERIODS.empty()
+    return booked_periods(lake.scan(FOCUS, [day]), listed, max(held, default=day), catalog, close)
 
 
 def focus_invoice_detail_days(
