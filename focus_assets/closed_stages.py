@@ -11,7 +11,7 @@ rounding, credits and control totals never see a correction.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -175,14 +175,18 @@ def kept_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
     return lake.scan(FOCUS, days).filter(~pl.col("ChargeClass").eq_missing(CORRECTION))
 
 
-def kept_fact(kept: pl.DataFrame) -> dict[str, Any]:
-    """The fact of a day of ``closed_periods`` that :func:`closing_on` reads."""
-    periods = kept.select(PERIOD_COLUMNS).iter_rows()
-    return {KEPT: sorted(str(ClosedPeriod(*row)) for row in periods)}
+def kept_fact(kept: pl.DataFrame, charged: Sequence[Charged], close: PeriodClose) -> dict[str, Any]:
+    """The fact of a day of ``closed_periods`` that :func:`closing_on` reads: what of it closed by itself.
+
+    What imported invoices closed is invoiced by them and by nothing else, also when one of them is voided.
+    """
+    by_itself = close.kept | {ClosedPeriod.of(each) for each in charged if close.invoice_of(each) is not None}
+    periods = (ClosedPeriod(*row) for row in kept.select(PERIOD_COLUMNS).iter_rows())
+    return {KEPT: sorted(str(period) for period in periods if period in by_itself)}
 
 
 def closing_on(lake: Lake, day: dt.date, close: PeriodClose) -> PeriodClose:
-    """``close``, and what has closed on ``day`` already: setting a later close does not open it again."""
+    """``close``, and what has closed by itself on ``day`` already: setting a later close does not open it again."""
     record = lake.record(CLOSED_PERIODS.name, day)
     kept = record.facts.get(KEPT, ()) if record is not None else ()
     return replace(close, kept=frozenset(map(ClosedPeriod.parse, kept)))
@@ -232,16 +236,27 @@ def not_kept(lake: Lake, day: dt.date) -> list[str]:
     return [f"rows of the closed billing period {missing[0]} are not kept for good yet"] if missing else []
 
 
-def close_day(lake: Lake, day: dt.date, charged: Sequence[Charged], close: PeriodClose) -> pl.DataFrame:
+def close_day(
+    lake: Lake,
+    day: dt.date,
+    charged: Sequence[Charged],
+    close: PeriodClose,
+    by_invoices: Collection[tuple[str, dt.datetime]] = (),
+) -> pl.DataFrame:
     """Keep what has closed of a day of ``focus_cost_and_usage`` for good; returns all that is kept.
 
-    Closed are the billing periods of ``charged`` that have an invoice, also where they have no rows, and whatever
-    else is no estimate. The result is :data:`~focus_assets.billing.datasets.CLOSED_PERIODS`.
+    Closed are the billing periods of ``charged`` that have an invoice, or are closed ``by_invoices`` that were
+    imported (customer and start), also where they have no rows, and whatever else is no estimate. The result is
+    :data:`~focus_assets.billing.datasets.CLOSED_PERIODS`.
     """
     rows = lake.scan(FOCUS, [day])
     found = rows.filter(pl.col("x_IsEstimated").eq_missing(False)).select(PERIOD_COLUMNS).unique().collect()
     periods = {ClosedPeriod(*row) for row in found.iter_rows()}
-    periods |= {ClosedPeriod.of(each) for each in charged if close.invoice_of(each) is not None}
+    periods |= {
+        ClosedPeriod.of(each)
+        for each in charged
+        if close.invoice_of(each) is not None or (each.customer.key, each.billing.start) in by_invoices
+    }
     close_rows(lake, day, rows, periods)
     schema = CLOSED_PERIODS.schema
     with closed_on(lake, day) as kept:

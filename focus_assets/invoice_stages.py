@@ -7,8 +7,8 @@ which line bills what, and what rows then say (``billing``).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
@@ -21,9 +21,11 @@ from focus_assets.catalog.charges import ChargeSlice, midnight
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.closed_stages import computed_rows
 from focus_assets.datasets import NORMALIZED_USAGE, USAGE_TOTALS
 from focus_assets.decimals import UTC_INSTANT
 from focus_assets.lake import Lake
+from focus_assets.late_stages import Rows, as_frozen
 from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities
 from focus_assets.usage.totals import windows_of_charges
 
@@ -36,7 +38,8 @@ _CLOSED: Final = pl.Schema({"x_CustomerKey": pl.String(), "BillingPeriodStart": 
 class InvoicedDay:
     """A day's charges as invoices bill them. ``splits`` is what rating needs; ``days_read`` by dataset.
 
-    ``closed``: billing periods whose invoices are all issued, by customer and start.
+    ``closed``: billing periods whose invoices are all issued, by customer and start. ``quantities``: what had been
+    metered where parts begin.
     """
 
     lake: Lake
@@ -47,14 +50,37 @@ class InvoicedDay:
     closed: frozenset[tuple[str, dt.datetime]]
     splits: pl.LazyFrame | None
     days_read: tuple[tuple[str, dt.date], ...]
+    quantities: Mapping[Boundary, Decimal] = field(default_factory=dict)
+    unbilled: pl.DataFrame | None = None
+
+    @property
+    def settling(self) -> list[Bill]:
+        """The lines whose rows are added up on the day."""
+        return [bill for bill in self.bills if bill.settles(self.start)]
+
+    def without_late_usage(
+        self,
+        rows: pl.LazyFrame,
+        slices: Sequence[ChargeSlice],
+        usage: pl.LazyFrame,
+        opening: pl.LazyFrame,
+        rows_of: Rows,
+    ) -> tuple[InvoicedDay, pl.LazyFrame]:
+        """The day's ``rows`` at the quantities that lines were frozen at; the rest is added in :meth:`applied_to`."""
+        frozen = as_frozen(rows, self.lake, self.settling, slices, self.quantities, usage, opening, rows_of)
+        read = tuple(sorted({*self.days_read, *frozen.days_read}))
+        return replace(self, unbilled=frozen.unbilled, days_read=read), frozen.rows
 
     def applied_to(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """The day's ``rows`` as invoices bill them, with what these add."""
+        """The day's ``rows`` as invoices bill them, with what these add, and what came too late for them."""
         if not self.catalog.invoices:
             return rows
         days = days_of_lines(self.bills, self.day, self.start)
-        earlier = self.lake.scan(FOCUS, days) if days else None
+        # As if nothing had closed: what came late is taken back where the line ends.
+        earlier = computed_rows(self.lake, days) if days else None
         named = billed_rows(rows, earlier, self.bills, self.catalog, self.day, self.start)
+        if self.unbilled is not None:
+            named = pl.concat([named, self.unbilled.lazy()])
         closed = pl.LazyFrame(sorted(self.closed), schema=_CLOSED, orient="row").with_columns(_closed=True)
         # OpenMeter has no line for what has no price: such rows are as final as the invoices of their period.
         final = pl.col("x_OpenMeterInvoiceId").is_not_null() | (pl.col("BilledCost") == 0)
@@ -94,7 +120,7 @@ def invoiced_day(
         read |= used
     splits = split_table(catalog, slices, start, quantities)
     closed = frozenset(closed_periods(catalog, as_of))
-    return InvoicedDay(lake, catalog, day, start, bills, closed, splits, tuple(sorted(read)))
+    return InvoicedDay(lake, catalog, day, start, bills, closed, splits, tuple(sorted(read)), quantities)
 
 
 def days_of_lines(bills: Sequence[Bill], day: dt.date, start: dt.date) -> list[dt.date]:

@@ -153,6 +153,25 @@ def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     return found.filter(net)
 
 
+def unbilled_usage(metered: pl.LazyFrame, billed: pl.LazyFrame) -> pl.DataFrame:
+    """What was metered of a line and is not on it, for it came after the line's quantity was frozen.
+
+    Args:
+        metered: rows of the line (stored shape) at all that was metered.
+        billed: the same at what was frozen.
+
+    Returns:
+        Usage in the billing period of the line, with ChargeClass Correction: quantities and SKU kept, InvoiceId, unit
+        prices and PricingCategory null, at no cost; ``x_CorrectedInvoiceId`` is the invoice of the line.
+    """
+    return _not_billed(_changed(metered, billed)).with_columns(
+        pl.col("InvoiceId").alias("x_CorrectedInvoiceId"),
+        pl.lit(None, pl.String).alias("InvoiceId"),
+        pl.lit(CORRECTION).alias("ChargeClass"),
+        (pl.lit(_UNBILLED) + pl.col("ChargeDescription")).alias("ChargeDescription"),
+    )
+
+
 def _charges_that_differ(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> list[str]:
     """The charges that have other rows, so that only these are looked at closely: mostly few of a day."""
     digest = pl.struct(pl.all()).hash(seed=0).sum().alias("digest")

@@ -163,18 +163,38 @@ def test_each_part_of_a_classic_line_is_rated_given_the_gross_amount_of_those_be
     assert jobs.filter(pl.col("ChargeCategory") == "Adjustment").is_empty()
 
 
-def test_usage_that_came_after_the_quantity_was_frozen_is_taken_back_and_told_but_is_no_error(
+def test_usage_that_came_after_the_quantity_was_frozen_is_a_correction_at_no_cost_and_no_error(
     week: Company,
 ) -> None:
-    """37 requests come to 0.3959, 30 were billed at 0.32."""
+    """30 of 37 requests were billed, at 0.32; the seven of the last half hour came too late."""
     fay = of(week, "fay")
     assert fay["ConsumedQuantity"].sum() == 37
-    back = fay.filter(pl.col("x_AdjustmentReason") == "late_usage")
-    assert back["BilledCost"].to_list() == [D("0.32") - D("0.3959")]
+    assert fay.filter(pl.col("ChargeCategory") == "Adjustment")["x_AdjustmentReason"].to_list() == [
+        "rounding"
+    ]
+    late = fay.filter(pl.col("ChargeClass") == "Correction").row(0, named=True)
+    assert {
+        name: late[name] for name in ("ChargeCategory", "SkuId", "SkuPriceId", "x_CorrectedInvoiceId")
+    } == {
+        "ChargeCategory": "Usage",
+        "SkuId": "requests",
+        "SkuPriceId": "metered/requests/usage",
+        "x_CorrectedInvoiceId": "FAY-0001",
+    }
+    assert (late["ConsumedQuantity"], late["PricingQuantity"]) == (D(7), D(7))
+    costs = ("ListCost", "ContractedCost", "BilledCost", "EffectiveCost")
+    assert [late[name] for name in costs] == [D(0)] * 4
+    empty = ("InvoiceId", "InvoiceDetailId", "ListUnitPrice", "ContractedUnitPrice", "PricingCategory")
+    assert [late[name] for name in empty] == [None] * len(empty)
+    billed = fay.filter(pl.col("ChargeClass").is_null())
+    assert billed.select("InvoiceId", "ConsumedQuantity", "BilledCost").rows() == [
+        ("FAY-0001", D(30), D("0.321")),
+        ("FAY-0001", None, D("-0.001")),
+    ]
     lines, _ = reconciled_month(week.lake, "2026-08")
     told = lines.filter(pl.col("InvoiceId") == "FAY-0001").row(0, named=True)
-    assert told["finding"] is None
-    assert told["note"].startswith("7 Requests came after the quantity was frozen")
+    assert (told["difference"], told["finding"]) == (D(0), None)
+    assert told["note"] == "7 Requests came after the quantity was frozen and are not billed"
 
 
 def test_a_draft_gives_its_provisional_number_and_its_rows_stay_estimates(week: Company) -> None:
