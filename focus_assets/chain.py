@@ -297,7 +297,7 @@ def focus_cost_and_usage_days(
                     for key, sha256 in digests(totals.lake, dataset, [read]).items()
                 }
                 | dict(kept.inputs),
-                kept.facts(facts),
+                kept.facts(imported.facts(facts)),
             )
 
 

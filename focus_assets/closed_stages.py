@@ -42,6 +42,9 @@ RECOMPUTED: Final = "recomputed_cost_and_usage"
 """What a day's rows would be if nothing had closed, of days where closed rows are others."""
 
 KEPT: Final = "kept"
+ISSUED_WHILE_OPEN: Final = "issued_while_open"
+"""Fact of a day of ``focus_cost_and_usage``: periods of rows that are on an issued invoice while another is missing."""
+
 LATE_USAGE: Final = "late_usage"
 
 Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
@@ -231,9 +234,15 @@ def not_kept(lake: Lake, day: dt.date) -> list[str]:
     found = {ClosedPeriod(*row) for row in rows.select(PERIOD_COLUMNS).unique().collect().iter_rows()}
     if not found:
         return []
+    found -= _open_on(lake, day)
     with closed_on(lake, day) as kept:
         missing = sorted(found - kept.periods)
     return [f"rows of the closed billing period {missing[0]} are not kept for good yet"] if missing else []
+
+
+def _open_on(lake: Lake, day: dt.date) -> set[ClosedPeriod]:
+    """Periods some of whose rows are on an issued invoice while another is missing."""
+    return set(map(ClosedPeriod.parse, _facts_of(lake, day).get(ISSUED_WHILE_OPEN, ())))
 
 
 def close_day(
@@ -251,7 +260,7 @@ def close_day(
     """
     rows = lake.scan(FOCUS, [day])
     found = rows.filter(pl.col("x_IsEstimated").eq_missing(False)).select(PERIOD_COLUMNS).unique().collect()
-    periods = {ClosedPeriod(*row) for row in found.iter_rows()}
+    periods = {ClosedPeriod(*row) for row in found.iter_rows()} - _open_on(lake, day)
     periods |= {
         ClosedPeriod.of(each)
         for each in charged

@@ -10,20 +10,24 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import polars as pl
 
 from focus_assets.billing.billed_rows import billed_rows
 from focus_assets.billing.bills import Bill, bills_on, closed_periods
+from focus_assets.billing.close import ClosedPeriod
+from focus_assets.billing.closed import PERIOD_COLUMNS
 from focus_assets.billing.parts import Boundary, boundaries, split_table
 from focus_assets.catalog.charges import ChargeSlice, midnight
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.closed_stages import computed_rows
+from focus_assets.closed_stages import ISSUED_WHILE_OPEN, Facts, computed_rows
 from focus_assets.datasets import NORMALIZED_USAGE, USAGE_TOTALS
 from focus_assets.decimals import UTC_INSTANT
+from focus_assets.focus.schema import internal_schema
 from focus_assets.lake import Lake
 from focus_assets.late_stages import Rows, as_frozen
 from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities
@@ -81,20 +85,36 @@ class InvoicedDay:
         named = billed_rows(rows, earlier, self.bills, self.catalog, self.day, self.start)
         if self.unbilled is not None:
             named = pl.concat([named, self.unbilled.lazy()])
-        closed = pl.LazyFrame(sorted(self.closed), schema=_CLOSED, orient="row").with_columns(_closed=True)
         # OpenMeter has no line for what has no price: such rows are as final as the invoices of their period.
-        final = pl.col("x_OpenMeterInvoiceId").is_not_null() | (pl.col("BilledCost") == 0)
-        own = pl.col("InvoiceId").is_not_null() & pl.col("x_OpenMeterInvoiceId").is_null()
-        return (
-            named.join(closed, on=list(_CLOSED), how="left", maintain_order="left")
-            .with_columns(
-                pl.when(own)
-                .then("x_IsEstimated")
-                .otherwise(~(final & pl.col("_closed").fill_null(False)))
-                .alias("x_IsEstimated")
-            )
-            .drop("_closed")
+        final = (pl.col("BilledCost") == 0) & self._is_closed
+        return self._marked(named).select(
+            pl.when(pl.col("InvoiceId").is_null()).then(~final).otherwise("x_IsEstimated").alias(name)
+            if name == "x_IsEstimated"
+            else pl.col(name)
+            for name in internal_schema()
         )
+
+    def facts(self, others: Facts) -> Facts:
+        """``others``, counting rows as invoiced once their period is closed, and the periods that are not."""
+        return partial(self._facts, others) if self.catalog.invoices else others
+
+    def _facts(self, others: Facts, frame: pl.LazyFrame) -> dict[str, Any]:
+        still_open = pl.col("x_OpenMeterInvoiceId").is_not_null() & ~self._is_closed
+        marked = self._marked(frame).with_columns(
+            still_open.alias("_open"), (pl.col("x_IsEstimated") | still_open).alias("_estimated")
+        )
+        issued = marked.filter("_open", ~pl.col("x_IsEstimated")).select(PERIOD_COLUMNS).unique().collect()
+        told = {ISSUED_WHILE_OPEN: sorted(str(ClosedPeriod(*row)) for row in issued.iter_rows())}
+        counted = marked.with_columns(pl.col("_estimated").alias("x_IsEstimated"))
+        return {**others(counted.select(frame.collect_schema().names())), **(told if len(issued) else {})}
+
+    @property
+    def _is_closed(self) -> pl.Expr:
+        return pl.col("_closed").fill_null(False)
+
+    def _marked(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        closed = pl.LazyFrame(sorted(self.closed), schema=_CLOSED, orient="row").with_columns(_closed=True)
+        return rows.join(closed, on=list(_CLOSED), how="left", maintain_order="left")
 
 
 def invoiced_day(

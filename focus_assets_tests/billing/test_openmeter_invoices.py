@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from focus_assets.billing.datasets import FOCUS_DATASET
 from focus_assets.billing_stages import reconciled_day, reconciled_month
+from focus_assets.closed_stages import not_kept
 from focus_assets.commands.reconcile import command
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
@@ -98,16 +99,18 @@ def test_a_fee_in_advance_is_on_the_invoice_of_the_period_before(week: Company) 
     assert found.rows() == [(1, "ANN-0001", D("9.99")), (8, "ANN-0002", D("9.99"))]
 
 
-def test_rows_are_estimates_until_all_invoices_of_their_billing_period_are_issued(week: Company) -> None:
-    """Support of the second week is on an issued invoice, but that week goes on; a voided one is not replaced yet."""
-    found = (
-        rows(week)
-        .group_by("x_CustomerKey", pl.col("BillingPeriodStart").dt.day())
-        .agg(pl.col("x_IsEstimated").unique())
-    )
-    estimated = {(customer, day) for customer, day, flags in found.iter_rows() if flags == [True]}
-    assert estimated == {("ann", 8), ("eve", 8), ("dee", 1), ("gil", 1)}
-    assert all(len(flags) == 1 for flags in found["x_IsEstimated"])
+def test_rows_are_estimates_until_their_own_invoice_is_issued(week: Company) -> None:
+    """Support of the second week is on an issued invoice, though that week goes on; a draft can still change."""
+    invoiced = rows(week).drop_nulls("InvoiceId").select("InvoiceId", "x_IsEstimated").unique()
+    assert [number for number, estimated in invoiced.iter_rows() if estimated] == ["DRAFT-1"]
+    second = of(week, "ann").filter(pl.col("BillingPeriodStart").dt.day() == 8)
+    assert set(second.select("InvoiceId", "x_IsEstimated").rows()) == {("ANN-0002", False), (None, True)}
+
+
+def test_a_period_of_which_an_invoice_is_missing_is_not_kept_for_good(week: Company) -> None:
+    closed = rows(week, "closed_periods").filter(pl.col("BillingPeriodStart").dt.day() == 8)
+    assert closed.is_empty()
+    assert not_kept(week.lake, dt.date(2026, 8, 8)) == []
 
 
 def test_rounding_is_an_adjustment_of_its_line_on_the_day_that_the_line_ends(week: Company) -> None:
