@@ -157,7 +157,7 @@ def focus_contract_commitment_days(
     for day in catalog.days:
         snapshot, slices = _snapshot(catalog, day)
         minimums = contract_commitments(
-            day, snapshot, close.invoiced(slices), terms.contract_commitments, start=close.start
+            day, snapshot, close.closed(slices), terms.contract_commitments, start=close.start
         )
         prepaid = prepaid_commitments(day, snapshot, terms.contract_commitments, close)
         frame = pl.concat([minimums, prepaid]).sort(CONTRACT_COMMITMENTS.order)

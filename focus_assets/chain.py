@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from focus_assets.billing.bills import invoiced as billed_by
-from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, days_before, ending
+from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, charged_before, ending
 from focus_assets.billing.corrections import LateUsage
 from focus_assets.billing.rounding import settle
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
@@ -266,7 +266,7 @@ def focus_cost_and_usage_days(
             facts = CreditFacts(credited.used, cost_facts)
             paid_on = sorted({*paid_on, *billed_before.days})
         last = ending(invoiced)
-        billed = days_before(last, day, start)
+        billed = charged_before(last, day, start)
         if last or (grants and any(fee.invoice for fee in fees)):
             ended: list[ChargeSlice | Fee] = [*last, *(fee for fee in fees if grants and fee.invoice)]
             parts = [computed_rows(totals.lake, billed)] if billed else []
@@ -274,9 +274,8 @@ def focus_cost_and_usage_days(
             if not grants:
                 ids = {s.charge_id for s in last}
                 slices_of_ended = [s for s in invoiced if s.charge_id in ids]
-                rated = rated_day(
-                    rateable_usage(usage, slices_of_ended, opening), opening, before, slices_of_ended
-                )
+                used = rateable_usage(usage, slices_of_ended, opening)
+                rated = rated_day(used, opening, before, slices_of_ended, splits=imported.splits)
                 own = build(rated, slices_of_ended, snapshot, in_order=True)
             rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
         rows = imported.applied_to(rows)
@@ -297,7 +296,7 @@ def focus_cost_and_usage_days(
                     for key, sha256 in digests(totals.lake, dataset, [read]).items()
                 }
                 | dict(kept.inputs),
-                kept.facts(imported.facts(facts)),
+                kept.facts(imported.facts(facts, closing.issued_while_open(charged))),
             )
 
 

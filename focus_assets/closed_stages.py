@@ -43,7 +43,7 @@ RECOMPUTED: Final = "recomputed_cost_and_usage"
 
 KEPT: Final = "kept"
 ISSUED_WHILE_OPEN: Final = "issued_while_open"
-"""Fact of a day of ``focus_cost_and_usage``: periods of rows that are on an issued invoice while another is missing."""
+"""Fact of a day of ``focus_cost_and_usage``: open periods of rows that are on an issued invoice already."""
 
 LATE_USAGE: Final = "late_usage"
 
@@ -183,7 +183,7 @@ def kept_fact(kept: pl.DataFrame, charged: Sequence[Charged], close: PeriodClose
 
     What imported invoices closed is invoiced by them and by nothing else, also when one of them is voided.
     """
-    by_itself = close.kept | {ClosedPeriod.of(each) for each in charged if close.invoice_of(each) is not None}
+    by_itself = close.kept | {ClosedPeriod.of(each) for each in charged if close.has_closed(each)}
     periods = (ClosedPeriod(*row) for row in kept.select(PERIOD_COLUMNS).iter_rows())
     return {KEPT: sorted(str(period) for period in periods if period in by_itself)}
 
@@ -264,7 +264,7 @@ def close_day(
     periods |= {
         ClosedPeriod.of(each)
         for each in charged
-        if close.invoice_of(each) is not None or (each.customer.key, each.billing.start) in by_invoices
+        if close.has_closed(each) or (each.customer.key, each.billing.start) in by_invoices
     }
     close_rows(lake, day, rows, periods)
     schema = CLOSED_PERIODS.schema

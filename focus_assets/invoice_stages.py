@@ -7,7 +7,7 @@ which line bills what, and what rows then say (``billing``).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -94,19 +94,31 @@ class InvoicedDay:
             for name in internal_schema()
         )
 
-    def facts(self, others: Facts) -> Facts:
-        """``others``, counting rows as invoiced once their period is closed, and the periods that are not."""
-        return partial(self._facts, others) if self.catalog.invoices else others
+    def facts(self, others: Facts, while_open: Collection[ClosedPeriod]) -> Facts:
+        """``others``, which count rows as invoiced once their period is closed, and the periods that are not.
 
-    def _facts(self, others: Facts, frame: pl.LazyFrame) -> dict[str, Any]:
-        still_open = pl.col("x_OpenMeterInvoiceId").is_not_null() & ~self._is_closed
-        marked = self._marked(frame).with_columns(
-            still_open.alias("_open"), (pl.col("x_IsEstimated") | still_open).alias("_estimated")
-        )
+        ``while_open``: open periods that close by themselves and have an issued invoice.
+        """
+        if not self.catalog.invoices and not while_open:
+            return others
+        return partial(self._facts, others, while_open)
+
+    def _facts(
+        self, others: Facts, while_open: Collection[ClosedPeriod], frame: pl.LazyFrame
+    ) -> dict[str, Any]:
+        schema = frame.collect_schema()
+        waiting = pl.LazyFrame(
+            sorted(while_open), schema={name: schema[name] for name in PERIOD_COLUMNS}, orient="row"
+        ).with_columns(_waits=True)
+        imported = pl.col("x_OpenMeterInvoiceId").is_not_null()
+        still_open = pl.when(imported).then(~self._is_closed).otherwise(pl.col("_waits").fill_null(False))
+        marked = self._marked(frame).join(waiting, on=PERIOD_COLUMNS, how="left", maintain_order="left")
+        marked = marked.with_columns(still_open.alias("_open"))
         issued = marked.filter("_open", ~pl.col("x_IsEstimated")).select(PERIOD_COLUMNS).unique().collect()
-        told = {ISSUED_WHILE_OPEN: sorted(str(ClosedPeriod(*row)) for row in issued.iter_rows())}
-        counted = marked.with_columns(pl.col("_estimated").alias("x_IsEstimated"))
-        return {**others(counted.select(frame.collect_schema().names())), **(told if len(issued) else {})}
+        counted = marked.with_columns((pl.col("x_IsEstimated") | pl.col("_open")).alias("x_IsEstimated"))
+        found = others(counted.select(schema.names()))
+        periods = sorted(str(ClosedPeriod(*row)) for row in issued.iter_rows())
+        return {**found, **({ISSUED_WHILE_OPEN: periods} if periods else {})}
 
     @property
     def _is_closed(self) -> pl.Expr:
@@ -130,14 +142,12 @@ def invoiced_day(
 
     Raises MissingPartitions where a part of a charge began on a day whose usage is not in the lake.
     """
-    if not catalog.invoices:
+    if not catalog.invoices and all(s.part is None for s in slices):
         return InvoicedDay(lake, catalog, day, start, (), frozenset(), None, ())
     bills = tuple(bills_on(catalog, [*slices, *fees]))
     read: set[tuple[str, dt.date]] = {(FOCUS, each) for each in days_of_lines(bills, day, start)}
-    quantities = {}
-    for boundary, s in boundaries(catalog, slices, start).items():
-        quantities[boundary], used = _quantity_at(lake, boundary, s, start)
-        read |= used
+    quantities, used = _quantities_at(lake, boundaries(catalog, slices, start), start)
+    read |= used
     splits = split_table(catalog, slices, start, quantities)
     closed = frozenset(closed_periods(catalog, as_of))
     return InvoicedDay(lake, catalog, day, start, bills, closed, splits, tuple(sorted(read)), quantities)
@@ -150,29 +160,38 @@ def days_of_lines(bills: Sequence[Bill], day: dt.date, start: dt.date) -> list[d
     return [begun + dt.timedelta(days=n) for n in range((day - begun).days)]
 
 
-def _quantity_at(
-    lake: Lake, boundary: Boundary, s: ChargeSlice, start: dt.date
-) -> tuple[Decimal, set[tuple[str, dt.date]]]:
-    """What a charge had used by an instant, and which days of which datasets say so."""
-    charge_id, instant = boundary
-    day = instant.date()
-    # A day is named by the slice that ends at the boundary: windows and quantities to date were cut there.
-    until = replace(s, period=Period(max(s.charge.period.start, midnight(day)), instant), part=None)
-    days = earlier_days([until], day, start)
-    totals = lake.scan(USAGE_TOTALS.name, days) if days else no_earlier_totals()
-    before = _of(opening_quantities(totals), charge_id)
-    read = {(USAGE_TOTALS.name, each) for each in days}
-    if instant == midnight(day):
-        return before, read
-    usage = lake.scan(NORMALIZED_USAGE.name, [day])
-    read.add((NORMALIZED_USAGE.name, day))
-    if s.charge.meter.aggregation.adds_up_over_time:
-        within = windows_of_charges(usage, [until]).select("charge_id", "quantity")
-        return before + _of(within, charge_id), read
-    to_date = usage.filter(pl.col("kind") == "to_date", pl.col("window_to") == instant)
-    return _of(to_date.select("charge_id", "quantity"), charge_id), read
+def _quantities_at(
+    lake: Lake, wanted: Mapping[Boundary, ChargeSlice], start: dt.date
+) -> tuple[dict[Boundary, Decimal], set[tuple[str, dt.date]]]:
+    """What charges had used by some instants, and which days of which datasets say so."""
+    found: dict[Boundary, Decimal] = {}
+    read: set[tuple[str, dt.date]] = set()
+    for instant in sorted({instant for _, instant in wanted}):
+        day = instant.date()
+        # A day is named by the slice that ends at the boundary: windows and quantities to date were cut there.
+        until = [
+            replace(s, period=Period(max(s.charge.period.start, midnight(day)), instant), part=None)
+            for (_, at), s in sorted(wanted.items(), key=lambda each: each[0])
+            if at == instant
+        ]
+        days = earlier_days(until, day, start)
+        totals = lake.scan(USAGE_TOTALS.name, days) if days else no_earlier_totals()
+        before = _by_charge(opening_quantities(totals))
+        read |= {(USAGE_TOTALS.name, each) for each in days}
+        within, to_date = {}, {}
+        if instant != midnight(day):
+            usage = lake.scan(NORMALIZED_USAGE.name, [day])
+            read.add((NORMALIZED_USAGE.name, day))
+            within = _by_charge(windows_of_charges(usage, until))
+            to_date = _by_charge(usage.filter(pl.col("kind") == "to_date", pl.col("window_to") == instant))
+        for s in until:
+            adds_up = s.charge.meter.aggregation.adds_up_over_time or instant == midnight(day)
+            parts = (before, within) if adds_up else (to_date,)
+            found[s.charge_id, instant] = sum(
+                (each.get(s.charge_id, Decimal(0)) for each in parts), Decimal(0)
+            )
+    return found, read
 
 
-def _of(quantities: pl.LazyFrame, charge_id: str) -> Decimal:
-    found = quantities.filter(pl.col("charge_id") == charge_id).select(pl.col("quantity").sum()).collect()
-    return Decimal(found.item() or 0)
+def _by_charge(quantities: pl.LazyFrame) -> dict[str, Decimal]:
+    return dict(quantities.group_by("charge_id").agg(pl.col("quantity").sum()).collect().iter_rows())

@@ -127,7 +127,9 @@ def _late(
             continue
         of_day = used.filter(pl.col("charge_id") == ends.charge_id, pl.col("slice_to") <= ends.period.end)
         metered = (
-            (before.get(ends.charge_id) or Decimal(0)) + (of_day["quantity"].sum() or Decimal(0)) - begins
+            (before.get(ends.charge_id) or Decimal(0))
+            + sum(of_day["quantity"].to_list(), Decimal(0))
+            - begins
         )
         if metered != frozen:
             found.append(_Late(bill, ends, metered - frozen))
