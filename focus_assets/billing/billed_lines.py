@@ -93,6 +93,8 @@ def _line(
         much = late.get(bill.line.id, "usage")
         cost = f": {unbilled.normalize():f} not billed" if unbilled != 0 else " and are not billed"
         note = f"{much} came after the quantity was frozen{cost}"
+        if unbilled < 0:
+            note = f"{-unbilled.normalize():f} is for usage that came after an earlier line was frozen"
     return {
         "InvoiceId": stated.invoice.number,
         "InvoiceDetailId": stated.id,

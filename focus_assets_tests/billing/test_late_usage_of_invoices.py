@@ -247,3 +247,17 @@ def test_only_the_part_that_was_invoiced_has_late_usage(tmp_path: Path) -> None:
     assert late(found.rows()).select("ConsumedQuantity", "x_CorrectedInvoiceId").sum().row(0)[0] == D(70)
     assert set(late(found.rows())["x_CorrectedInvoiceId"]) == {"ANN-01"}
     assert findings(found) == []
+
+
+def test_a_line_that_bills_the_difference_also_bills_what_came_late_of_the_one_before(tmp_path: Path) -> None:
+    """OpenMeter's charges: 128 were frozen, then 209 in all: 81 x 0.0123 = 0.9963 = 1.00. 11 were used since."""
+    cut = dt.datetime(2026, 8, 4, 13, 45, tzinfo=dt.UTC)
+    first = invoice("128", [*TIERS[:2], ("28", "0.0123", "0.34")], (FIRST, cut))
+    second = invoice("81", [("81", "0.0123", "1.00")], (cut, NEXT))
+    found = weeks(tmp_path, first, second).compute(1, 8)
+    assert billed(found.rows()) == {"ANN-01": D("4.23"), "ANN-04": D("1.00")}
+    adjusted = found.rows().filter(pl.col("x_AdjustmentReason") == "late_usage")
+    assert adjusted.select("InvoiceId", "BilledCost").rows() == [("ANN-04", D("0.8647"))]
+    assert findings(found) == []
+    notes = found.reconciled().filter(pl.col("InvoiceId") == "ANN-04")["note"].to_list()
+    assert notes == ["0.8647 is for usage that came after an earlier line was frozen"]
