@@ -280,8 +280,8 @@ def focus_cost_and_usage_days(
             rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
         rows = imported.applied_to(rows)
         charged: list[Charged] = [*invoiced, *fees, *credits_due]
-        issuer = default_issuer(snapshot)
-        with with_closed_rows(totals.lake, day, rows, charged, closing, late_usage, issuer) as kept:
+        issuer, voided = default_issuer(snapshot), [each.id for each in snapshot.invoices if each.is_voided]
+        with with_closed_rows(totals.lake, day, rows, charged, closing, late_usage, issuer, voided) as kept:
             yield DayOutput(
                 day,
                 kept.rows,

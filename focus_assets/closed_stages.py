@@ -83,6 +83,7 @@ def with_closed_rows(
     close: PeriodClose,
     late_usage: LateUsage,
     issuer: str,
+    voided: Collection[str] = (),
 ) -> Iterator[ClosedOrNot]:
     """The day's ``rows`` as they are kept: closed rows as they were, and corrections behind them.
 
@@ -92,6 +93,7 @@ def with_closed_rows(
         close: what closes now.
         late_usage: what becomes of changes in closed periods.
         issuer: who issues invoices mostly.
+        voided: OpenMeter's ids of invoices that were voided.
 
     The result can be read inside. Where closed rows differ, ``rows`` are written to :data:`RECOMPUTED`.
     """
@@ -104,7 +106,7 @@ def with_closed_rows(
             # Rated once: what follows reads it several times.
             rows.sink_parquet(file, maintain_order=True)
             fresh = pl.scan_parquet(file, glob=False, hive_partitioning=False)
-            yield _kept(lake, day, fresh, closed, charged, close, late_usage, issuer)
+            yield _kept(lake, day, fresh, closed, charged, close, late_usage, issuer, voided)
 
 
 def _kept(
@@ -116,6 +118,7 @@ def _kept(
     close: PeriodClose,
     late_usage: LateUsage,
     issuer: str,
+    voided: Collection[str],
 ) -> ClosedOrNot:
     would_be = of_periods(fresh, closed.periods)
     if same_rows(would_be, closed.rows):
@@ -124,7 +127,7 @@ def _kept(
     booked = {of: open_period(of, close, charged, before, closed.periods) for of in sorted(closed.periods)}
     bookings = {of: Booking(period, invoice_of(period, close)) for of, period in booked.items()}
     rated = {each.charge_id for each in charged}
-    added = corrections(would_be, closed.rows, bookings, late_usage, issuer, day, rated)
+    added = corrections(would_be, closed.rows, bookings, late_usage, issuer, day, rated, voided)
     used = {of: booked[of] for of in booked if _books(added, booked[of])}
     record = lake.write(RECOMPUTED, day, fresh)
     return ClosedOrNot(
