@@ -28,6 +28,8 @@ DAY = dt.timedelta(days=1)
 OPEN_END = dt.datetime.max.replace(tzinfo=dt.UTC)
 """The end of what has none yet."""
 
+_REMEMBERED = 100_000
+"""How many slices a snapshot remembers; a charge's is about a kilobyte."""
 
 _INCREASES = (Aggregation.SUM, Aggregation.COUNT, Aggregation.MAX, Aggregation.UNIQUE_COUNT)
 
@@ -137,7 +139,18 @@ def slices_on(catalog: Catalog, day: dt.date) -> list[ChargeSlice]:
     """Every slice of every charge on ``day``, ordered by charge and time.
 
     ``catalog`` is the snapshot of that day. Days without usage have slices too: a tier fee needs no usage.
+    Every stage and check of a day asks for them, so a snapshot remembers its answers, up to :data:`_REMEMBERED`.
     """
+    remembered = catalog.slices_by_day
+    if day not in remembered:
+        found = tuple(_slices_on(catalog, day))
+        if sum(map(len, remembered.values())) + len(found) > _REMEMBERED:
+            remembered.clear()
+        remembered[day] = found
+    return list(remembered[day])
+
+
+def _slices_on(catalog: Catalog, day: dt.date) -> list[ChargeSlice]:
     today = Period(midnight(day), midnight(day) + DAY)
     found = [
         each

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import polars as pl
 from pydantic import Field
@@ -31,6 +31,9 @@ from focus_assets.catalog.references import contradictions
 from focus_assets.catalog.unit_costs import Currency, FeatureUnitCost, LlmPrice
 from focus_assets.datasets import CATALOG
 from focus_assets.errors import FocusAssetsError
+
+if TYPE_CHECKING:
+    from focus_assets.catalog.charges import ChargeSlice
 
 
 class CatalogProblem(FocusAssetsError):
@@ -91,6 +94,11 @@ class Catalog(Entry):
     def billed_parts(self) -> BilledParts:
         """What invoices bill of each item of a subscription."""
         return billed_parts(self.invoices)
+
+    @cached_property
+    def slices_by_day(self) -> dict[dt.date, tuple[ChargeSlice, ...]]:
+        """What :func:`~focus_assets.catalog.charges.slices_on` answered of this snapshot, which never changes."""
+        return {}
 
     @cached_property
     def meter(self) -> Mapping[str, Meter]:

@@ -24,12 +24,15 @@ from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth, bill
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions
+from focus_assets.lake.remembered import Remembered
 from focus_assets.settings import Destination
 
 Control = Callable[[Lake, dt.date], Sequence[str]]
 """Says what is wrong with a day, a sentence each; nothing when all is well."""
 
 _SHOWN: Final = 5
+_conforming: Final = Remembered()
+_true_records: Final = Remembered()
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,9 @@ def refusals(
     for day in whole:
         if day in held.digests and day not in stale:
             found += _contradictions(lake, held.month, day, controls)
-            for version in versions:
-                found += _violations(lake, held.month, day, version)
+    asked = [day for day in whole if day in held.digests and day not in stale]
+    for version in versions:
+        found += _violations(lake, held.month, asked, version)
     return sorted(found, key=lambda refusal: (refusal.day, refusal.reason))
 
 
@@ -117,8 +121,7 @@ def require_rules(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth:
     """The month, if its rows keep the blocking rules of a FOCUS version; else :class:`DeliveryRefused`."""
     if version in passed.versions:
         return passed
-    days = passed.held.days
-    _refuse(passed.month, [r for day in days for r in _violations(lake, passed.month, day, version)])
+    _refuse(passed.month, list(_violations(lake, passed.month, passed.held.days, version)))
     return replace(passed, versions=passed.versions | {version})
 
 
@@ -127,7 +130,10 @@ def require_files(month: str, destination: Destination, files: Mapping[dt.date, 
 
     Asked where a destination shows rows otherwise than they are stored: those have passed, these have not.
     """
-    found = []
+    found: list[Refusal] = []
+    # Of the whole at once, for nearly always nothing is wrong; else again day by day, to say where.
+    if not files or not any(_broken(pl.concat(files.values()), destination.focus_version)):
+        return
     for day, rows in files.items():
         for sentence in _broken(rows, destination.focus_version):
             remedy = f"Mend dimensions or columns of destinations[{destination.name}]"
@@ -156,9 +162,13 @@ def materialize(first: dt.date, last: dt.date | None = None) -> str:
 def _untrue_record(lake: Lake, month: str, day: dt.date) -> Refusal | None:
     """Which days a month has is read from records; one that says something else than its file would hide rows."""
     record, frame = lake.record(DATASET, day), lake.scan(DATASET, [day])
+    said = None if record is None else record.to_json()
+    if said in _true_records:
+        return None
     held = billing_month_facts(frame)[BILLING_MONTHS]
     rows = frame.select(pl.len()).collect().item()
     if record is not None and record.rows == rows and record.facts.get(BILLING_MONTHS) == held:
+        _true_records.add(said)
         return None
     return Refusal(month, day, "its record does not say what its file holds", materialize(day))
 
@@ -205,9 +215,27 @@ def _contradictions(lake: Lake, month: str, day: dt.date, controls: Sequence[Con
             yield Refusal(month, day, problem.rstrip("."), _mend(day))
 
 
-def _violations(lake: Lake, month: str, day: dt.date, version: str) -> Iterator[Refusal]:
-    for sentence in _broken(project(lake.scan(DATASET, [day]), version), version):
-        yield Refusal(month, day, sentence, _mend(day))
+def _violations(lake: Lake, month: str, days: Sequence[dt.date], version: str) -> Iterator[Refusal]:
+    sha256 = {day: record.sha256 for day, record in lake.records(DATASET, days).items()}
+    asked = [day for day in days if not conforms(sha256[day], version)]
+    # Of all days at once, for nearly always nothing is wrong; else again day by day, to say where.
+    if not asked or not any(_broken(project(lake.scan(DATASET, asked), version), version)):
+        for day in asked:
+            remember_conforming(sha256[day], version)
+        return
+    for day in asked:
+        for sentence in _broken(project(lake.scan(DATASET, [day]), version), version):
+            yield Refusal(month, day, sentence, _mend(day))
+
+
+def conforms(sha256: str, version: str) -> bool:
+    """Whether this process has found that a day with that digest breaks no blocking rule of a FOCUS version."""
+    return (sha256, version) in _conforming
+
+
+def remember_conforming(sha256: str, version: str) -> None:
+    """Say that a day of ``focus_cost_and_usage`` with that digest breaks none."""
+    _conforming.add((sha256, version))
 
 
 def _broken(rows: pl.LazyFrame, version: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ import polars as pl
 
 from focus_assets.billing.datasets import INVOICE_DETAILS
 from focus_assets.billing_stages import reconciled_day
+from focus_assets.delivery.gate import remember_conforming
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import AnyRule, CheckReport, check, rules_for
 from focus_assets.lake import Lake
@@ -247,7 +248,10 @@ class _Conformance:
         key = f"{on} {record.sha256 if record else None}"
         if key not in self._reports:
             # One day at a time: a range would otherwise hold the examples of all its days.
-            self._reports = {key: check(project(frame, self.version), rules_for(self.version))}
+            report = check(project(frame, self.version), rules_for(self.version))
+            if record is not None and not report.blocking:
+                remember_conforming(record.sha256, self.version)
+            self._reports = {key: report}
         return self._reports[key]
 
 
