@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from focus_assets.delivery import DeliveryFailure, DeliveryResult, deliver_all
-from focus_assets.delivery.deliver import open_destination
+from focus_assets.delivery import DeliveryFailure, DeliveryResult, DeliveryRun, deliver_all
+from focus_assets.delivery.run import open_destination
 from focus_assets.delivery.signature import Signer
 from focus_assets.lake import Lake, ObjectStore
 from focus_assets.settings import Destination
@@ -75,7 +75,9 @@ def deliver_to(
         if watch is not None:
             lake.store = watch(lake.store)
         opener = open_destination if watch is None else lambda each: watch(open_destination(each))
-        return deliver_all(lake, destinations(root, number), AUGUST, now=now, opener=opener, signer=_SIGNER)
+        return deliver_all(
+            lake, destinations(root, number), AUGUST, DeliveryRun(now, opener=opener, signer=_SIGNER)
+        )
 
 
 class Ended:

@@ -10,6 +10,7 @@ import polars as pl
 from focus_assets.delivery import (
     DeliveryFailure,
     DeliveryResult,
+    DeliveryRun,
     Provider,
     check_destinations,
     deliver_all,
@@ -105,36 +106,29 @@ def deliver_in_run(
         opened = lake.open()
         check_destinations(opened.url, settings.destinations)
         with opened.writer(f"run {context.run.run_id}", wait=lake.lease_wait()):
+            run = DeliveryRun(
+                now=settings.now(),
+                since=settings.start_date,
+                opener=open_place,
+                provider=_provider(settings),
+                signer=signer_from_environment(),
+                run_id=context.run.run_id,
+            )
             results = deliver_all(
                 opened,
                 chosen,
                 month,
-                now=settings.now(),
+                run,
                 controls=[control_problems],
-                opener=open_place,
-                since=settings.start_date,
-                provider=_provider(settings),
-                signer=signer_from_environment(),
-                run_id=context.run.run_id,
                 before_put=lambda passed: remember_days(
                     opened,
                     passed.held,
-                    settings.now(),
+                    run.now,
                     catalog_of="catalog" if settings.source.has_catalog else "configuration",
                 ),
             )
             served = {result.destination for result in results if isinstance(result, DeliveryResult)}
-            results += deliver_others(
-                opened,
-                [destination for destination in chosen if destination.name in served],
-                month,
-                now=settings.now(),
-                opener=open_place,
-                since=settings.start_date,
-                provider=_provider(settings),
-                signer=signer_from_environment(),
-                run_id=context.run.run_id,
-            )
+            results += deliver_others(opened, [each for each in chosen if each.name in served], month, run)
             lake.refresh_views()
     try:
         for unsent in send_notices(opened, settings.destinations):
