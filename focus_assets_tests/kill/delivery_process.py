@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from focus_assets.delivery import DeliveryFailure, DeliveryResult, DeliveryRun, deliver_all
+from focus_assets.delivery.ledger import remembering
 from focus_assets.delivery.run import open_destination
 from focus_assets.delivery.signature import Signer
 from focus_assets.lake import Lake, ObjectStore
@@ -75,9 +76,9 @@ def deliver_to(
         if watch is not None:
             lake.store = watch(lake.store)
         opener = open_destination if watch is None else lambda each: watch(open_destination(each))
-        return deliver_all(
-            lake, destinations(root, number), AUGUST, DeliveryRun(now, opener=opener, signer=_SIGNER)
-        )
+        run = DeliveryRun(now, opener=opener, signer=_SIGNER)
+        with remembering(lake):
+            return deliver_all(lake, destinations(root, number), AUGUST, run)
 
 
 class Ended:

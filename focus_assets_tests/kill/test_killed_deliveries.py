@@ -21,7 +21,8 @@ from typing import Any
 
 import pytest
 
-from focus_assets.delivery import DeliveryResult, NothingDelivered, entries, verify
+from focus_assets.delivery import DeliveryResult, NothingDelivered, entries, latest_deliveries, verify
+from focus_assets.delivery.newest import PATH
 from focus_assets.lake import Lake
 from focus_assets_tests.kill.delivery_process import LATER, NOW, deliver_to, make_lake, restate
 
@@ -103,7 +104,17 @@ class World:
         return {str(f.relative_to(place)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
     def ledger(self) -> list[dict[str, Any]]:
-        return entries(Lake.open(str(self.root / "lake"))).drop("manifest_url", "terms_digest").to_dicts()
+        lake = Lake.open(str(self.root / "lake"))
+        assert lake.store.exists(PATH), "what is newest is remembered after a run that ended"
+        self.require_newest("before the run that ended")
+        return entries(lake).drop("manifest_url", "terms_digest").to_dicts()
+
+    def require_newest(self, when: str) -> None:
+        """What is told to be newest is: no kill leaves older entries remembered."""
+        lake = Lake.open(str(self.root / "lake"))
+        found, of_each = entries(lake), ("destination", "billing_month", "dataset")
+        newest = found.group_by(of_each, maintain_order=True).last().select(found.columns)
+        assert latest_deliveries(lake).equals(newest), f"killed {when}"
 
     def require_whole(self, number: int, when: str) -> None:
         """No manifest names a file that is missing or different."""
@@ -155,6 +166,7 @@ def test_killed_at_any_write_the_next_delivery_ends_as_an_undisturbed_one(
             kills += 1
             when = f"{'after' if after else 'before'} write {at}"
             disturbed.require_whole(1, when)
+            disturbed.require_newest(when)
             disturbed.undisturbed(1, LATER)
             assert (disturbed.bucket(), disturbed.ledger()) == expected, f"killed {when}"
             shutil.rmtree(disturbed.root)
@@ -185,6 +197,7 @@ def test_killed_at_random_moments_deliveries_to_many_end_as_undisturbed_ones(
         if deliverer.answer() is None:
             when = f"{moment * 1000:.0f} ms into {kind}, kill {kills} of seed {SEED}"
             disturbed.require_whole(MANY, when)
+            disturbed.require_newest(when)
             survived += disturbed.bucket() == expected[kind][0]
             disturbed.undisturbed(MANY, LATER)
             assert (disturbed.bucket(), disturbed.ledger()) == expected[kind], f"killed {when}"

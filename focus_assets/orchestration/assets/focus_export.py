@@ -17,7 +17,7 @@ from focus_assets.delivery import (
     deliver_others,
 )
 from focus_assets.delivery.datasets import others_of
-from focus_assets.delivery.ledger import entries_of
+from focus_assets.delivery.ledger import entries_of, remembering
 from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.restatements import remember_days
 from focus_assets.errors import FocusAssetsError
@@ -114,21 +114,24 @@ def deliver_in_run(
                 signer=signer_from_environment(),
                 run_id=context.run.run_id,
             )
-            results = deliver_all(
-                opened,
-                chosen,
-                month,
-                run,
-                controls=[control_problems],
-                before_put=lambda passed: remember_days(
+            with remembering(opened):
+                results = deliver_all(
                     opened,
-                    passed.held,
-                    run.now,
-                    catalog_of="catalog" if settings.source.has_catalog else "configuration",
-                ),
-            )
-            served = {result.destination for result in results if isinstance(result, DeliveryResult)}
-            results += deliver_others(opened, [each for each in chosen if each.name in served], month, run)
+                    chosen,
+                    month,
+                    run,
+                    controls=[control_problems],
+                    before_put=lambda passed: remember_days(
+                        opened,
+                        passed.held,
+                        run.now,
+                        catalog_of="catalog" if settings.source.has_catalog else "configuration",
+                    ),
+                )
+                served = {result.destination for result in results if isinstance(result, DeliveryResult)}
+                results += deliver_others(
+                    opened, [each for each in chosen if each.name in served], month, run
+                )
             lake.refresh_views()
     try:
         for unsent in send_notices(opened, settings.destinations):
