@@ -249,14 +249,11 @@ def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | 
 
 def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime, dataset: str) -> list[str]:
     """The other months whose newest delivery replaced one, and whose readers have had their grace since."""
-    newest = ledger.latest_of(lake, destination.name, dataset)
-    found = newest.select("billing_month", "sequence", "delivered_at").iter_rows()
+    replaced = ledger.replacements_of(lake, destination.name, dataset)
     return [
         other
-        for other, sequence, at in found
-        if other != month
-        and sequence > 1
-        and at + destination.grace <= now <= at + destination.grace + _TIDYING
+        for other, at in replaced.select("billing_month", "delivered_at").iter_rows()
+        if other != month and at + destination.grace <= now <= at + destination.grace + _TIDYING
     ]
 
 

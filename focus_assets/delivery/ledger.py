@@ -264,9 +264,13 @@ def remembering(lake: Lake) -> Iterator[None]:
     newest.remember(lake.store, _sorted(pl.concat([kept, _frame(lake, paths)])), after)
 
 
-def latest_of(lake: Lake, destination: str, dataset: str = COST_AND_USAGE) -> pl.DataFrame:
-    """The newest entry of each billing month of a destination's dataset, as :data:`SCHEMA`; reads those alone."""
-    return _frame(lake, _newest_below(lake, f"{_folder(destination, dataset)}/"))
+def replacements_of(lake: Lake, destination: str, dataset: str = COST_AND_USAGE) -> pl.DataFrame:
+    """The newest entry of each billing month of a destination's dataset that has more than one, as :data:`SCHEMA`.
+
+    Reads those alone.
+    """
+    newest_of_each = _newest_below(lake, f"{_folder(destination, dataset)}/")
+    return _frame(lake, [path for path in newest_of_each if not path.endswith(f"/{1:06d}{_ENDING}")])
 
 
 def _newest_below(lake: Lake, folder: str) -> list[str]:
