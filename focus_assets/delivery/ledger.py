@@ -345,7 +345,7 @@ def _frame(lake: Lake, paths: Iterable[str]) -> pl.DataFrame:
         for name in ("billed_cost", "effective_cost", "consumed_quantity"):
             values[name] = canonical_json(getattr(entry.totals, name)).decode()
         rows.append(values)
-    return _sorted(pl.DataFrame(rows, schema=SCHEMA))
+    return _sorted(pl.DataFrame(rows, schema=SCHEMA)) if rows else pl.DataFrame(schema=SCHEMA)
 
 
 def _sorted(found: pl.DataFrame) -> pl.DataFrame:
