@@ -19,10 +19,11 @@ from focus_assets.billing.billed_lines import (
     reconciled_with_invoices,
     totals_that_differ,
 )
-from focus_assets.billing.bills import bills_on
+from focus_assets.billing.bills import bills_on, closed_periods
+from focus_assets.billing.booked_periods import booked_periods
 from focus_assets.billing.booking import fingerprint
 from focus_assets.billing.close import PeriodClose, days_before, ending
-from focus_assets.billing.closed_lines import keep_lines, with_kept_lines
+from focus_assets.billing.closed_lines import keep_lines, with_imported_lines, with_kept_lines
 from focus_assets.billing.commitments import contract_commitments
 from focus_assets.billing.corrected_lines import corrected_lines
 from focus_assets.billing.datasets import BILLING_PERIODS, CONTRACT_COMMITMENTS, INVOICE_DETAILS
@@ -77,6 +78,8 @@ def focus_price_list_days(focus: Upstream, catalog: Upstream) -> Iterator[DayOut
 def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator[DayOutput]:
     """``focus_billing_period`` of each day of ``catalog``: periods that accounts enter on it.
 
+    Periods after an account's last are among them, where corrections of the day's rows are billed in them.
+
     Raises MissingPartitions where a period of the day began before and an earlier day's catalog is not there.
     """
     for day in catalog.days:
@@ -92,7 +95,22 @@ def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator
         inputs = (
             catalog.digest(day) | digests(catalog.lake, catalog.dataset, read) | closing.fingerprint(today[1])
         )
+        booked = _booked_periods(catalog.lake, day, today[0], close)
+        if booked is not None:
+            frame = pl.concat([frame, booked]).sort(BILLING_PERIODS.order)
+            inputs |= digests(catalog.lake, FOCUS, [day])
         yield DayOutput(day, frame, inputs, partial(month_facts, BILLING_PERIODS.name))
+
+
+def _booked_periods(lake: Lake, day: dt.date, catalog: Catalog, close: PeriodClose) -> pl.LazyFrame | None:
+    """Periods that nothing but corrections of ``day`` is billed in; None where it has no corrections."""
+    record = lake.record(FOCUS, day)
+    if record is None or not booked_on(record):
+        return None
+    held = lake.days(BILLING_PERIODS.name)
+    others = [each for each in held if each != day]
+    listed = lake.scan(BILLING_PERIODS.name, others) if others else BILLING_PERIODS.empty()
+    return booked_periods(lake.scan(FOCUS, [day]), listed, max(held, default=day), catalog, close)
 
 
 def focus_invoice_detail_days(
@@ -130,7 +148,7 @@ def focus_invoice_detail_days(
         invoices = {line_stem(each): str(each.invoice) for each in settled}
         if snapshot.invoices:
             stated = stated_on(snapshot, bills_on(snapshot, [*slices, *fees_due]), day, close.start)
-            frame = pl.concat([frame, detail_rows(stated, snapshot, terms)]).sort(INVOICE_DETAILS.order)
+            frame = with_imported_lines(frame, detail_rows(stated, snapshot, terms))
         yield DayOutput(day, frame, inputs, _Settled(invoices, bool(snapshot.invoices)))
 
 
@@ -157,7 +175,7 @@ def focus_contract_commitment_days(
     for day in catalog.days:
         snapshot, slices = _snapshot(catalog, day)
         minimums = contract_commitments(
-            day, snapshot, close.invoiced(slices), terms.contract_commitments, start=close.start
+            day, snapshot, close.closed(slices), terms.contract_commitments, start=close.start
         )
         prepaid = prepaid_commitments(day, snapshot, terms.contract_commitments, close)
         frame = pl.concat([minimums, prepaid]).sort(CONTRACT_COMMITMENTS.order)
@@ -168,23 +186,24 @@ def focus_contract_commitment_days(
 def closed_period_days(focus: Upstream, catalog: Upstream, close: PeriodClose) -> Iterator[DayOutput]:
     """``closed_periods`` of each day of ``focus``; from then on the rows of these periods never change."""
     for day in focus.days:
-        charged = _charged(catalog, day)[1]
+        snapshot, charged = _charged(catalog, day)
         closing = closing_on(focus.lake, day, close)
-        frame = close_day(focus.lake, day, charged, closing)
+        frame = close_day(focus.lake, day, charged, closing, closed_periods(snapshot, close.as_of))
         lines = Upstream(focus.lake, INVOICE_DETAILS.name, [day])
         keep_lines(focus.lake, day, lines.on(day))
         inputs = focus.digest(day) | catalog.digest(day) | lines.digest(day) | closing.fingerprint(charged)
-        yield DayOutput(day, frame.lazy(), inputs, _Kept(frame))
+        fact = kept_fact(frame, charged, closing)
+        yield DayOutput(day, frame.lazy(), inputs, _Kept(fact))
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """Facts of a day of ``closed_periods``: the periods themselves."""
+    """Facts of a day of ``closed_periods``: the periods that closed by themselves."""
 
-    periods: pl.DataFrame
+    fact: Mapping[str, Any]
 
     def __call__(self, frame: pl.LazyFrame) -> dict[str, Any]:
-        return kept_fact(self.periods)
+        return dict(self.fact)
 
 
 def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:

@@ -12,12 +12,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import polars as pl
 
 from focus_assets.billing.bills import invoiced as billed_by
-from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, days_before, ending
+from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, charged_before, ending
+from focus_assets.billing.contract_applied import commitments_of
 from focus_assets.billing.corrections import LateUsage
 from focus_assets.billing.rounding import settle
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
@@ -33,13 +35,13 @@ from focus_assets.focus.cost_and_usage import build
 from focus_assets.focus.credits import Spent, with_credits
 from focus_assets.focus.dimensions import resolve
 from focus_assets.focus.invoice_lines import default_issuer
-from focus_assets.invoice_stages import invoiced_day
+from focus_assets.invoice_stages import InvoicedDay, invoiced_day
 from focus_assets.lake import Lake, day_ranges
-from focus_assets.rating import conversion_table, fee_lines, limit_table, price_table, rate, slice_table
+from focus_assets.rated_day import rated_day
+from focus_assets.settings import CommitmentSettings
 from focus_assets.usage.normalize import normalized_usage
 from focus_assets.usage.rateable import (
     earlier_days,
-    earlier_usage,
     no_earlier_totals,
     opening_quantities,
     rateable_usage,
@@ -224,6 +226,7 @@ def focus_cost_and_usage_days(
     start: dt.date,
     close: PeriodClose = NEVER_CLOSES,
     late_usage: LateUsage = "rebilled",
+    commitments: CommitmentSettings | None = None,
 ) -> Iterator[DayOutput]:
     """``focus_cost_and_usage`` of each day: what its usage costs, and the flat fees that are due on it.
 
@@ -248,9 +251,13 @@ def focus_cost_and_usage_days(
         imported = invoiced_day(totals.lake, snapshot, day, found, fees, start, close.as_of)
         grants, credits_due = snapshot.credits, credits_on(snapshot, day)
         paid_on = days_of_credit(grants, day, start)
-        rated = _rated(usage, opening, before, invoiced, fees, imported.splits)
+        rateable = rateable_usage(usage, found, opening)
+        rated = rated_day(rateable, opening, before, invoiced, fees, imported.splits)
         on_invoices = billed_by(invoiced, imported.bills)
         rows = build(rated, on_invoices, snapshot, billed_by(fees, imported.bills), in_order=True)
+        if imported.bills:
+            rows_of = partial(_rows_of, opening, before, imported, snapshot)
+            imported, rows = imported.without_late_usage(rows, found, rateable, opening, rows_of)
         facts: Facts = cost_facts
         if grants:
             begins = {s.charge_id: s.charge.period.start.date() for s in found}
@@ -262,7 +269,7 @@ def focus_cost_and_usage_days(
             facts = CreditFacts(credited.used, cost_facts)
             paid_on = sorted({*paid_on, *billed_before.days})
         last = ending(invoiced)
-        billed = days_before(last, day, start)
+        billed = charged_before(last, day, start)
         if last or (grants and any(fee.invoice for fee in fees)):
             ended: list[ChargeSlice | Fee] = [*last, *(fee for fee in fees if grants and fee.invoice)]
             parts = [computed_rows(totals.lake, billed)] if billed else []
@@ -270,13 +277,18 @@ def focus_cost_and_usage_days(
             if not grants:
                 ids = {s.charge_id for s in last}
                 slices_of_ended = [s for s in invoiced if s.charge_id in ids]
-                rated = _rated(usage, opening, before, slices_of_ended)
+                used = rateable_usage(usage, slices_of_ended, opening)
+                rated = rated_day(used, opening, before, slices_of_ended, splits=imported.splits)
                 own = build(rated, slices_of_ended, snapshot, in_order=True)
             rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
         rows = imported.applied_to(rows)
         charged: list[Charged] = [*invoiced, *fees, *credits_due]
-        issuer = default_issuer(snapshot)
-        with with_closed_rows(totals.lake, day, rows, charged, closing, late_usage, issuer) as kept:
+        issuer, voided = default_issuer(snapshot), [each.id for each in snapshot.invoices if each.is_voided]
+        committed = commitments_of(snapshot, charged, commitments, start)
+        rows = committed.applied_to(rows)
+        with with_closed_rows(
+            totals.lake, day, rows, charged, closing, late_usage, issuer, committed, voided
+        ) as kept:
             yield DayOutput(
                 day,
                 kept.rows,
@@ -291,30 +303,20 @@ def focus_cost_and_usage_days(
                     for key, sha256 in digests(totals.lake, dataset, [read]).items()
                 }
                 | dict(kept.inputs),
-                kept.facts(facts),
+                kept.facts(imported.facts(facts, closing.issued_while_open(charged))),
             )
 
 
-def _rated(
-    usage: pl.LazyFrame,
+def _rows_of(
     opening: pl.LazyFrame,
     before: pl.LazyFrame,
+    imported: InvoicedDay,
+    snapshot: Catalog,
+    usage: pl.LazyFrame,
     slices: Sequence[ChargeSlice],
-    fees: Sequence[Fee] = (),
-    splits: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
-    """The rated lines of some slices of a day, and of its fees; ``splits``: parts in which invoices bill charges."""
-    return rate(
-        rateable_usage(usage, slices, opening),
-        opening,
-        slice_table(slices),
-        price_table(slices),
-        limit_table(slices),
-        conversion_table(slices),
-        earlier_usage(before),
-        splits,
-        fees=fee_lines(fees) if fees else None,
-    )
+    rated = rated_day(usage, opening, before, slices, splits=imported.splits)
+    return build(rated, billed_by(slices, imported.bills), snapshot, in_order=True)
 
 
 def _require_totals(lake: Lake, dataset: str, earlier: Mapping[dt.date, Sequence[dt.date]]) -> None:

@@ -11,7 +11,7 @@ rounding, credits and control totals never see a correction.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from focus_assets.billing.closed import (
     of_periods,
     same_rows,
 )
+from focus_assets.billing.contract_applied import NO_COMMITMENTS, Commitments
 from focus_assets.billing.corrections import CORRECTION, Booking, LateUsage, corrections
 from focus_assets.billing.datasets import CLOSED_PERIODS
 from focus_assets.catalog.credit_charges import Charged
@@ -42,6 +43,9 @@ RECOMPUTED: Final = "recomputed_cost_and_usage"
 """What a day's rows would be if nothing had closed, of days where closed rows are others."""
 
 KEPT: Final = "kept"
+ISSUED_WHILE_OPEN: Final = "issued_while_open"
+"""Fact of a day of ``focus_cost_and_usage``: open periods of rows that are on an issued invoice already."""
+
 LATE_USAGE: Final = "late_usage"
 
 Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
@@ -80,6 +84,8 @@ def with_closed_rows(
     close: PeriodClose,
     late_usage: LateUsage,
     issuer: str,
+    committed: Commitments = NO_COMMITMENTS,
+    voided: Collection[str] = (),
 ) -> Iterator[ClosedOrNot]:
     """The day's ``rows`` as they are kept: closed rows as they were, and corrections behind them.
 
@@ -89,6 +95,8 @@ def with_closed_rows(
         close: what closes now.
         late_usage: what becomes of changes in closed periods.
         issuer: who issues invoices mostly.
+        committed: what corrections count towards, with the amount that they correct.
+        voided: OpenMeter's ids of invoices that were voided.
 
     The result can be read inside. Where closed rows differ, ``rows`` are written to :data:`RECOMPUTED`.
     """
@@ -101,7 +109,7 @@ def with_closed_rows(
             # Rated once: what follows reads it several times.
             rows.sink_parquet(file, maintain_order=True)
             fresh = pl.scan_parquet(file, glob=False, hive_partitioning=False)
-            yield _kept(lake, day, fresh, closed, charged, close, late_usage, issuer)
+            yield _kept(lake, day, fresh, closed, charged, close, late_usage, issuer, committed, voided)
 
 
 def _kept(
@@ -113,6 +121,8 @@ def _kept(
     close: PeriodClose,
     late_usage: LateUsage,
     issuer: str,
+    committed: Commitments,
+    voided: Collection[str],
 ) -> ClosedOrNot:
     would_be = of_periods(fresh, closed.periods)
     if same_rows(would_be, closed.rows):
@@ -121,7 +131,8 @@ def _kept(
     booked = {of: open_period(of, close, charged, before, closed.periods) for of in sorted(closed.periods)}
     bookings = {of: Booking(period, invoice_of(period, close)) for of, period in booked.items()}
     rated = {each.charge_id for each in charged}
-    added = corrections(would_be, closed.rows, bookings, late_usage, issuer, day, rated)
+    added = corrections(would_be, closed.rows, bookings, late_usage, issuer, day, rated, voided)
+    added = committed.applied_to(added.lazy()).collect()
     used = {of: booked[of] for of in booked if _books(added, booked[of])}
     record = lake.write(RECOMPUTED, day, fresh)
     return ClosedOrNot(
@@ -175,14 +186,18 @@ def kept_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
     return lake.scan(FOCUS, days).filter(~pl.col("ChargeClass").eq_missing(CORRECTION))
 
 
-def kept_fact(kept: pl.DataFrame) -> dict[str, Any]:
-    """The fact of a day of ``closed_periods`` that :func:`closing_on` reads."""
-    periods = kept.select(PERIOD_COLUMNS).iter_rows()
-    return {KEPT: sorted(str(ClosedPeriod(*row)) for row in periods)}
+def kept_fact(kept: pl.DataFrame, charged: Sequence[Charged], close: PeriodClose) -> dict[str, Any]:
+    """The fact of a day of ``closed_periods`` that :func:`closing_on` reads: what of it closed by itself.
+
+    What imported invoices closed is invoiced by them and by nothing else, also when one of them is voided.
+    """
+    by_itself = close.kept | {ClosedPeriod.of(each) for each in charged if close.has_closed(each)}
+    periods = (ClosedPeriod(*row) for row in kept.select(PERIOD_COLUMNS).iter_rows())
+    return {KEPT: sorted(str(period) for period in periods if period in by_itself)}
 
 
 def closing_on(lake: Lake, day: dt.date, close: PeriodClose) -> PeriodClose:
-    """``close``, and what has closed on ``day`` already: setting a later close does not open it again."""
+    """``close``, and what has closed by itself on ``day`` already: setting a later close does not open it again."""
     record = lake.record(CLOSED_PERIODS.name, day)
     kept = record.facts.get(KEPT, ()) if record is not None else ()
     return replace(close, kept=frozenset(map(ClosedPeriod.parse, kept)))
@@ -227,21 +242,38 @@ def not_kept(lake: Lake, day: dt.date) -> list[str]:
     found = {ClosedPeriod(*row) for row in rows.select(PERIOD_COLUMNS).unique().collect().iter_rows()}
     if not found:
         return []
+    found -= _open_on(lake, day)
     with closed_on(lake, day) as kept:
         missing = sorted(found - kept.periods)
     return [f"rows of the closed billing period {missing[0]} are not kept for good yet"] if missing else []
 
 
-def close_day(lake: Lake, day: dt.date, charged: Sequence[Charged], close: PeriodClose) -> pl.DataFrame:
+def _open_on(lake: Lake, day: dt.date) -> set[ClosedPeriod]:
+    """Periods some of whose rows are on an issued invoice while another is missing."""
+    return set(map(ClosedPeriod.parse, _facts_of(lake, day).get(ISSUED_WHILE_OPEN, ())))
+
+
+def close_day(
+    lake: Lake,
+    day: dt.date,
+    charged: Sequence[Charged],
+    close: PeriodClose,
+    by_invoices: Collection[tuple[str, dt.datetime]] = (),
+) -> pl.DataFrame:
     """Keep what has closed of a day of ``focus_cost_and_usage`` for good; returns all that is kept.
 
-    Closed are the billing periods of ``charged`` that have an invoice, also where they have no rows, and whatever
-    else is no estimate. The result is :data:`~focus_assets.billing.datasets.CLOSED_PERIODS`.
+    Closed are the billing periods of ``charged`` that have an invoice, or are closed ``by_invoices`` that were
+    imported (customer and start), also where they have no rows, and whatever else is no estimate. The result is
+    :data:`~focus_assets.billing.datasets.CLOSED_PERIODS`.
     """
     rows = lake.scan(FOCUS, [day])
     found = rows.filter(pl.col("x_IsEstimated").eq_missing(False)).select(PERIOD_COLUMNS).unique().collect()
-    periods = {ClosedPeriod(*row) for row in found.iter_rows()}
-    periods |= {ClosedPeriod.of(each) for each in charged if close.invoice_of(each) is not None}
+    periods = {ClosedPeriod(*row) for row in found.iter_rows()} - _open_on(lake, day)
+    periods |= {
+        ClosedPeriod.of(each)
+        for each in charged
+        if close.has_closed(each) or (each.customer.key, each.billing.start) in by_invoices
+    }
     close_rows(lake, day, rows, periods)
     schema = CLOSED_PERIODS.schema
     with closed_on(lake, day) as kept:

@@ -7,23 +7,29 @@ which line bills what, and what rows then say (``billing``).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import polars as pl
 
 from focus_assets.billing.billed_rows import billed_rows
 from focus_assets.billing.bills import Bill, bills_on, closed_periods
+from focus_assets.billing.close import ClosedPeriod
+from focus_assets.billing.closed import PERIOD_COLUMNS
 from focus_assets.billing.parts import Boundary, boundaries, split_table
 from focus_assets.catalog.charges import ChargeSlice, midnight
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.snapshot import Catalog
+from focus_assets.closed_stages import ISSUED_WHILE_OPEN, Facts, computed_rows
 from focus_assets.datasets import NORMALIZED_USAGE, USAGE_TOTALS
 from focus_assets.decimals import UTC_INSTANT
+from focus_assets.focus.schema import internal_schema
 from focus_assets.lake import Lake
+from focus_assets.late_stages import Rows, as_frozen
 from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities
 from focus_assets.usage.totals import windows_of_charges
 
@@ -36,7 +42,8 @@ _CLOSED: Final = pl.Schema({"x_CustomerKey": pl.String(), "BillingPeriodStart": 
 class InvoicedDay:
     """A day's charges as invoices bill them. ``splits`` is what rating needs; ``days_read`` by dataset.
 
-    ``closed``: billing periods whose invoices are all issued, by customer and start.
+    ``closed``: billing periods whose invoices are all issued, by customer and start. ``quantities``: what had been
+    metered where parts begin.
     """
 
     lake: Lake
@@ -47,28 +54,79 @@ class InvoicedDay:
     closed: frozenset[tuple[str, dt.datetime]]
     splits: pl.LazyFrame | None
     days_read: tuple[tuple[str, dt.date], ...]
+    quantities: Mapping[Boundary, Decimal] = field(default_factory=dict)
+    unbilled: pl.DataFrame | None = None
+
+    @property
+    def settling(self) -> list[Bill]:
+        """The lines whose rows are added up on the day."""
+        return [bill for bill in self.bills if bill.settles(self.start)]
+
+    def without_late_usage(
+        self,
+        rows: pl.LazyFrame,
+        slices: Sequence[ChargeSlice],
+        usage: pl.LazyFrame,
+        opening: pl.LazyFrame,
+        rows_of: Rows,
+    ) -> tuple[InvoicedDay, pl.LazyFrame]:
+        """The day's ``rows`` at the quantities that lines were frozen at; the rest is added in :meth:`applied_to`."""
+        frozen = as_frozen(rows, self.lake, self.settling, slices, self.quantities, usage, opening, rows_of)
+        read = tuple(sorted({*self.days_read, *frozen.days_read}))
+        return replace(self, unbilled=frozen.unbilled, days_read=read), frozen.rows
 
     def applied_to(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """The day's ``rows`` as invoices bill them, with what these add."""
+        """The day's ``rows`` as invoices bill them, with what these add, and what came too late for them."""
         if not self.catalog.invoices:
             return rows
         days = days_of_lines(self.bills, self.day, self.start)
-        earlier = self.lake.scan(FOCUS, days) if days else None
+        # As if nothing had closed: what came late is taken back where the line ends.
+        earlier = computed_rows(self.lake, days) if days else None
         named = billed_rows(rows, earlier, self.bills, self.catalog, self.day, self.start)
-        closed = pl.LazyFrame(sorted(self.closed), schema=_CLOSED, orient="row").with_columns(_closed=True)
+        if self.unbilled is not None:
+            named = pl.concat([named, self.unbilled.lazy()])
         # OpenMeter has no line for what has no price: such rows are as final as the invoices of their period.
-        final = pl.col("x_OpenMeterInvoiceId").is_not_null() | (pl.col("BilledCost") == 0)
-        own = pl.col("InvoiceId").is_not_null() & pl.col("x_OpenMeterInvoiceId").is_null()
-        return (
-            named.join(closed, on=list(_CLOSED), how="left", maintain_order="left")
-            .with_columns(
-                pl.when(own)
-                .then("x_IsEstimated")
-                .otherwise(~(final & pl.col("_closed").fill_null(False)))
-                .alias("x_IsEstimated")
-            )
-            .drop("_closed")
+        final = (pl.col("BilledCost") == 0) & self._is_closed
+        return self._marked(named).select(
+            pl.when(pl.col("InvoiceId").is_null()).then(~final).otherwise("x_IsEstimated").alias(name)
+            if name == "x_IsEstimated"
+            else pl.col(name)
+            for name in internal_schema()
         )
+
+    def facts(self, others: Facts, while_open: Collection[ClosedPeriod]) -> Facts:
+        """``others``, which count rows as invoiced once their period is closed, and the periods that are not.
+
+        ``while_open``: open periods that close by themselves and have an issued invoice.
+        """
+        if not self.catalog.invoices and not while_open:
+            return others
+        return partial(self._facts, others, while_open)
+
+    def _facts(
+        self, others: Facts, while_open: Collection[ClosedPeriod], frame: pl.LazyFrame
+    ) -> dict[str, Any]:
+        schema = frame.collect_schema()
+        waiting = pl.LazyFrame(
+            sorted(while_open), schema={name: schema[name] for name in PERIOD_COLUMNS}, orient="row"
+        ).with_columns(_waits=True)
+        imported = pl.col("x_OpenMeterInvoiceId").is_not_null()
+        still_open = pl.when(imported).then(~self._is_closed).otherwise(pl.col("_waits").fill_null(False))
+        marked = self._marked(frame).join(waiting, on=PERIOD_COLUMNS, how="left", maintain_order="left")
+        marked = marked.with_columns(still_open.alias("_open"))
+        issued = marked.filter("_open", ~pl.col("x_IsEstimated")).select(PERIOD_COLUMNS).unique().collect()
+        counted = marked.with_columns((pl.col("x_IsEstimated") | pl.col("_open")).alias("x_IsEstimated"))
+        found = others(counted.select(schema.names()))
+        periods = sorted(str(ClosedPeriod(*row)) for row in issued.iter_rows())
+        return {**found, **({ISSUED_WHILE_OPEN: periods} if periods else {})}
+
+    @property
+    def _is_closed(self) -> pl.Expr:
+        return pl.col("_closed").fill_null(False)
+
+    def _marked(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        closed = pl.LazyFrame(sorted(self.closed), schema=_CLOSED, orient="row").with_columns(_closed=True)
+        return rows.join(closed, on=list(_CLOSED), how="left", maintain_order="left")
 
 
 def invoiced_day(
@@ -84,17 +142,15 @@ def invoiced_day(
 
     Raises MissingPartitions where a part of a charge began on a day whose usage is not in the lake.
     """
-    if not catalog.invoices:
+    if not catalog.invoices and all(s.part is None for s in slices):
         return InvoicedDay(lake, catalog, day, start, (), frozenset(), None, ())
     bills = tuple(bills_on(catalog, [*slices, *fees]))
     read: set[tuple[str, dt.date]] = {(FOCUS, each) for each in days_of_lines(bills, day, start)}
-    quantities = {}
-    for boundary, s in boundaries(catalog, slices, start).items():
-        quantities[boundary], used = _quantity_at(lake, boundary, s, start)
-        read |= used
+    quantities, used = _quantities_at(lake, boundaries(catalog, slices, start), start)
+    read |= used
     splits = split_table(catalog, slices, start, quantities)
     closed = frozenset(closed_periods(catalog, as_of))
-    return InvoicedDay(lake, catalog, day, start, bills, closed, splits, tuple(sorted(read)))
+    return InvoicedDay(lake, catalog, day, start, bills, closed, splits, tuple(sorted(read)), quantities)
 
 
 def days_of_lines(bills: Sequence[Bill], day: dt.date, start: dt.date) -> list[dt.date]:
@@ -104,29 +160,38 @@ def days_of_lines(bills: Sequence[Bill], day: dt.date, start: dt.date) -> list[d
     return [begun + dt.timedelta(days=n) for n in range((day - begun).days)]
 
 
-def _quantity_at(
-    lake: Lake, boundary: Boundary, s: ChargeSlice, start: dt.date
-) -> tuple[Decimal, set[tuple[str, dt.date]]]:
-    """What a charge had used by an instant, and which days of which datasets say so."""
-    charge_id, instant = boundary
-    day = instant.date()
-    # A day is named by the slice that ends at the boundary: windows and quantities to date were cut there.
-    until = replace(s, period=Period(max(s.charge.period.start, midnight(day)), instant), part=None)
-    days = earlier_days([until], day, start)
-    totals = lake.scan(USAGE_TOTALS.name, days) if days else no_earlier_totals()
-    before = _of(opening_quantities(totals), charge_id)
-    read = {(USAGE_TOTALS.name, each) for each in days}
-    if instant == midnight(day):
-        return before, read
-    usage = lake.scan(NORMALIZED_USAGE.name, [day])
-    read.add((NORMALIZED_USAGE.name, day))
-    if s.charge.meter.aggregation.adds_up_over_time:
-        within = windows_of_charges(usage, [until]).select("charge_id", "quantity")
-        return before + _of(within, charge_id), read
-    to_date = usage.filter(pl.col("kind") == "to_date", pl.col("window_to") == instant)
-    return _of(to_date.select("charge_id", "quantity"), charge_id), read
+def _quantities_at(
+    lake: Lake, wanted: Mapping[Boundary, ChargeSlice], start: dt.date
+) -> tuple[dict[Boundary, Decimal], set[tuple[str, dt.date]]]:
+    """What charges had used by some instants, and which days of which datasets say so."""
+    found: dict[Boundary, Decimal] = {}
+    read: set[tuple[str, dt.date]] = set()
+    for instant in sorted({instant for _, instant in wanted}):
+        day = instant.date()
+        # A day is named by the slice that ends at the boundary: windows and quantities to date were cut there.
+        until = [
+            replace(s, period=Period(max(s.charge.period.start, midnight(day)), instant), part=None)
+            for (_, at), s in sorted(wanted.items(), key=lambda each: each[0])
+            if at == instant
+        ]
+        days = earlier_days(until, day, start)
+        totals = lake.scan(USAGE_TOTALS.name, days) if days else no_earlier_totals()
+        before = _by_charge(opening_quantities(totals))
+        read |= {(USAGE_TOTALS.name, each) for each in days}
+        within, to_date = {}, {}
+        if instant != midnight(day):
+            usage = lake.scan(NORMALIZED_USAGE.name, [day])
+            read.add((NORMALIZED_USAGE.name, day))
+            within = _by_charge(windows_of_charges(usage, until))
+            to_date = _by_charge(usage.filter(pl.col("kind") == "to_date", pl.col("window_to") == instant))
+        for s in until:
+            adds_up = s.charge.meter.aggregation.adds_up_over_time or instant == midnight(day)
+            parts = (before, within) if adds_up else (to_date,)
+            found[s.charge_id, instant] = sum(
+                (each.get(s.charge_id, Decimal(0)) for each in parts), Decimal(0)
+            )
+    return found, read
 
 
-def _of(quantities: pl.LazyFrame, charge_id: str) -> Decimal:
-    found = quantities.filter(pl.col("charge_id") == charge_id).select(pl.col("quantity").sum()).collect()
-    return Decimal(found.item() or 0)
+def _by_charge(quantities: pl.LazyFrame) -> dict[str, Decimal]:
+    return dict(quantities.group_by("charge_id").agg(pl.col("quantity").sum()).collect().iter_rows())

@@ -91,7 +91,10 @@ def _line(
     bill = stated.bill
     if bill is not None and (unbilled != 0 or (bill.line.id in late and bill.details[0].id == stated.id)):
         much = late.get(bill.line.id, "usage")
-        note = f"{much} came after the quantity was frozen: {unbilled.normalize():f} not billed"
+        cost = f": {unbilled.normalize():f} not billed" if unbilled != 0 else " and are not billed"
+        note = f"{much} came after the quantity was frozen{cost}"
+        if unbilled < 0:
+            note = f"{-unbilled.normalize():f} is for usage that came after an earlier line was frozen"
     return {
         "InvoiceId": stated.invoice.number,
         "InvoiceDetailId": stated.id,

@@ -69,7 +69,7 @@ def fingerprint(
     close: PeriodClose, charged: Iterable[Charged], booked: Iterable[ClosedPeriod]
 ) -> dict[str, str]:
     """As :meth:`~focus_assets.billing.close.PeriodClose.fingerprint`, those that corrections are booked in included."""
-    invoices = {invoice for each in charged if (invoice := close.invoice_of(each)) is not None}
+    invoices = close.issued(charged)
     invoices |= {invoice for each in booked if (invoice := invoice_of(each, close)) is not None}
     return {CLOSED_PERIODS: hashlib.sha256("\n".join(sorted(invoices)).encode()).hexdigest()}
 

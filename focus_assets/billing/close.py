@@ -4,7 +4,8 @@ What belongs here: the close as a function of the catalog, the settings and the 
 not: rows, and what rounding adds (``rounding``).
 
 Where no invoices are imported, a period closes some days after its end and is one invoice for each customer, period
-and currency. Its id is made of these, so computing it again gives the same.
+and currency, and one more for each instant in its middle at which the subscription's usage is invoiced
+(``progressive_billing``). Ids are made of these, so computing them again gives the same.
 """
 
 from __future__ import annotations
@@ -69,18 +70,42 @@ class PeriodClose:
         """The instant at which a billing period closes and its invoice is issued."""
         return None if self.after_days is None else billing.end + dt.timedelta(days=self.after_days)
 
+    def issues_at(self, charged: Charged) -> dt.datetime | None:
+        """The instant at which the invoice that it is on is issued; one in the middle is before its period closes."""
+        return self.closes_at(_in_the_middle(charged) or charged.billing)
+
+    def has_closed(self, charged: Charged) -> bool:
+        """Whether its billing period has closed."""
+        return ClosedPeriod.of(charged) in self.kept or self._is_issued(charged, charged.billing)
+
     def invoice_of(self, charged: Charged) -> str | None:
-        """The invoice of its billing period, such as ``acme/20260801-20260901/USD``; ``None`` while open."""
-        billing = charged.billing
-        if ClosedPeriod.of(charged) in self.kept:
-            return self.invoice_name(charged.customer.account_id, billing, charged.currency)
-        closes = self.closes_at(billing)
+        """The invoice it is on, such as ``acme/20260801-20260901/USD``; ``None`` until that is issued."""
+        middle = _in_the_middle(charged)
+        if self.has_closed(charged) or (middle is not None and self._is_issued(charged, middle)):
+            return self.invoice_name(charged.customer.account_id, middle or charged.billing, charged.currency)
+        return None
+
+    def _is_issued(self, charged: Charged, period: Period) -> bool:
+        closes = self.closes_at(period)
         subscription = charged.subscription
         # Credit that no subscription can use is all there is of its calendar month: none of it was before.
-        begun = max(billing.start, subscription.active_from if subscription else midnight(self.start))
-        if closes is None or closes > self.as_of or begun < midnight(self.start):
-            return None
-        return self.invoice_name(charged.customer.account_id, billing, charged.currency)
+        begun = max(charged.billing.start, subscription.active_from if subscription else midnight(self.start))
+        return closes is not None and closes <= self.as_of and begun >= midnight(self.start)
+
+    def issued_while_open(self, charged: Iterable[Charged]) -> set[ClosedPeriod]:
+        """The billing periods of ``charged`` that are open and have an invoice in the middle that is issued."""
+        return {
+            ClosedPeriod.of(each)
+            for each in charged
+            if not self.has_closed(each) and self.invoice_of(each) is not None
+        }
+
+    def closed(self, charged: Iterable[Kind]) -> list[Kind]:
+        """All of ``charged`` with the invoices that they are on, where their billing periods have closed."""
+        return [
+            replace(each, invoice=self.invoice_of(each) if self.has_closed(each) else None)
+            for each in charged
+        ]
 
     @staticmethod
     def invoice_name(account: str, billing: Period, currency: str) -> str:
@@ -88,22 +113,49 @@ class PeriodClose:
         return f"{account}/{_compact(billing.start)}-{_compact(billing.end)}/{currency}"
 
     def invoiced(self, charged: Iterable[Kind]) -> list[Kind]:
-        """All of ``charged`` with the invoices of their billing periods, where those have closed."""
+        """All of ``charged`` with the invoices that they are on, where those are issued."""
         return [replace(each, invoice=self.invoice_of(each)) for each in charged]
 
+    def issued(self, charged: Iterable[Charged]) -> set[str]:
+        """The invoices of ``charged`` that are issued, those of closed periods included."""
+        found = set()
+        for each in charged:
+            invoice = self.invoice_of(each)
+            if invoice is not None:
+                found.add(invoice)
+            if self.has_closed(each):
+                found.add(self.invoice_name(each.customer.account_id, each.billing, each.currency))
+        return found
+
     def fingerprint(self, charged: Iterable[Charged]) -> dict[str, str]:
-        """An entry for records: differs when and only when other billing periods of ``charged`` have closed."""
-        invoices = sorted({invoice for each in charged if (invoice := self.invoice_of(each)) is not None})
-        return {CLOSED_PERIODS: hashlib.sha256("\n".join(invoices).encode()).hexdigest()}
+        """An entry for records: differs when and only when other invoices of ``charged`` are issued."""
+        return {CLOSED_PERIODS: hashlib.sha256("\n".join(sorted(self.issued(charged))).encode()).hexdigest()}
 
 
 NEVER_CLOSES = PeriodClose(dt.datetime.min.replace(tzinfo=dt.UTC), None, dt.date.min)
 """Every period stays open."""
 
 
+def _in_the_middle(charged: Charged) -> Period | None:
+    """What an invoice in the middle of the billing period is for, where one ends with this part of a charge."""
+    if not isinstance(charged, ChargeSlice) or charged.part is None:
+        return None
+    billing, ends = charged.billing, charged.part.end
+    inside = [each for each in charged.subscription.progressive_billing if billing.start < each < billing.end]
+    if ends not in inside:
+        return None
+    return Period(max((each for each in inside if each < ends), default=billing.start), ends)
+
+
 def ending(slices: Sequence[ChargeSlice]) -> list[ChargeSlice]:
     """Those invoiced slices with which their charge, or its part in the billing period, ends."""
     return [s for s in slices if s.invoice is not None and s.period.end == s.billed_period.end]
+
+
+def charged_before(slices: Sequence[ChargeSlice], day: dt.date, start: dt.date) -> list[dt.date]:
+    """The days before ``day`` that hold rows of the slices' charges, from ``start`` on, of earlier lines too."""
+    begun = min((max(s.charge.period.start.date(), start) for s in slices), default=day)
+    return [begun + dt.timedelta(days=n) for n in range((day - begun).days)]
 
 
 def days_before(slices: Sequence[ChargeSlice], day: dt.date, start: dt.date) -> list[dt.date]:

@@ -49,6 +49,11 @@ def with_kept_lines(lake: Lake, day: dt.date, lines: pl.LazyFrame) -> pl.LazyFra
     return pl.concat([kept.lazy(), lines.join(kept.lazy(), on=_LINE, how="anti")])
 
 
+def with_imported_lines(lines: pl.LazyFrame, imported: pl.LazyFrame) -> pl.LazyFrame:
+    """``lines`` and those of ``imported`` invoices, sorted; these say themselves what has become of a kept line."""
+    return pl.concat([lines.join(imported, on=_LINE, how="anti"), imported]).sort(INVOICE_DETAILS.order)
+
+
 def keep_lines(lake: Lake, day: dt.date, lines: pl.LazyFrame) -> None:
     """Keep those of a day's ``lines`` of Invoice Detail that are no corrections; call it as the lake's writer."""
     kept = kept_lines(lake, day)

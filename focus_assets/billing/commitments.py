@@ -15,7 +15,9 @@ import polars as pl
 
 from focus_assets.billing.datasets import CONTRACT_COMMITMENTS
 from focus_assets.billing.periods import issuer_of
-from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.charges import Charge, ChargeSlice, midnight
+from focus_assets.catalog.periods import Period
+from focus_assets.catalog.plans import billing_cadence
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.decimals import PRICING_QUANTITY, UNIT_PRICE, multiply
 from focus_assets.focus.dimensions import Resolution, resolve
@@ -42,8 +44,8 @@ def contract_commitments(
     found: dict[str, dict[str, Any]] = {}
     for s in slices:
         begins = max(s.charge.period.start.date(), start)
-        if terms is not None and begins == day and _minimum(s):
-            found.setdefault(s.charge.charge_id, _row(s, resolve(catalog), terms))
+        if terms is not None and begins == day and minimum_of(s):
+            found.setdefault(s.charge.charge_id, _row(s, resolve(catalog), terms, start))
     names = CONTRACT_COMMITMENTS.schema.names()
     rows = [{name: found[key].get(name) for name in names} for key in sorted(found)]
     return pl.LazyFrame(rows, schema=CONTRACT_COMMITMENTS.schema, orient="row").sort(
@@ -51,9 +53,22 @@ def contract_commitments(
     )
 
 
-def _row(s: ChargeSlice, resolution: Resolution, terms: CommitmentSettings) -> dict[str, Any]:
+def contract_of(charge: Charge, start: dt.date) -> tuple[str, Period]:
+    """The contract that a charge's minimum is of, with its time: the billing period in which the charge begins.
+
+    Every day of the charge says the same. What began before ``start``, the first day of all, begins then.
+    """
+    begins = max(charge.period.start, midnight(start))
+    cadence = billing_cadence(charge.plan, charge.subscription)
+    billing = cadence.period_at(charge.subscription.anchor, begins)
+    name = f"{charge.subscription.key}/{billing.start:%Y%m%dT%H%M%SZ}"
+    return name, Period(billing.start, max(billing.end, charge.period.end))
+
+
+def _row(s: ChargeSlice, resolution: Resolution, terms: CommitmentSettings, start: dt.date) -> dict[str, Any]:
     charge = s.charge
-    amount = _minimum(s)
+    amount = minimum_of(s)
+    contract_id, contract = contract_of(charge, start)
     priced_in = charge.priced_in.currency.code if charge.priced_in else charge.currency
     is_own = any(card.key == charge.rate_card.key for card in charge.subscription.rate_cards)
     interval = _INTERVALS.get((charge.cadence.months, charge.cadence.days))
@@ -79,9 +94,9 @@ def _row(s: ChargeSlice, resolution: Resolution, terms: CommitmentSettings) -> d
         "ContractCommitmentPeriodEnd": charge.period.end,
         "ContractCommitmentPeriodStart": charge.period.start,
         "ContractCommitmentType": terms.type,
-        "ContractId": f"{charge.subscription.key}/{s.billing.start:%Y%m%dT%H%M%SZ}",
-        "ContractPeriodEnd": max(s.billing.end, charge.period.end),
-        "ContractPeriodStart": s.billing.start,
+        "ContractId": contract_id,
+        "ContractPeriodEnd": contract.end,
+        "ContractPeriodStart": contract.start,
         "InvoiceIssuerName": issuer_of(s, resolution),
         "PricingCurrency": priced_in,
         "PricingCurrencyContractCommitmentCost": amount,
@@ -99,7 +114,7 @@ def rows_that_count(column: str, value: str) -> str:
     return canonical_json({"InclusionOperator": "And", "Inclusions": [condition]}).decode()
 
 
-def _minimum(s: ChargeSlice) -> Decimal:
+def minimum_of(s: ChargeSlice) -> Decimal:
     """What the charge costs at least; prices without minimum: 0."""
     amount: Decimal | None = getattr(s.rate_card.price, "minimum_amount", None)
     return amount or Decimal(0)

@@ -98,6 +98,7 @@ def corrections(
     issuer: str,
     day: dt.date,
     rated: Collection[str],
+    voided: Collection[str] = (),
 ) -> pl.DataFrame:
     """The rows that correct closed rows of one day, in the stored shape, sorted.
 
@@ -109,14 +110,18 @@ def corrections(
         issuer: who issues invoices mostly (:func:`~focus_assets.focus.invoice_lines.default_issuer`).
         day: the day.
         rated: ids of the charges and fees that there are on it now.
+        voided: OpenMeter's ids of invoices that nobody has to pay any more.
 
     Returns:
         ``rebilled``: a row for each price of what was bought, with quantities and costs as they differ; where no
         quantity differs, one Adjustment without prices and quantities. ``not_billed``: usage alone, without invoice
-        and prices, at no cost. Nothing where a charge differs in no amount.
+        and prices, at no cost; and Adjustments that take back what a voided invoice billed and no other does. Nothing
+        where a charge differs in no amount.
     """
     changed = _changed(fresh, closed)
     rows = _rebilled(changed) if late_usage == "rebilled" else _not_billed(changed)
+    if late_usage == "not_billed" and voided:
+        rows = pl.concat([rows, _billed_no_more(fresh, closed, voided)])
     return _booked(rows, bookings, issuer, day, rated)
 
 
@@ -151,6 +156,25 @@ def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     )
     net = pl.any_horizontal(pl.col(name).sum().over(_CHARGE).fill_null(0) != 0 for name in _AMOUNTS)
     return found.filter(net)
+
+
+def unbilled_usage(metered: pl.LazyFrame, billed: pl.LazyFrame) -> pl.DataFrame:
+    """What was metered of a line and is not on it, for it came after the line's quantity was frozen.
+
+    Args:
+        metered: rows of the line (stored shape) at all that was metered.
+        billed: the same at what was frozen.
+
+    Returns:
+        Usage in the billing period of the line, with ChargeClass Correction: quantities and SKU kept, InvoiceId, unit
+        prices and PricingCategory null, at no cost; ``x_CorrectedInvoiceId`` is the invoice of the line.
+    """
+    return _not_billed(_changed(metered, billed)).with_columns(
+        pl.col("InvoiceId").alias("x_CorrectedInvoiceId"),
+        pl.lit(None, pl.String).alias("InvoiceId"),
+        pl.lit(CORRECTION).alias("ChargeClass"),
+        (pl.lit(_UNBILLED) + pl.col("ChargeDescription")).alias("ChargeDescription"),
+    )
 
 
 def _charges_that_differ(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> list[str]:
@@ -217,6 +241,30 @@ def _not_billed(changed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _billed_no_more(fresh: pl.LazyFrame, closed: pl.LazyFrame, voided: Collection[str]) -> pl.DataFrame:
+    """The costs of closed rows on voided invoices, negated, of charges that no other invoice bills by now."""
+    schema = internal_schema()
+    key = [*_BOUGHT, "ChargeCategory", "InvoiceId"]
+    kind = pl.col("ChargeCategory")
+    others = [name for name in schema if name not in (*_COSTS, *key)]
+    return (
+        closed.filter(pl.col("x_OpenMeterInvoiceId").is_in(list(voided)))
+        .join(fresh.select("x_ChargeId").unique(), on="x_ChargeId", how="anti", maintain_order="left")
+        .with_columns(pl.when(kind.is_in(["Tax", "Credit"])).then(kind).otherwise(pl.lit("Adjustment")))
+        .group_by(key, maintain_order=True)
+        .agg(-pl.col(_COSTS).sum(), *(pl.col(name).drop_nulls().first() for name in others))
+        .filter(pl.any_horizontal(pl.col(name) != 0 for name in _COSTS))
+        .with_columns(
+            *(pl.lit(None, schema[name]).alias(name) for name in (*_QUANTITIES, *_UNITS, *_UNIT_PRICES)),
+            pl.lit(None, pl.String).alias("PricingCategory"),
+            pl.lit("One-Time").alias("ChargeFrequency"),
+            pl.when(kind == "Adjustment").then(pl.lit("correction")).alias("x_AdjustmentReason"),
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+        .collect()
+    )
+
+
 def _booked(
     rows: pl.DataFrame,
     bookings: Mapping[ClosedPeriod, Booking],
@@ -265,6 +313,7 @@ def _booked(
         pl.concat(part.select(*rows.columns, "_from", "_to", "_invoice", "_estimated") for part in parts)
         .with_columns(
             pl.col("InvoiceId").alias("x_CorrectedInvoiceId"),
+            pl.lit(None, pl.String).alias("x_OpenMeterInvoiceId"),
             pl.lit(CORRECTION).alias("ChargeClass"),
             (what + pl.col("ChargeDescription")).alias("ChargeDescription"),
             pl.col("_from").alias("BillingPeriodStart"),

@@ -39,7 +39,8 @@ def _dataset(
 
 BILLING_PERIODS: Final = _dataset(
     "focus_billing_period",
-    "a billing period of one account and invoice issuer, on the day from which the account has charges in it",
+    "a billing period of one account and invoice issuer, on the day from which the account has charges in it, else on "
+    "one whose corrections are billed in it",
     BILLING_PERIOD,
     ("BillingPeriodStart", "BillingPeriodEnd", "InvoiceIssuerName", "x_BillingAccountId"),
     (_ACCOUNT, _CUSTOMER),

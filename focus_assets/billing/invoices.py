@@ -36,7 +36,7 @@ def invoice_details(
         terms: what the configuration says of payment.
     """
     # A grant that expires on the day it was bought stands there twice.
-    closes = {each.charge_id: close.closes_at(each.billing) for each in last}
+    closes = {each.charge_id: close.issues_at(each) for each in last}
     issued = pl.LazyFrame(list(closes.items()), schema=_ISSUED, orient="row")
     # Every line has a row that is none of rounding; what a line says of itself is what that row says.
     named = pl.col("x_PriceComponent") != ROUNDING

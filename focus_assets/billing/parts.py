@@ -17,8 +17,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from focus_assets.catalog.charges import Charge, ChargeSlice, midnight
-from focus_assets.catalog.invoices import divided
+from focus_assets.catalog.charges import Charge, ChargeSlice, midnight, parts_of
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.rating import SPLITS
@@ -62,7 +61,7 @@ def split_table(
 
 
 def _parts(catalog: Catalog, charge: Charge) -> list[Period]:
-    return divided(charge.period, catalog.billed_parts.get(_key(charge), ()))
+    return parts_of(catalog, charge)
 
 
 def _key(charge: Charge) -> tuple[str, str]:

@@ -137,7 +137,7 @@ def _meter(charged: Charged) -> str:
 
 
 def _row(p: AccountPeriod, charged: Charged, close: PeriodClose, catalog: Catalog) -> dict[str, Any]:
-    has_closed = close.invoice_of(charged) is not None
+    has_closed = close.has_closed(charged)
     closed = close.closes_at(charged.billing) if has_closed else None
     closed = closed or closed_by_invoices(catalog, charged, close.as_of)
     return {

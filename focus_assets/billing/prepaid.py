@@ -65,13 +65,23 @@ def _begun(day: dt.date, catalog: Catalog, start: dt.date) -> Sequence[tuple[Cre
     return [
         (grant, grant.expires_at)
         for grant in sorted(catalog.credits, key=lambda g: g.grant_id)
-        if grant.is_bought
+        if _listed_on(grant, start) == day and grant.expires_at and is_commitment(grant, catalog, start)
+    ]
+
+
+def is_commitment(grant: CreditGrant, catalog: Catalog, start: dt.date) -> bool:
+    """Whether Contract Commitment lists a grant: it is bought, expires, and can be used from ``start`` on."""
+    return (
+        grant.is_bought
         and grant.expires_at is not None
         # Whose it is may be known later: OpenMeter's customers come with its catalog.
         and grant.customer in catalog.customer
-        and max(grant.effective_at.date(), start) == day
-        and grant.is_usable_on(day)
-    ]
+        and grant.is_usable_on(_listed_on(grant, start))
+    )
+
+
+def _listed_on(grant: CreditGrant, start: dt.date) -> dt.date:
+    return max(grant.effective_at.date(), start)
 
 
 def _row(

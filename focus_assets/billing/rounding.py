@@ -18,7 +18,7 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.billing.whole_periods import Usage, whole_lines
+from focus_assets.billing.whole_periods import Usage, charged_usage, whole_lines
 from focus_assets.catalog.charges import ChargeSlice, midnight
 from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.fees import Fee
@@ -79,7 +79,7 @@ def settle(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], day: dt.date, 
     """Round the lines that end on ``day``.
 
     Args:
-        rows: rows of Cost and Usage (stored shape) of ``day`` and of the earlier days of these lines; others may
+        rows: rows of Cost and Usage (stored shape) of ``day`` and of the earlier days of these charges; others may
             be among them. Whether earlier rows were computed before or after the close makes no difference.
         last: the slices with which lines end (:func:`~focus_assets.billing.close.ending`) and fees that credits may
             pay for, with their invoices.
@@ -92,7 +92,11 @@ def settle(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], day: dt.date, 
         Given credits are rounded so that what is left to pay is: a charge that they pay in full costs nothing.
     """
     used = of_lines(rows, last, issuer).collect()
-    whole = whole_lines([each for each in last if _is_whole(each)], _usage(used))
+    parts = [each for each in last if isinstance(each, ChargeSlice) and not _is_whole(each)]
+    usage = _usage(used) | (charged_usage(rows, parts) if parts else {})
+    # A part in which less was taken than given back has no rating of its own: its rows are rounded as they are.
+    below = {s.charge_id for s in parts if usage.get(s.charge_id, Usage()).quantity < 0}
+    whole = whole_lines([each for each in last if each.charge_id not in below], usage)
     lines = summed_lines(used, day).join(whole, left_on="_line_id", right_on="InvoiceDetailId", how="left")
     exact = pl.col("BilledCost")
     shared = pl.len().over("_line_id") > 1

@@ -19,7 +19,7 @@ from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.prices import FlatPrice, TieredPrice
 from focus_assets.catalog.rate_card_terms import ProRatingConfig
-from focus_assets.decimals import COST, UNIT_PRICE, convert, minor_unit, multiply, round_to
+from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, convert, minor_unit, multiply, round_to
 from focus_assets.focus.credit_terms import component_of
 from focus_assets.focus.invoice_lines import line_period, line_stem
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
@@ -76,24 +76,28 @@ def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str
 
     Of a charge that goes on over several billing periods a day's total does not say where within the day one ends.
     """
+    terms = pl.LazyFrame(
+        sorted({(s.charge_id, s.billed_period.start, s.billed_period.end) for s in slices}),
+        schema={"x_ChargeId": pl.String(), "_from": UTC_INSTANT, "_to": UTC_INSTANT},
+        orient="row",
+    )
     start = pl.col("ChargePeriodStart")
     cost = multiply(pl.col("PricingQuantity"), pl.col("PricingCurrencyContractedUnitPrice"))
-    found = {}
-    for s in slices:
-        part = s.billed_period
-        within, earlier = (start >= part.start) & (start < part.end), start < part.start
-        row = (
-            rows.filter(pl.col("x_ChargeId") == s.charge.charge_id, pl.col("ChargeCategory") != "Adjustment")
-            .select(
-                pl.col("ConsumedQuantity").filter(within).sum().alias("quantity"),
-                pl.col("ConsumedQuantity").filter(earlier).sum().alias("before"),
-                cost.filter(earlier).sum().alias("billed"),
-            )
-            .collect()
-            .row(0)
+    within, earlier = (start >= pl.col("_from")) & (start < pl.col("_to")), start < pl.col("_from")
+    sums = (
+        rows.filter(pl.col("ChargeCategory") != "Adjustment")
+        .join(terms, on="x_ChargeId")
+        .group_by("x_ChargeId")
+        .agg(
+            pl.col("ConsumedQuantity").filter(within).sum().alias("quantity"),
+            pl.col("ConsumedQuantity").filter(earlier).sum().alias("before"),
+            cost.filter(earlier).sum().alias("billed"),
         )
-        found[s.charge.charge_id] = Usage(*(value or _ZERO for value in row))
-    return found
+        .collect()
+    )
+    return {
+        charge_id: Usage(*(value or _ZERO for value in values)) for charge_id, *values in sums.iter_rows()
+    }
 
 
 def whole_lines(last: Sequence[Charged], usage: Mapping[str, Usage]) -> pl.DataFrame:

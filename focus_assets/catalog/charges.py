@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from focus_assets.catalog.comparable import is_comparable, tiering
 from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.instants import BEGINNING
-from focus_assets.catalog.invoices import divided
+from focus_assets.catalog.invoices import cut_at, divided
+from focus_assets.catalog.meters import Aggregation
 from focus_assets.catalog.models import Customer, Feature, Meter, Plan, Price, RateCard, Subscription
 from focus_assets.catalog.periods import Cadence, Period
 from focus_assets.catalog.plans import billing_cadence
@@ -26,6 +27,9 @@ DAY = dt.timedelta(days=1)
 
 OPEN_END = dt.datetime.max.replace(tzinfo=dt.UTC)
 """The end of what has none yet."""
+
+
+_INCREASES = (Aggregation.SUM, Aggregation.COUNT, Aggregation.MAX, Aggregation.UNIQUE_COUNT)
 
 
 class OpeningUnknown(FocusAssetsError):
@@ -319,11 +323,22 @@ def _by_billing_period(catalog: Catalog, charge: Charge, part: Period) -> Iterat
         yield billing, billing.clip(part.start, part.end)
 
 
+def parts_of(catalog: Catalog, charge: Charge) -> list[Period]:
+    """The parts in which a charge is invoiced: those of imported invoices, else its subscription's; one mostly."""
+    billed = catalog.billed_parts.get((charge.subscription.key, charge.rate_card.key), ())
+    if billed or not charge.subscription.progressive_billing or not _is_billed_progressively(charge):
+        return divided(charge.period, billed)
+    return cut_at(charge.period, charge.subscription.progressive_billing)
+
+
+def _is_billed_progressively(charge: Charge) -> bool:
+    """As OpenMeter judges it: where more usage never costs less. Source: ``rating/service/billableperiod.go``."""
+    return charge.meter.aggregation in _INCREASES and not charge.is_priced_by_total
+
+
 def _by_part(catalog: Catalog, whole: ChargeSlice) -> Iterator[ChargeSlice]:
     """A slice, cut where invoices bill its charge in parts."""
-    charge = whole.charge
-    billed = catalog.billed_parts.get((charge.subscription.key, charge.rate_card.key), ())
-    parts = divided(charge.period, billed)
+    parts = parts_of(catalog, whole.charge)
     if len(parts) == 1:
         yield whole
         return

@@ -10,7 +10,7 @@ credits, so that net + tax - credits is its total; ``tax_included`` is the part 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Final
@@ -186,10 +186,11 @@ def divided(period: Period, parts: Iterable[BilledPart]) -> list[Period]:
         for instant in (part.period.start, part.period.end)
         if period.start < instant < period.end
     }
-    return list(_between(period, sorted(inside)))
+    return cut_at(period, inside)
 
 
-def _between(period: Period, bounds: list[dt.datetime]) -> Iterator[Period]:
+def cut_at(period: Period, instants: Iterable[dt.datetime]) -> list[Period]:
+    """``period`` in the parts between those of ``instants`` that lie within it."""
+    bounds = sorted({instant for instant in instants if period.start < instant < period.end})
     begins = [period.start, *bounds]
-    for begin, end in zip(begins, [*bounds, period.end], strict=True):
-        yield Period(begin, end)
+    return [Period(begin, end) for begin, end in zip(begins, [*bounds, period.end], strict=True)]

@@ -163,6 +163,8 @@ class Subscription(Entry):
     """How often is invoiced; the plan's where absent."""
     pro_rating_config: ProRatingConfig | None = None
     """Whether flat fees of a period that is cut short are charged in part; the plan's where absent."""
+    progressive_billing: tuple[Instant, ...] = ()
+    """Instants within billing periods at which usage so far is invoiced, as by OpenMeter's progressive billing."""
     rate_cards: tuple[RateCard, ...] = ()
     """Negotiated or additional prices."""
     own_prices_only: bool = False
@@ -181,6 +183,8 @@ class Subscription(Entry):
             raise ValueError(
                 f"active_to {self.active_to:%FT%TZ} is not after active_from {self.active_from:%FT%TZ}"
             )
+        if list(self.progressive_billing) != sorted(set(self.progressive_billing)):
+            raise ValueError("progressive_billing has instants that are not one after the other")
         if self.plan is None and not self.rate_cards:
             raise ValueError("needs a plan, rate_cards, or both")
         _versions_are_distinct(self.rate_cards)

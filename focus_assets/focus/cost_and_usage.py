@@ -58,9 +58,8 @@ NOT_FILLED: Final = (
     "CommitmentDiscountType",
     "CommitmentDiscountUnit",
     "CommitmentProgramEligibilityDetails",
-    "ContractApplied",
 )
-"""Columns that are null on every row: nothing is committed or allocated here."""
+"""Columns that are null on every row: nothing is reserved, discounted for a commitment or allocated here."""
 
 _MINIMUM: Final = pl.col("component") == MINIMUM_COMPONENT
 _FLAT: Final = pl.col("component") == FLAT_FEE_COMPONENT
@@ -285,6 +284,8 @@ def _columns(issuer: str) -> Mapping[str, pl.Expr]:
         "ChargePeriodStart": pl.col("slice_from"),
         "ConsumedQuantity": pl.col("consumed_quantity"),
         "ConsumedUnit": pl.when(pl.col("consumed_quantity").is_not_null()).then(pl.col("_unit")),
+        # What counts towards a commitment is known once credit has paid (``billing.contract_applied``).
+        "ContractApplied": pl.lit(None, pl.String),
         "ContractedCost": pl.col("contracted_cost"),
         "ContractedUnitPrice": pl.col("contracted_unit_price"),
         "EffectiveCost": _rounded("effective_cost"),

@@ -28,6 +28,9 @@ from focus_assets.rating.lines import (
     RATED_LINES,
 )
 
+POOL: Final = "Credit Pool"
+"""ResourceType of a grant."""
+
 _SKU: Final = "credits"
 _PRICE_ID: Final = f"default/{_SKU}/{CREDIT_PURCHASE_COMPONENT}"
 
@@ -135,5 +138,5 @@ def _pool(grant: CreditGrant) -> dict[str, Any]:
     return {
         "_ResourceId": grant.grant_id,
         "_ResourceName": grant.title,
-        "_ResourceType": "Credit Pool",
+        "_ResourceType": POOL,
     }

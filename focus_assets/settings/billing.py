@@ -39,4 +39,5 @@ class BillingSettings(Entry):
     payment_days: Annotated[int, Field(ge=0, le=3660)] | None = 30
     """Days from issue in which an invoice has to be paid; null: not known."""
     contract_commitments: CommitmentSettings | None = None
-    """Fill focus_contract_commitment from minimum spends and prepaid credit; FOCUS wants more than they say."""
+    """Fill focus_contract_commitment and ContractApplied from minimum spends and prepaid credit; FOCUS wants more than
+    they say."""

@@ -457,3 +457,53 @@ def test_whatever_comes_late_closed_rows_and_corrections_are_a_fresh_computation
     )
     assert found.equals(wanted)
     assert reconciled_month(weeks.lake, "2026-08")[0]["finding"].drop_nulls().to_list() == []
+
+
+ENDS = configuration(
+    subscriptions=[
+        {
+            "customer": "ann",
+            "plan": "basic",
+            "active_from": "2026-08-01T00:00:00Z",
+            "active_to": "2026-08-08T00:00:00Z",
+        }
+    ]
+)
+PERIOD_KEY = ("BillingPeriodStart", "BillingPeriodEnd", "InvoiceIssuerName")
+
+
+def periods_of(weeks: Weeks, account: str = "ann") -> list[tuple[dt.datetime, str, str]]:
+    rows = weeks.rows("focus_billing_period").filter(x_BillingAccountId=account)
+    return sorted(rows.select("BillingPeriodStart", "BillingPeriodStatus", "InvoiceIssuerName").iter_rows())
+
+
+@pytest.mark.parametrize("terms", [BillingSettings(), NOT_BILLED])
+def test_a_period_that_only_corrections_are_billed_in_is_listed(
+    tmp_path: Path, terms: BillingSettings
+) -> None:
+    usage = [each for each in Weeks(tmp_path / "all").usage if each[0] < 8]
+    weeks = late(Weeks(tmp_path, usage=usage, catalog=ENDS, terms=terms), LATE, (3, *LATE[1:]))
+    issuer = "Test Vendor Inc."
+    assert corrections(weeks)["BillingPeriodStart"].unique().to_list() == [instant(8)]
+    # Corrections of two days are billed in it, and it stands once.
+    assert periods_of(weeks) == [(instant(1), "Closed", issuer), (instant(8), "Open", issuer)]
+    charged = {
+        *weeks.rows().select(*PERIOD_KEY, "BillingAccountId").iter_rows(),
+    }
+    listed = weeks.rows("focus_billing_period").select(*PERIOD_KEY, "x_BillingAccountId")
+    assert charged <= set(listed.iter_rows())
+    weeks.as_of = NEXT_CLOSED
+    assert day(2) in periods_closed_otherwise(weeks.lake, [day(2)], weeks.close)
+    assert periods_of(weeks.compute(1, LAST)) == [
+        (instant(1), "Closed", issuer),
+        (instant(8), "Closed", issuer),
+    ]
+
+
+def test_a_period_of_an_account_that_goes_on_stands_where_its_charges_begin(tmp_path: Path) -> None:
+    weeks = Weeks(tmp_path).compute(1, 7)
+    weeks.usage = [*weeks.usage, LATE]
+    weeks.compute(1, 7)
+    assert corrections(weeks)["BillingPeriodStart"].unique().to_list() == [instant(8)]
+    assert [start for start, *_ in periods_of(weeks)] == [instant(1)]
+    assert [start for start, *_ in periods_of(weeks.compute(1, LAST))] == [instant(1), instant(8)]

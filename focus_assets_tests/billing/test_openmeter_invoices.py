@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from focus_assets.billing.datasets import FOCUS_DATASET
 from focus_assets.billing_stages import reconciled_day, reconciled_month
+from focus_assets.closed_stages import not_kept
 from focus_assets.commands.reconcile import command
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
@@ -98,16 +99,18 @@ def test_a_fee_in_advance_is_on_the_invoice_of_the_period_before(week: Company) 
     assert found.rows() == [(1, "ANN-0001", D("9.99")), (8, "ANN-0002", D("9.99"))]
 
 
-def test_rows_are_estimates_until_all_invoices_of_their_billing_period_are_issued(week: Company) -> None:
-    """Support of the second week is on an issued invoice, but that week goes on; a voided one is not replaced yet."""
-    found = (
-        rows(week)
-        .group_by("x_CustomerKey", pl.col("BillingPeriodStart").dt.day())
-        .agg(pl.col("x_IsEstimated").unique())
-    )
-    estimated = {(customer, day) for customer, day, flags in found.iter_rows() if flags == [True]}
-    assert estimated == {("ann", 8), ("eve", 8), ("dee", 1), ("gil", 1)}
-    assert all(len(flags) == 1 for flags in found["x_IsEstimated"])
+def test_rows_are_estimates_until_their_own_invoice_is_issued(week: Company) -> None:
+    """Support of the second week is on an issued invoice, though that week goes on; a draft can still change."""
+    invoiced = rows(week).drop_nulls("InvoiceId").select("InvoiceId", "x_IsEstimated").unique()
+    assert [number for number, estimated in invoiced.iter_rows() if estimated] == ["DRAFT-1"]
+    second = of(week, "ann").filter(pl.col("BillingPeriodStart").dt.day() == 8)
+    assert set(second.select("InvoiceId", "x_IsEstimated").rows()) == {("ANN-0002", False), (None, True)}
+
+
+def test_a_period_of_which_an_invoice_is_missing_is_not_kept_for_good(week: Company) -> None:
+    closed = rows(week, "closed_periods").filter(pl.col("BillingPeriodStart").dt.day() == 8)
+    assert closed.is_empty()
+    assert not_kept(week.lake, dt.date(2026, 8, 8)) == []
 
 
 def test_rounding_is_an_adjustment_of_its_line_on_the_day_that_the_line_ends(week: Company) -> None:
@@ -163,18 +166,38 @@ def test_each_part_of_a_classic_line_is_rated_given_the_gross_amount_of_those_be
     assert jobs.filter(pl.col("ChargeCategory") == "Adjustment").is_empty()
 
 
-def test_usage_that_came_after_the_quantity_was_frozen_is_taken_back_and_told_but_is_no_error(
+def test_usage_that_came_after_the_quantity_was_frozen_is_a_correction_at_no_cost_and_no_error(
     week: Company,
 ) -> None:
-    """37 requests come to 0.3959, 30 were billed at 0.32."""
+    """30 of 37 requests were billed, at 0.32; the seven of the last half hour came too late."""
     fay = of(week, "fay")
     assert fay["ConsumedQuantity"].sum() == 37
-    back = fay.filter(pl.col("x_AdjustmentReason") == "late_usage")
-    assert back["BilledCost"].to_list() == [D("0.32") - D("0.3959")]
+    assert fay.filter(pl.col("ChargeCategory") == "Adjustment")["x_AdjustmentReason"].to_list() == [
+        "rounding"
+    ]
+    late = fay.filter(pl.col("ChargeClass") == "Correction").row(0, named=True)
+    assert {
+        name: late[name] for name in ("ChargeCategory", "SkuId", "SkuPriceId", "x_CorrectedInvoiceId")
+    } == {
+        "ChargeCategory": "Usage",
+        "SkuId": "requests",
+        "SkuPriceId": "metered/requests/usage",
+        "x_CorrectedInvoiceId": "FAY-0001",
+    }
+    assert (late["ConsumedQuantity"], late["PricingQuantity"]) == (D(7), D(7))
+    costs = ("ListCost", "ContractedCost", "BilledCost", "EffectiveCost")
+    assert [late[name] for name in costs] == [D(0)] * 4
+    empty = ("InvoiceId", "InvoiceDetailId", "ListUnitPrice", "ContractedUnitPrice", "PricingCategory")
+    assert [late[name] for name in empty] == [None] * len(empty)
+    billed = fay.filter(pl.col("ChargeClass").is_null())
+    assert billed.select("InvoiceId", "ConsumedQuantity", "BilledCost").rows() == [
+        ("FAY-0001", D(30), D("0.321")),
+        ("FAY-0001", None, D("-0.001")),
+    ]
     lines, _ = reconciled_month(week.lake, "2026-08")
     told = lines.filter(pl.col("InvoiceId") == "FAY-0001").row(0, named=True)
-    assert told["finding"] is None
-    assert told["note"].startswith("7 Requests came after the quantity was frozen")
+    assert (told["difference"], told["finding"]) == (D(0), None)
+    assert told["note"] == "7 Requests came after the quantity was frozen and are not billed"
 
 
 def test_a_draft_gives_its_provisional_number_and_its_rows_stay_estimates(week: Company) -> None:

@@ -94,16 +94,16 @@ def test_rounding_never_hides_a_charge_that_was_rated_wrongly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows rated at other quantities than the totals hold: what is added stays below a cent, and the check says so."""
-    import focus_assets.chain
+    import focus_assets.rated_day
 
-    rated = focus_assets.chain.rate
+    rated = focus_assets.rated_day.rate
 
     def too_dear(*tables: pl.LazyFrame, **named: pl.LazyFrame | None) -> pl.LazyFrame:
         usage = pl.col("component") == "usage"
         twice = pl.when(usage).then(pl.col("billed_cost") * 2).otherwise(pl.col("billed_cost"))
         return rated(*tables, **named).with_columns(twice.cast(pl.Decimal(38, 18)).alias("billed_cost"))
 
-    monkeypatch.setattr(focus_assets.chain, "rate", too_dear)
+    monkeypatch.setattr(focus_assets.rated_day, "rate", too_dear)
     weeks = Weeks(tmp_path).compute(1, 7)
     lines = weeks.reconciled().filter(pl.col("InvoiceDetailId").str.contains("tokens/.*usage"))
     assert lines["rounding"].abs().max() < D("0.005")  # type: ignore[operator]

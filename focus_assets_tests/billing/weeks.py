@@ -110,6 +110,7 @@ class Weeks:
     )
     catalog: dict[str, Any] = field(default_factory=configuration)
     as_of: dt.datetime = AFTER
+    close_after_days: int | None = 3
     terms: BillingSettings = field(
         default_factory=lambda: BillingSettings(contract_commitments=CommitmentSettings())
     )
@@ -119,7 +120,7 @@ class Weeks:
 
     @property
     def close(self) -> PeriodClose:
-        return PeriodClose(self.as_of, 3, START)
+        return PeriodClose(self.as_of, self.close_after_days, START)
 
     def compute(self, first: int = 1, last: int = 10) -> Weeks:
         """Every stage of days of August."""
@@ -132,7 +133,13 @@ class Weeks:
             "focus_cost_and_usage",
             days,
             chain.focus_cost_and_usage_days(
-                usage, totals, catalog, START, close, self.terms.late_usage or "rebilled"
+                usage,
+                totals,
+                catalog,
+                START,
+                close,
+                self.terms.late_usage or "rebilled",
+                self.terms.contract_commitments,
             ),
         )
         self._write("focus_price_list", days, billing_stages.focus_price_list_days(focus, catalog))

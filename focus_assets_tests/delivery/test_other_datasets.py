@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,10 @@ def test_keys_agree_across_what_one_destination_gets(weeks: Weeks, tmp_path: Pat
     period = ["BillingPeriodStart", "InvoiceIssuerName"]
     assert costs.join(found["focus_billing_period"], on=period, how="anti").is_empty()
     assert costs.height == costs.join(found["focus_billing_period"], on=period).height
+    applied = [json.loads(text)["Elements"] for text in costs["ContractApplied"].drop_nulls()]
+    counted = {(e["ContractId"], e["ContractCommitmentId"]) for elements in applied for e in elements}
+    commitments = found["focus_contract_commitment"].select("ContractId", "ContractCommitmentId")
+    assert set() != counted <= set(commitments.iter_rows())
     named = costs.filter(pl.col("SkuPriceId").is_not_null(), pl.col("ListUnitPrice").is_not_null())
     prices = ["SkuPriceId", "ListUnitPrice", "ContractedUnitPrice"]
     assert named.join(found["focus_price_list"], on=prices, how="anti").is_empty()

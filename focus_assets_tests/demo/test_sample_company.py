@@ -171,6 +171,17 @@ def test_a_price_changes_within_a_period_and_another_is_negotiated(charges: list
     assert any(charge.plan is None for charge in charges)
 
 
+def test_one_customers_usage_is_invoiced_in_the_middle_of_a_period_but_for_what_has_to_wait_for_its_end(
+    catalog: Catalog,
+) -> None:
+    """Volume tiers (output tokens) and seats, whose number can fall, are not cut."""
+    noon = dt.datetime(2026, 8, 16, 12, tzinfo=dt.UTC)
+    found = slices_on(catalog, dt.date(2026, 8, 16))
+    cut = {(s.customer.key, s.charge.feature.key) for s in found if s.part is not None and s.part.end == noon}
+    features = ("input-tokens", "api-requests", "storage", "storage-peak", "active-users")
+    assert cut == {("cust-11", feature) for feature in features}
+
+
 def test_its_prices_are_per_unit_and_graduated_some_with_a_flat_part(charges: list[Charge]) -> None:
     tiered = [c.rate_card.price for c in charges if isinstance(c.rate_card.price, TieredPrice)]
     assert 0 < len(tiered) < len(charges)

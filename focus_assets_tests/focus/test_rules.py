@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -92,6 +93,11 @@ def _without_id(name: str) -> tuple[str, ...]:
         "InvoiceDetailId": ("nulls.InvoiceDetailId_with_InvoiceId",),
     }
     return pairs.get(name, ())
+
+
+def applied(metrics: dict[str, Any]) -> str:
+    """ContractApplied with one element."""
+    return json.dumps({"Elements": [{"ContractId": "c", "ContractCommitmentId": "m", **metrics}]})
 
 
 MARGIN = file(lambda frame: frame.with_columns(pl.lit("7").alias("Margin")))
@@ -305,8 +311,23 @@ DEFECTS: dict[str, Defect] = {
         "tier-1", CommitmentProgramEligibilityDetails="1"
     ),
     "key_values.ContractApplied_elements": row(
+        "tier-1", ContractApplied=applied({"ContractCommitmentAppliedQuantity": 1})
+    ),
+    "key_values.ContractApplied_one_metric": row(
         "tier-1",
-        ContractApplied='{"Elements":[{"ContractId":"c","ContractCommitmentId":"m","AppliedQuantity":1}]}',
+        ContractApplied=applied(
+            {
+                "ContractCommitmentAppliedCost": 2,
+                "ContractCommitmentAppliedQuantity": 1,
+                "ContractCommitmentAppliedUnit": "Tokens",
+            }
+        ),
+    ),
+    "key_values.ContractApplied_purchase": row(
+        "platform-fee",
+        ContractApplied=applied({"ContractCommitmentAppliedCost": 2}),
+        ResourceId="another",
+        ResourceType="Subscription",
     ),
     # units
     "units.PricingUnit": row("tier-1", PricingUnit="1000 tokens"),

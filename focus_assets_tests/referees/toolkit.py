@@ -34,11 +34,11 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was looked at, and each finding once: dataset (or ``bundle``), rule, and column or message."""
+    """What was looked at; and how often each finding was made: dataset (or ``bundle``), rule, and column or message."""
 
     datasets: frozenset[str]
     checks: tuple[str, ...]
-    found: frozenset[tuple[str, str, str]]
+    found: Mapping[tuple[str, str, str], int]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Toolkit:
         if not said:
             raise RuntimeError(f"the toolkit crashed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
         verdict = json.loads(said[-1].removeprefix("VERDICT "))
-        found = frozenset((dataset, rule, what) for dataset, rule, what in verdict["found"])
+        found = {(dataset, rule, what): count for dataset, rule, what, count in verdict["found"]}
         return Verdict(frozenset(verdict["datasets"]), tuple(verdict["checks"]), found)
 
 

@@ -18,15 +18,16 @@ from focus_assets.focus.rules.model import AnyRule, Reads, RowRule
 # One string of JSON after the other, each with the colon that makes it a key.
 _STRINGS: Final = r'"(?:[^"\\]|\\.)*"\s*:?'
 
+_METRICS: Final = ("Cost", "Quantity", "Unit")
 _ELEMENT_KEYS: Final = frozenset(
-    {"ContractId", "ContractCommitmentId", "AppliedCost", "AppliedQuantity", "AppliedUnit"}
+    {"ContractId", "ContractCommitmentId", *(f"ContractCommitmentApplied{metric}" for metric in _METRICS)}
 )
-"""The keys of an element of ContractApplied that FOCUS defines (erratum 1 of FOCUS 1.3: five, so written)."""
+"""The keys of an element of ContractApplied that FOCUS defines (errata of FOCUS 1.3: five, so written)."""
 
 
 def rules() -> tuple[AnyRule, ...]:
     """No key twice in a flat object; objects where objects are asked for; the elements of ContractApplied."""
-    return (*objects(COST_AND_USAGE), _contract_applied())
+    return (*objects(COST_AND_USAGE), _contract_applied(), _one_metric(), _purchased())
 
 
 def objects(dataset: str) -> tuple[AnyRule, ...]:
@@ -65,8 +66,9 @@ def _contract_applied() -> RowRule:
     return RowRule(
         id="key_values.ContractApplied_elements",
         sentence=(
-            "ContractApplied must hold Elements, each with ContractId, ContractCommitmentId and a cost or a "
-            "quantity with its unit; other keys begin with x_ and do not nest."
+            "ContractApplied must hold Elements, each with ContractId, ContractCommitmentId and, as a number, "
+            "ContractCommitmentAppliedCost or ContractCommitmentAppliedQuantity with its unit; other keys begin with "
+            "x_ and do not nest."
         ),
         section="Columns: ContractApplied",
         versions=("1.3", "1.4"),
@@ -75,6 +77,51 @@ def _contract_applied() -> RowRule:
             "ContractApplied", lambda value: isinstance(value, dict) and not _elements_are_right(value)
         ),
         by_value=True,
+    )
+
+
+def _one_metric() -> RowRule:
+    def is_wrong(value: Any) -> bool:
+        elements = value.get("Elements") if isinstance(value, dict) else None
+        return isinstance(elements, list) and any(
+            isinstance(element, dict)
+            and all(
+                element.get(f"ContractCommitmentApplied{metric}") is not None
+                for metric in ("Cost", "Quantity")
+            )
+            for element in elements
+        )
+
+    return RowRule(
+        id="key_values.ContractApplied_one_metric",
+        sentence=(
+            "ContractApplied must not hold an element with both ContractCommitmentAppliedCost and "
+            "ContractCommitmentAppliedQuantity."
+        ),
+        section="Columns: ContractApplied",
+        versions=("1.4",),
+        reads={"ContractApplied": Reads.TEXT},
+        violation=where_json("ContractApplied", is_wrong),
+        by_value=True,
+    )
+
+
+def _purchased() -> RowRule:
+    names = pl.concat_str(pl.lit('"'), pl.col("ResourceId"), pl.lit('"'))
+    among = pl.col("ContractApplied").str.contains(names, literal=True)
+    return RowRule(
+        id="key_values.ContractApplied_purchase",
+        sentence=(
+            "ContractApplied must name the ResourceId as a ContractCommitmentId when ChargeCategory is Purchase."
+        ),
+        section="Columns: ContractApplied",
+        versions=("1.3",),
+        reads={"ContractApplied": Reads.TEXT, "ChargeCategory": Reads.TEXT, "ResourceId": Reads.TEXT},
+        violation=(
+            (pl.col("ChargeCategory") == "Purchase")
+            & pl.col("ContractApplied").is_not_null()
+            & ~among.fill_null(False)
+        ).fill_null(False),
     )
 
 
@@ -91,8 +138,18 @@ def _element_is_right(element: Any) -> bool:
         return False
     if not all(isinstance(element.get(key), str) for key in ("ContractId", "ContractCommitmentId")):
         return False
-    cost, quantity, unit = (element.get(k) for k in ("AppliedCost", "AppliedQuantity", "AppliedUnit"))
-    return (cost is not None or quantity is not None) and (quantity is None) == (unit is None)
+    cost, quantity, unit = (element.get(f"ContractCommitmentApplied{metric}") for metric in _METRICS)
+    numbers = all(
+        isinstance(value, int | float) and not isinstance(value, bool)
+        for value in (cost, quantity)
+        if value is not None
+    )
+    return (
+        numbers
+        and (cost is not None or quantity is not None)
+        and (quantity is None) == (unit is None)
+        and (unit is None or isinstance(unit, str))
+    )
 
 
 def where_json(name: str, wrong: Callable[[Any], bool]) -> pl.Expr:

@@ -16,6 +16,8 @@ def focus_billing_period_asset(settings: Settings) -> dg.AssetsDefinition:
 
     @dg.asset(
         **by_day(settings),
+        # Corrections may be billed in a period in which an account has nothing else.
+        deps=["focus_cost_and_usage"],
         **looks(BILLING_PERIODS, group="billing", kinds={"polars", "focus"}, stage="billing"),
     )
     def focus_billing_period(catalog: Upstream) -> Days:

@@ -48,6 +48,7 @@ def focus_cost_and_usage_asset(settings: Settings) -> dg.AssetsDefinition:
                     settings.start_date,
                     period_close(settings),
                     settings.late_usage,
+                    settings.billing.contract_commitments,
                 )
             )
 

@@ -1,0 +1,77 @@
+"""Billing periods that an account has only because corrections are billed in them: its subscription has ended.
+
+What belongs here: their rows. What does not: periods that accounts enter with charges (``periods``) and which period
+takes a correction (``booking``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Final
+
+import polars as pl
+
+from focus_assets.billing.booking import invoice_of
+from focus_assets.billing.close import ClosedPeriod, PeriodClose
+from focus_assets.billing.corrections import CORRECTION
+from focus_assets.billing.datasets import BILLING_PERIODS
+from focus_assets.catalog.periods import Period
+from focus_assets.catalog.plans import billing_cadence
+from focus_assets.catalog.snapshot import Catalog
+
+_KEY: Final = ("BillingPeriodStart", "BillingPeriodEnd", "InvoiceIssuerName", "x_BillingAccountId")
+
+
+def booked_periods(
+    rows: pl.LazyFrame, listed: pl.LazyFrame, last: dt.date, catalog: Catalog, close: PeriodClose
+) -> pl.LazyFrame:
+    """:data:`~focus_assets.billing.datasets.BILLING_PERIODS` that nothing but the corrections of a day is billed in.
+
+    Args:
+        rows: the day's rows of Cost and Usage.
+        listed: what other days of the dataset list now. So a period that corrections of several days are billed in
+            stands on the one of them that was computed first.
+        last: the last day that is computed. A period that begins later is listed when its charges are, if the
+            account's subscriptions go on.
+        catalog: the day's, which says so.
+        close: what closes now.
+    """
+    corrected = (
+        rows.filter(pl.col("ChargeClass") == CORRECTION)
+        .select(*_KEY[:3], pl.col("BillingAccountId").alias(_KEY[3]), "x_CustomerKey", "BillingCurrency")
+        .unique()
+        .join(listed.select(_KEY), on=_KEY, how="anti")
+        .sort(*_KEY, "BillingCurrency")
+        .collect()
+    )
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for start, end, issuer, account, customer, currency in corrected.iter_rows():
+        period = Period(start, end)
+        if last < start.date() and _goes_on(catalog, account, period):
+            continue
+        closed = invoice_of(ClosedPeriod(account, start, end, currency), close) is not None
+        found[start, end, issuer, account] = {
+            "BillingPeriodCreated": start,
+            "BillingPeriodEnd": end,
+            "BillingPeriodLastUpdated": close.closes_at(period) if closed else start,
+            "BillingPeriodStart": start,
+            "BillingPeriodStatus": "Closed" if closed else "Open",
+            "InvoiceIssuerName": issuer,
+            "x_BillingAccountId": account,
+            "x_CustomerKey": customer,
+        }
+    return pl.LazyFrame(list(found.values()), schema=BILLING_PERIODS.schema, orient="row")
+
+
+def _goes_on(catalog: Catalog, account: str, period: Period) -> bool:
+    """Whether charges of the account will list a period once its days are computed."""
+    customers = {customer.key for customer in catalog.customers if customer.account_id == account}
+    for subscription in catalog.subscriptions:
+        begun = subscription.active_from < period.end
+        ended = subscription.active_to is not None and subscription.active_to <= period.start
+        if subscription.customer not in customers or not begun or ended:
+            continue
+        plan = catalog.plan[subscription.plan] if subscription.plan else None
+        if billing_cadence(plan, subscription).period_at(subscription.anchor, period.start) == period:
+            return True
+    return False

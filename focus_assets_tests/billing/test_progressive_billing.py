@@ -1,0 +1,113 @@
+"""A subscription whose usage is invoiced in the middle of its period too, where the platform closes periods itself.
+
+Tokens cost 0.0333 up to 100 with a fee of 0.555, then 0.0123; requests 0.0107 less ten percent. Ann uses 61 tokens on
+the 1st, 67 on the 3rd at noon and 11 on the 7th.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from focus_assets.billing_stages import periods_closed_otherwise
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.closed_stages import not_kept
+from focus_assets_tests.billing.weeks import AFTER, Weeks, configuration, price
+
+D = Decimal
+MIDDLE = dt.datetime(2026, 8, 3, 12, tzinfo=dt.UTC)
+FIRST = dt.datetime(2026, 8, 1, tzinfo=dt.UTC)
+PART = "ann/20260801-20260803T120000Z/USD"
+WEEK = "ann/20260801-20260808/USD"
+DAYS = [dt.date(2026, 8, day) for day in range(1, 11)]
+
+
+def split(root: Path, as_of: dt.datetime = AFTER, **changes: object) -> Weeks:
+    catalog = configuration(**changes)
+    catalog["subscriptions"][0]["progressive_billing"] = [MIDDLE]
+    return Weeks(root, catalog=catalog, as_of=as_of)
+
+
+def billed(found: Weeks) -> dict[str, Decimal]:
+    """Of Ann's first week, by InvoiceId."""
+    rows = found.rows().filter(pl.col("x_CustomerKey") == "ann", pl.col("BillingPeriodStart") == FIRST)
+    sums = rows.group_by("InvoiceId").agg(pl.col("BilledCost").sum())
+    return dict(sums.iter_rows())
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Weeks:
+    return split(tmp_path_factory.mktemp("closed")).compute()
+
+
+def test_the_usage_so_far_is_on_an_invoice_of_its_own(closed: Weeks) -> None:
+    """61 x 0.0333 = 2.0313 = 2.03, the fee 0.56, 33 requests 0.3531 = 0.35 less 0.04 = 0.31. Then 39 x 0.0333 = 1.30,
+    39 x 0.0123 = 0.48, and 8 requests 0.0856 = 0.09 less 0.01 = 0.08."""
+    assert billed(closed) == {PART: D("2.90"), WEEK: D("1.86")}
+
+
+def test_each_part_is_rounded_by_itself_and_rows_are_cut_where_it_ends(closed: Weeks) -> None:
+    rows = closed.rows().filter(pl.col("x_FeatureKey") == "tokens", pl.col("ChargeCategory") == "Usage")
+    third = rows.filter(pl.col("ChargePeriodStart").dt.day() == 3, pl.col("x_CustomerKey") == "ann")
+    assert set(third.select("ChargePeriodStart", "InvoiceId").rows()) == {(MIDDLE, WEEK)}
+    adjusted = closed.rows().filter(pl.col("x_AdjustmentReason") == "rounding", pl.col("InvoiceId") == PART)
+    assert adjusted["ChargePeriodEnd"].unique().to_list() == [MIDDLE]
+
+
+def test_both_invoices_reconcile_with_zero_difference(closed: Weeks) -> None:
+    lines = closed.reconciled().filter(pl.col("InvoiceId").is_in([PART, WEEK]))
+    assert set(lines["InvoiceId"]) == {PART, WEEK}
+    assert set(lines.select("difference", "finding").rows()) == {(D(0), None)}
+    assert lines["stated"].sum() == D("4.76")
+
+
+def test_a_maximum_counts_the_gross_amount_of_the_first_part(tmp_path: Path) -> None:
+    """As OpenMeter's classic lines: 61 at 1.00 less 20 percent are 48.80. Of the next 78, 62.40 after the percentage,
+    39 are left below the maximum when the gross 61 count: one pass over all 139 would be 100 in all."""
+    card = {"feature": "tokens", "price": price("1", maximum_amount="100"), "discounts": {"percentage": "20"}}
+    plan = configuration()["plans"][0] | {"rate_cards": [card]}
+    found = split(tmp_path, plans=[plan]).compute()
+    assert billed(found) == {PART: D("48.80"), WEEK: D("39.00")}
+    assert set(found.reconciled()["finding"]) == {None}
+
+
+def test_volume_tiers_and_meters_that_can_fall_wait_for_the_end_of_the_period(tmp_path: Path) -> None:
+    tiers = {
+        "type": "tiered",
+        "mode": "volume",
+        "tiers": [{"up_to_amount": "100", "unit_price": "2"}, {"unit_price": "1"}],
+    }
+    plan = configuration()["plans"][0] | {"rate_cards": [{"feature": "tokens", "price": tiers}]}
+    found = split(tmp_path, plans=[plan]).compute()
+    assert billed(found) == {WEEK: D(139)}
+
+
+def test_it_is_issued_while_the_period_is_open_and_kept_when_that_closes(tmp_path: Path) -> None:
+    # 39 x 0.0333 = 1.2987, 39 x 0.0123 = 0.4797, 8 x 0.00963 = 0.07704.
+    found = split(tmp_path, dt.datetime(2026, 8, 7, tzinfo=dt.UTC)).compute(1, 7)
+    assert billed(found) == {PART: D("2.90"), None: D("1.85544")}
+    final = found.rows().filter(pl.col("InvoiceId") == PART)
+    assert not final["x_IsEstimated"].any()
+    assert found.rows("closed_periods").is_empty()
+    assert [problem for day in DAYS[:7] for problem in not_kept(found.lake, day)] == []
+    statuses = found.rows("focus_billing_period").filter(pl.col("x_CustomerKey") == "ann")
+    assert statuses["BillingPeriodStatus"].to_list() == ["Open"]
+    assert found.reconciled()["finding"].null_count() == found.reconciled().height
+
+    found.as_of = AFTER
+    assert set(DAYS[:7]) <= periods_closed_otherwise(found.lake, DAYS[:7], found.close)
+    found.compute()
+    assert billed(found) == {PART: D("2.90"), WEEK: D("1.86")}
+    assert [problem for day in DAYS for problem in not_kept(found.lake, day)] == []
+    assert found.rows().filter(pl.col("ChargeClass").is_not_null()).is_empty()
+
+
+def test_instants_out_of_order_are_refused() -> None:
+    catalog = configuration()
+    catalog["subscriptions"][0]["progressive_billing"] = [MIDDLE, FIRST]
+    with pytest.raises(ValueError, match="progressive_billing has instants that are not one after the other"):
+        Catalog.model_validate(catalog)

@@ -1,0 +1,74 @@
+"""An invoice of OpenMeter that is voided after its period has closed: its rows stay, and their costs are taken back."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from focus_assets.focus.columns import VERSIONS
+from focus_assets.focus.project import project
+from focus_assets.focus.rules import check, rules_for
+from focus_assets_tests.billing.test_late_usage_of_invoices import ISSUED, TIERS, USED, invoice, weeks
+from focus_assets_tests.billing.weeks import Weeks
+
+D = Decimal
+COSTS = ["ListCost", "ContractedCost", "BilledCost", "EffectiveCost"]
+ONLY_ANN = {"subscriptions": [{"customer": "ann", "plan": "basic", "active_from": "2026-08-01T00:00:00Z"}]}
+
+
+@pytest.fixture(scope="module")
+def voided(tmp_path_factory: pytest.TempPathFactory) -> Weeks:
+    found = weeks(tmp_path_factory.mktemp("voided"), invoice("139", TIERS), usage=USED, **ONLY_ANN).compute(
+        1, 7
+    )
+    found.before = found.rows()  # type: ignore[attr-defined]
+    gone = invoice("139", TIERS, status="voided", voided_at=ISSUED)
+    found.catalog = {**found.catalog, "invoices": [gone]}
+    return found.compute(1, 7)
+
+
+def test_its_rows_stay_as_they_were(voided: Weeks) -> None:
+    kept = voided.rows().filter(pl.col("InvoiceId") == "ANN-01")
+    before = voided.before  # type: ignore[attr-defined]
+    assert kept.sort(kept.columns).equals(before.sort(kept.columns))
+
+
+def test_adjustments_without_quantities_take_all_it_billed_back(voided: Weeks) -> None:
+    """4.37: 3.33 and 0.48 of tokens, and the fee of 0.56."""
+    back = voided.rows().filter(pl.col("ChargeClass") == "Correction", pl.col("BilledCost") != 0)
+    assert back["BilledCost"].sum() == D("-4.37")
+    assert set(back["ChargeCategory"]) == {"Adjustment"}
+    assert set(back["x_CorrectedInvoiceId"]) == {"ANN-01"}
+    empty = (
+        "InvoiceId",
+        "x_OpenMeterInvoiceId",
+        "ConsumedQuantity",
+        "PricingQuantity",
+        "ListUnitPrice",
+        "PricingCategory",
+    )
+    assert [back[name].null_count() for name in empty] == [back.height] * len(empty)
+    assert back["SkuId"].null_count() == 0
+
+
+def test_all_rows_come_to_what_is_to_be_billed_anew(voided: Weeks, tmp_path: Path) -> None:
+    """As in a lake that never saw the invoice as anything but void: 3.33, 0.555 and 0.4797."""
+    gone = invoice("139", TIERS, status="voided", voided_at=ISSUED)
+    fresh = weeks(tmp_path, gone, usage=USED, **ONLY_ANN).compute(1, 7)
+    sums = [found.rows().select(pl.col(*COSTS, "ConsumedQuantity").sum()) for found in (voided, fresh)]
+    assert sums[0].equals(sums[1])
+    assert sums[0]["BilledCost"].item() == D("4.3647")
+
+
+def test_computing_the_days_again_changes_nothing(voided: Weeks) -> None:
+    before = voided.rows()
+    assert voided.compute(1, 7).rows().equals(before)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_its_corrections_break_no_rule(voided: Weeks, version: str) -> None:
+    report = check(project(voided.rows().lazy(), version), rules_for(version))
+    assert [result.sentence for result in report.violated if result.rule.blocking] == []
