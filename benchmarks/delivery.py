@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.focus_rows import stored_rows
 from benchmarks.harness import Benchmark
-from focus_assets.delivery import DeliveryResult, billing_month_facts, deliver, deliver_all
+from focus_assets.delivery import DeliveryResult, DeliveryRun, billing_month_facts, deliver, deliver_all
 from focus_assets.delivery.gate import require_days, require_rules
 from focus_assets.delivery.months import DATASET
 from focus_assets.lake import Lake
@@ -58,7 +58,7 @@ def _destinations(given: Path, own: Path) -> list[Destination]:
 def one_pass(given: Path, own: Path) -> str:
     """As the export asset delivers."""
     began = time.process_time()
-    found = deliver_all(_lake(given, own), _destinations(given, own), _MONTH, now=_NOW)
+    found = deliver_all(_lake(given, own), _destinations(given, own), _MONTH, DeliveryRun(_NOW))
     print(f"  gate, pass and deliveries: {time.process_time() - began:.1f} CPU-s", file=sys.stderr)
     failed = [one for one in found if not isinstance(one, DeliveryResult)]
     assert not failed, str(failed[0])
@@ -72,7 +72,7 @@ def filters(given: Path, own: Path) -> str:
     passed = require_rules(lake, require_days(lake, _MONTH), "1.2")
     gate = time.process_time()
     served = _destinations(given, own)[::_ONE_OF]
-    found = [deliver(lake, each, _MONTH, now=_NOW, passed=passed) for each in served]
+    found = [deliver(lake, each, _MONTH, DeliveryRun(_NOW), passed=passed) for each in served]
     took = time.process_time() - gate
     print(
         f"  gate: {gate - began:.1f} CPU-s, {len(served)} deliveries: {took:.1f} CPU-s, "

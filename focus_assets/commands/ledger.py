@@ -29,6 +29,7 @@ def rebuild(names: tuple[str, ...], config: Path | None) -> None:
     twice. Manifests are only read. A destination that cannot be read is named; the others are entered.
     """
     from focus_assets.delivery.ledger import rebuild as entered
+    from focus_assets.delivery.ledger import remembering
     from focus_assets.errors import FocusAssetsError
     from focus_assets.settings import ConfigurationError, settings_or_sample
     from focus_assets.settings.access import open_lake, open_place
@@ -40,7 +41,7 @@ def rebuild(names: tuple[str, ...], config: Path | None) -> None:
             f"unknown destination {', '.join(unknown)}; known destinations: {', '.join(sorted(known)) or 'none'}"
         )
     lake, failed = open_lake(settings), []
-    with lake.writer("focus-assets ledger rebuild", wait=_LEASE_WAIT):
+    with lake.writer("focus-assets ledger rebuild", wait=_LEASE_WAIT), remembering(lake):
         for name in sorted(set(names)) or sorted(known):
             try:
                 found = entered(lake, open_place(known[name]), name)

@@ -15,6 +15,7 @@ from focus_assets.delivery.ledger import entries, latest_deliveries
 from focus_assets.delivery.manifest import Manifest
 from focus_assets.delivery.metadata_files import Provider
 from focus_assets.delivery.months import BillingMonth, billing_months, months_of
+from focus_assets.delivery.run import DeliveryRun
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.delivery.verify import NothingDelivered, Verification, verify
 
@@ -25,6 +26,7 @@ __all__ = [
     "DeliveryRaced",
     "DeliveryRefused",
     "DeliveryResult",
+    "DeliveryRun",
     "DestinationError",
     "Due",
     "Manifest",

@@ -29,11 +29,11 @@ from focus_assets.delivery.files import Shape
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
 from focus_assets.delivery.layout import METADATA
 from focus_assets.delivery.manifest import InvalidManifest, Manifest
-from focus_assets.delivery.metadata_files import Provider, SchemaFile, schema_file, schema_in_use
+from focus_assets.delivery.metadata_files import SchemaFile, schema_file, schema_in_use
 from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.one_pass import one_pass, source_for
 from focus_assets.delivery.put import keep_version, put_files, put_manifest, remove_retired, sizes
-from focus_assets.delivery.signature import Signer
+from focus_assets.delivery.run import DeliveryRun
 from focus_assets.delivery.terms import layout_for, place_of
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.errors import FocusAssetsError
@@ -42,18 +42,14 @@ from focus_assets.lake import Lake
 from focus_assets.lake.copies import temporary_folder
 from focus_assets.lake.errors import StoreError
 from focus_assets.lake.folder import FolderStore
-from focus_assets.lake.store import ObjectStore, open_store
+from focus_assets.lake.store import ObjectStore
 from focus_assets.settings import Destination
 
-FOCUS_AS_IS: Final = Provider()
 _TIDYING: Final = dt.timedelta(days=31)
 """How long after the grace period deliveries of other months remove what a month retired."""
 
 SIDE_BY_SIDE: Final = 4
 """Destinations that are delivered to at a time, where the month was taken apart for many."""
-
-OpenDestination = Callable[[Destination], ObjectStore]
-"""Opens a destination's store; replaced where credentials come from elsewhere than the environment."""
 
 
 @dataclass(frozen=True)
@@ -87,48 +83,37 @@ class DeliveryFailure:
     dataset: str = DATASET
 
 
-def open_destination(destination: Destination) -> ObjectStore:
-    """The destination's store, with credentials from the environment."""
-    return open_store(destination.url, destination.options)
-
-
 def deliver(
     lake: Lake,
     destination: Destination,
     month: str,
+    run: DeliveryRun,
     *,
-    now: dt.datetime,
     controls: Sequence[Control] = (),
-    opener: OpenDestination = open_destination,
     passed: PassedMonth | None = None,
-    provider: Provider = FOCUS_AS_IS,
     rows: RowsByCustomer | None = None,
-    signer: Signer | None = None,
-    run_id: str | None = None,
 ) -> DeliveryResult:
     """Deliver a billing month (such as ``2026-08``) to one destination, complete or not at all.
 
-    ``now`` goes into the manifest; the same lake at the same instant gives the same bytes. ``passed`` is the
-    month where it has passed the gate already, as :func:`deliver_all` does once for all destinations.
-    ``provider`` is named in the FOCUS metadata. ``rows`` are the month's rows where they were taken apart for many
-    destinations at once; the bytes delivered are the same. ``signer`` signs the manifest, also where the same one
-    stands unsigned. The ledger says that ``run_id`` delivered, and when by the clock.
+    ``passed`` is the month where it has passed the gate already, as :func:`deliver_all` does once for all
+    destinations. ``rows`` are the month's rows where they were taken apart for many destinations at once; the bytes
+    delivered are the same.
 
     Raises InvalidDimension (the destination decides what FOCUS does not have), DeliveryRefused (the gate says
     no), DeliveryRaced (another delivery was faster) and
     DestinationError (the destination refuses). In each case the manifest that was there still stands.
     """
-    by = None if run_id is None else ledger.Delivering(run_id, dt.datetime.now(dt.UTC))
+    by, now, signer = run.begins(), run.now, run.signer
     check_destinations(lake.url, [destination])
     require_valid(f"destinations[{destination.name}].dimensions", destination.dimensions)
     shape, dataset = Shape.of(destination), DATASET if passed is None else passed.dataset
     passed = passed or require_days(lake, month, controls=controls)
     if dataset == DATASET:
         passed = require_rules(lake, passed, destination.focus_version)
-    fresh = _schema(destination, dataset, provider, now, shape)
+    fresh = _schema(destination, dataset, run, shape)
     layout = layout_for(destination, dataset)
     with blaming(destination):
-        store = opener(destination)
+        store = run.opener(destination)
         there = _read_manifest(store, destination, month, dataset)
         listed = sizes(store, layout, month)
         found = store.read(fresh.reference.path)
@@ -144,7 +129,7 @@ def deliver(
     schema = schema_in_use(fresh, None if found is None else found.data, before)
     with TemporaryDirectory(prefix="delivery-", dir=temporary_folder()) as folder:
         source = lake if rows is None else source_for(lake, rows, destination, passed)
-        built = build(source, destination, passed, before, listed, now, Path(folder), provider, schema)
+        built = build(source, destination, passed, before, listed, now, Path(folder), run.provider, schema)
         if source is lake:
             # Rows that were taken apart are of the days that passed: that was asked when they were read.
             require_same(lake, passed)
@@ -176,27 +161,21 @@ def deliver_all(
     lake: Lake,
     destinations: Sequence[Destination],
     month: str,
+    run: DeliveryRun,
     *,
-    now: dt.datetime,
     controls: Sequence[Control] = (),
-    opener: OpenDestination = open_destination,
-    since: dt.date | None = None,
-    provider: Provider = FOCUS_AS_IS,
-    signer: Signer | None = None,
-    run_id: str | None = None,
     before_put: Callable[[PassedMonth], None] | None = None,
 ) -> list[DeliveryResult | DeliveryFailure]:
     """Deliver a billing month to each destination, in order; one that fails does not stop the others.
 
-    ``since`` is the first day of all: a month that has days before those held is not whole without them. The gate is
-    asked once, and once for each FOCUS version: a month whose days it refuses is refused to all, one whose rows break
-    a version's rules to all destinations of that version. ``before_put`` hears of a month that may go to some
-    destination. Call it as the lake's writer: what a killed delivery of the month left unfinished in a folder is
+    The gate is asked once, and once for each FOCUS version: a month whose days it refuses is refused to all, one whose
+    rows break a version's rules to all destinations of that version. ``before_put`` hears of a month that may go to
+    some destination. Call it as the lake's writer: what a killed delivery of the month left unfinished in a folder is
     removed.
     """
     try:
         check_destinations(lake.url, destinations)
-        passed = require_days(lake, month, controls=controls, since=since)
+        passed = require_days(lake, month, controls=controls, since=run.since)
     except FocusAssetsError as error:
         return [DeliveryFailure(destination.name, month, error) for destination in destinations]
     versions = sorted({destination.focus_version for destination in destinations})
@@ -205,18 +184,7 @@ def deliver_all(
         before_put(passed)
 
     def served(destination: Destination, rows: RowsByCustomer | None) -> DeliveryResult | DeliveryFailure:
-        return serve(
-            lake,
-            destination,
-            month,
-            conforming[destination.focus_version],
-            now=now,
-            opener=opener,
-            provider=provider,
-            rows=rows,
-            signer=signer,
-            run_id=run_id,
-        )
+        return serve(lake, destination, month, run, conforming[destination.focus_version], rows=rows)
 
     with ExitStack() as until_all_are_served:
         try:
@@ -234,13 +202,9 @@ def serve(
     lake: Lake,
     destination: Destination,
     month: str,
+    run: DeliveryRun,
     passed: PassedMonth | FocusAssetsError,
     *,
-    now: dt.datetime,
-    opener: OpenDestination,
-    provider: Provider,
-    signer: Signer | None,
-    run_id: str | None,
     rows: RowsByCustomer | None = None,
     dataset: str = DATASET,
 ) -> DeliveryResult | DeliveryFailure:
@@ -252,37 +216,24 @@ def serve(
         if isinstance(passed, FocusAssetsError):
             raise passed
         with blaming(destination):
-            _sweep(opener(destination), destination, month, dataset)
-        result = deliver(
-            lake,
-            destination,
-            month,
-            now=now,
-            opener=opener,
-            passed=passed,
-            provider=provider,
-            rows=rows,
-            signer=signer,
-            run_id=run_id,
-        )
+            _sweep(run.opener(destination), destination, month, dataset)
+        result = deliver(lake, destination, month, run, passed=passed, rows=rows)
         # The delivery stands; what cannot be removed now is tried again with the next.
         with suppress(FocusAssetsError):
-            others = _replaced(lake, destination, month, now, dataset)
-            _tidy(opener(destination), destination, others, now, dataset)
+            others = _replaced(lake, destination, month, run.now, dataset)
+            _tidy(run.opener(destination), destination, others, run.now, dataset)
     except FocusAssetsError as error:
         return DeliveryFailure(destination.name, month, error, dataset)
     return result
 
 
-def _schema(
-    destination: Destination, dataset: str, provider: Provider, now: dt.datetime, shape: Shape
-) -> SchemaFile:
-    now = now.astimezone(dt.UTC)
+def _schema(destination: Destination, dataset: str, run: DeliveryRun, shape: Shape) -> SchemaFile:
+    now = run.now.astimezone(dt.UTC)
     if dataset == DATASET:
-        return schema_file(destination.focus_version, provider, now, shape.columns)
+        return schema_file(destination.focus_version, run.provider, now, shape.columns)
     return schema_file(
         destination.focus_version,
-        provider,
+        run.provider,
         now,
         dataset=focus_name(dataset),
         own_columns=own_columns(dataset),
@@ -298,14 +249,11 @@ def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | 
 
 def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime, dataset: str) -> list[str]:
     """The other months whose newest delivery replaced one, and whose readers have had their grace since."""
-    newest = ledger.latest_of(lake, destination.name, dataset)
-    found = newest.select("billing_month", "sequence", "delivered_at").iter_rows()
+    replaced = ledger.replacements_of(lake, destination.name, dataset)
     return [
         other
-        for other, sequence, at in found
-        if other != month
-        and sequence > 1
-        and at + destination.grace <= now <= at + destination.grace + _TIDYING
+        for other, at in replaced.select("billing_month", "delivered_at").iter_rows()
+        if other != month and at + destination.grace <= now <= at + destination.grace + _TIDYING
     ]
 
 

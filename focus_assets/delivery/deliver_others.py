@@ -6,24 +6,15 @@ whether a month of a dataset may be delivered (``dataset_months``).
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from focus_assets.delivery import ledger
 from focus_assets.delivery.dataset_months import months_of_dataset, require_dataset
 from focus_assets.delivery.datasets import others_of
-from focus_assets.delivery.deliver import (
-    FOCUS_AS_IS,
-    DeliveryFailure,
-    DeliveryResult,
-    OpenDestination,
-    open_destination,
-    serve,
-)
+from focus_assets.delivery.deliver import DeliveryFailure, DeliveryResult, serve
 from focus_assets.delivery.gate import PassedMonth
-from focus_assets.delivery.metadata_files import Provider
 from focus_assets.delivery.months import BillingMonth, billing_months
-from focus_assets.delivery.signature import Signer
+from focus_assets.delivery.run import DeliveryRun
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import Lake
 from focus_assets.settings import Destination
@@ -33,13 +24,7 @@ def deliver_others(
     lake: Lake,
     destinations: Sequence[Destination],
     month: str,
-    *,
-    now: dt.datetime,
-    opener: OpenDestination = open_destination,
-    since: dt.date | None = None,
-    provider: Provider = FOCUS_AS_IS,
-    signer: Signer | None = None,
-    run_id: str | None = None,
+    run: DeliveryRun,
 ) -> list[DeliveryResult | DeliveryFailure]:
     """Deliver the other datasets that destinations ask for, beside a month of Cost and Usage that they just got.
 
@@ -48,25 +33,14 @@ def deliver_others(
     """
     if not any(others_of(destination) for destination in destinations):
         return []
-    costs = billing_months(lake, since, ledger.days_delivered(lake, month))
+    costs = billing_months(lake, run.since, ledger.days_delivered(lake, month))
     passed: dict[tuple[str, str], PassedMonth | FocusAssetsError] = {}
 
     def served(destination: Destination, dataset: str) -> DeliveryResult | DeliveryFailure:
         key = (dataset, destination.focus_version)
         if key not in passed:
             passed[key] = _passed(lake, dataset, month, costs, destination.focus_version)
-        return serve(
-            lake,
-            destination,
-            month,
-            passed[key],
-            now=now,
-            opener=opener,
-            provider=provider,
-            signer=signer,
-            run_id=run_id,
-            dataset=dataset,
-        )
+        return serve(lake, destination, month, run, passed[key], dataset=dataset)
 
     return [
         served(destination, dataset) for destination in destinations for dataset in others_of(destination)

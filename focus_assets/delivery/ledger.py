@@ -2,14 +2,16 @@
 
 What belongs here: entries, how they are appended and read, and how they are made again from manifests. What
 does not: which deliveries are due (``due``). An entry is ``_ledger/<destination>/<month>/<n>.json``, n
-counting from 1; it is created only if absent, so of two writers one takes the number and the other sees it.
+counting from 1; it is created only if absent, so of two writers one takes the number and the other sees it. What is
+newest is remembered in one object beside them (``newest``).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -17,6 +19,7 @@ import polars as pl
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from focus_assets.decimals import UTC_INSTANT
+from focus_assets.delivery import newest
 from focus_assets.delivery.layout import COST_AND_USAGE, month_of_manifest
 from focus_assets.delivery.manifest import ControlTotals, InvalidManifest, Manifest, canonical_json
 from focus_assets.delivery.terms import asked_terms, place_of
@@ -26,6 +29,7 @@ from focus_assets.lake.store import ObjectStore
 from focus_assets.settings import Destination
 
 ROOT: Final = "_ledger"
+_ENDING: Final = ".json"
 
 _COLUMNS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "destination": pl.String,
@@ -190,61 +194,105 @@ def confirm(
 
 def append(lake: Lake, entry: LedgerEntry) -> LedgerEntry:
     """Write ``entry`` under its number, or the next free one where another writer took it."""
-    while True:
-        data = canonical_json(entry.model_dump(mode="json")) + b"\n"
-        path = f"{_folder(entry.destination, entry.dataset)}/{entry.billing_month}/{entry.sequence:06d}.json"
-        try:
-            lake.store.put(path, data, if_absent=True)
-        except ConditionFailed:
-            there = LedgerEntry.model_validate_json(lake.store.get(path))
-            if there.manifest_sha256 == entry.manifest_sha256 and there.source_digest == entry.source_digest:
-                return there
-            entry = entry.model_copy(update={"sequence": entry.sequence + 1})
-        else:
-            return entry
+    with newest.forgotten(lake.store):
+        while True:
+            data = canonical_json(entry.model_dump(mode="json")) + b"\n"
+            folder = f"{_folder(entry.destination, entry.dataset)}/{entry.billing_month}"
+            path = f"{folder}/{entry.sequence:06d}{_ENDING}"
+            try:
+                lake.store.put(path, data, if_absent=True)
+            except ConditionFailed:
+                there = LedgerEntry.model_validate_json(lake.store.get(path))
+                if (
+                    there.manifest_sha256 == entry.manifest_sha256
+                    and there.source_digest == entry.source_digest
+                ):
+                    return there
+                entry = entry.model_copy(update={"sequence": entry.sequence + 1})
+            else:
+                return entry
 
 
 def last(lake: Lake, destination: str, month: str, dataset: str = COST_AND_USAGE) -> LedgerEntry | None:
     """The newest entry of a destination's billing month of a dataset."""
-    paths = sorted(info.path for info in lake.store.list(f"{_folder(destination, dataset)}/{month}/"))
+    paths = _paths(lake, f"{_folder(destination, dataset)}/{month}/")
     return LedgerEntry.model_validate_json(lake.store.get(paths[-1])) if paths else None
 
 
 def entries(lake: Lake) -> pl.DataFrame:
     """Every delivery, as :data:`SCHEMA`, sorted by destination, billing month, dataset and sequence."""
-    return _frame(lake, sorted(info.path for info in lake.store.list(f"{ROOT}/")))
+    return _frame(lake, _paths(lake, f"{ROOT}/"))
 
 
 def entries_of(lake: Lake, destination: str, dataset: str = COST_AND_USAGE) -> pl.DataFrame:
     """Every delivery of a dataset to one destination, as :data:`SCHEMA`, by billing month and sequence."""
-    return _frame(lake, sorted(info.path for info in lake.store.list(f"{_folder(destination, dataset)}/")))
+    return _frame(lake, _paths(lake, f"{_folder(destination, dataset)}/"))
 
 
 def latest_deliveries(lake: Lake) -> pl.DataFrame:
-    """The newest entry of each destination's billing month, as :data:`SCHEMA`; reads those alone."""
-    return _frame(lake, _newest_below(lake, f"{ROOT}/"))
+    """The newest entry of each destination's billing month and dataset, as :data:`SCHEMA`.
+
+    Reads one object where they are remembered (:func:`remembering`), else lists the ledger and reads those alone.
+    """
+    known = newest.remembered(lake.store, SCHEMA)
+    return _frame(lake, _newest_below(lake, f"{ROOT}/")) if known is None else known
 
 
-def latest_of(lake: Lake, destination: str, dataset: str = COST_AND_USAGE) -> pl.DataFrame:
-    """The newest entry of each billing month of a destination's dataset, as :data:`SCHEMA`; reads those alone."""
-    return _frame(lake, _newest_below(lake, f"{_folder(destination, dataset)}/"))
+@contextmanager
+def remembering(lake: Lake) -> Iterator[None]:
+    """Remember the newest entries once the ``with`` block has appended its own; for the lake's writer alone.
+
+    The ledger is listed once, and of its entries those are read that the block appended.
+    """
+    before = newest.remembered(lake.store, SCHEMA)
+    yield
+    if before is not None and lake.store.exists(newest.PATH):
+        return
+    after = newest.appends(lake.store)
+    paths, kept = _newest_below(lake, f"{ROOT}/"), pl.DataFrame(schema=SCHEMA)
+    if before is not None:
+        lies_at = pl.format(
+            f"{ROOT}/{{}}{{}}/{{}}/{{}}{_ENDING}",
+            "destination",
+            pl.when(pl.col("dataset") == COST_AND_USAGE).then(pl.lit("")).otherwise("." + pl.col("dataset")),
+            "billing_month",
+            pl.col("sequence").cast(pl.String).str.zfill(6),
+        )
+        known = before.with_columns(lies_at.alias("path")).filter(pl.col("path").is_in(paths))
+        held = set(known["path"])
+        paths, kept = [path for path in paths if path not in held], known.drop("path")
+    newest.remember(lake.store, _sorted(pl.concat([kept, _frame(lake, paths)])), after)
+
+
+def replacements_of(lake: Lake, destination: str, dataset: str = COST_AND_USAGE) -> pl.DataFrame:
+    """The newest entry of each billing month of a destination's dataset that has more than one, as :data:`SCHEMA`.
+
+    Reads those alone.
+    """
+    newest_of_each = _newest_below(lake, f"{_folder(destination, dataset)}/")
+    return _frame(lake, [path for path in newest_of_each if not path.endswith(f"/{1:06d}{_ENDING}")])
 
 
 def _newest_below(lake: Lake, folder: str) -> list[str]:
-    newest: dict[str, str] = {}
-    for path in sorted(info.path for info in lake.store.list(folder)):
-        newest[path.rpartition("/")[0]] = path
-    return list(newest.values())
+    found = {path.rpartition("/")[0]: path for path in _paths(lake, folder)}
+    return list(found.values())
+
+
+def _paths(lake: Lake, below: str) -> list[str]:
+    return sorted(info.path for info in lake.store.list(below) if info.path.endswith(_ENDING))
 
 
 def days_delivered(lake: Lake, month: str | None = None) -> dict[str, tuple[dt.date, dt.date]]:
     """The first and the last day that destinations have of each billing month, or of one, by their newest entries."""
-    newest: dict[tuple[str, str], str] = {}
-    for path in sorted(info.path for info in lake.store.list(f"{ROOT}/")):
+    known = newest.remembered(lake.store, SCHEMA)
+    if known is not None:
+        return spans(known if month is None else known.filter(pl.col("billing_month") == month))
+    found: dict[tuple[str, str], str] = {}
+    for path in _paths(lake, f"{ROOT}/"):
         _, destination, of_month, _ = path.split("/")
         if month in (None, of_month) and "." not in destination:
-            newest[destination, of_month] = path
-    return spans(_frame(lake, newest.values()))
+            found[destination, of_month] = path
+    return spans(_frame(lake, found.values()))
 
 
 def spans(latest: pl.DataFrame) -> dict[str, tuple[dt.date, dt.date]]:
@@ -297,4 +345,8 @@ def _frame(lake: Lake, paths: Iterable[str]) -> pl.DataFrame:
         for name in ("billed_cost", "effective_cost", "consumed_quantity"):
             values[name] = canonical_json(getattr(entry.totals, name)).decode()
         rows.append(values)
-    return pl.DataFrame(rows, schema=SCHEMA).sort("destination", "billing_month", "dataset", "sequence")
+    return _sorted(pl.DataFrame(rows, schema=SCHEMA)) if rows else pl.DataFrame(schema=SCHEMA)
+
+
+def _sorted(found: pl.DataFrame) -> pl.DataFrame:
+    return found.sort("destination", "billing_month", "dataset", "sequence")

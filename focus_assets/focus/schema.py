@@ -9,6 +9,8 @@ Order: FOCUS columns alphabetically, as the specification lists them, then our o
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 
 from focus_assets.focus.columns import COST_AND_USAGE, columns, own_columns
@@ -21,8 +23,9 @@ def internal_schema(dataset: str = COST_AND_USAGE) -> pl.Schema:
     )
 
 
+@cache
 def version_schema(version: str, dataset: str = COST_AND_USAGE) -> pl.Schema:
-    """The shape of one version: exactly its columns, then our own.
+    """The shape of one version: exactly its columns, then our own; one schema for all who ask.
 
     Raises:
         UnknownColumnError: no such version.

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from focus_assets.lake.errors import CorruptPartition, ObjectNotFound
 from focus_assets.lake.paths import data_path
@@ -35,6 +35,7 @@ PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _FOLDER_PREFIX: Final = "focus-assets-copies-"
 _ALIVE: Final = ".alive"
 _kept: list[object] = []
+_turn = threading.Lock()
 
 _proven: dict[tuple[str, str], tuple[object, str]] = {}
 """Of each store and path, the version (an etag, or what the filesystem says) last found to have a sha256."""
@@ -125,29 +126,41 @@ class VerifiedCopies:
         return CorruptPartition(dataset, day, self._store.url, what)
 
 
-@cache
 def temporary_folder() -> Path:
     """This process's folder for copies and unfinished files, removed when the process ends.
 
     What a killed process leaves is removed by the next that asks for one or takes over its lease. It belongs
     to the process, not to a lake: a frame may outlive the lake it was scanned from.
     """
+    with _turn:
+        return _folder_of_this_process()
+
+
+@cache
+def _folder_of_this_process() -> Path:
     remove_folders_of_the_dead()
-    folder = tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX, ignore_cleanup_errors=True)
-    alive = FileLock(Path(folder.name) / _ALIVE, thread_local=False)
-    alive.acquire(timeout=0)
-    _kept.append((folder, alive))
-    return Path(folder.name)
+    while True:
+        folder = tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX, ignore_cleanup_errors=True)
+        alive = FileLock(Path(folder.name) / _ALIVE, thread_local=False)
+        try:
+            alive.acquire(timeout=0)
+        except (Timeout, FileNotFoundError):
+            # Nobody had locked it yet, so another process took it for a dead one's, and has removed it.
+            folder.cleanup()
+            continue
+        _kept.append((folder, alive))
+        return Path(folder.name)
 
 
 def remove_folders_of_the_dead() -> None:
-    """Remove the temporary folders of killed processes: their locks are free, which no living process's is."""
+    """Remove the temporary folders of killed processes: their locks are free, which no living process's is.
+
+    One that has no lock is of a process that was killed before it made it, or while it removed that folder.
+    """
     for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
         # Folders of other users refuse, and another process may be removing the same one.
-        with suppress(OSError):
-            if (folder / _ALIVE).exists():
-                with FileLock(folder / _ALIVE, timeout=0, thread_local=False):
-                    shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError), FileLock(folder / _ALIVE, timeout=0, thread_local=False):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _cached(sha256: str) -> Path:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from focus_assets.commands.deliveries import command as deliveries
 from focus_assets.commands.ledger import command as ledger
-from focus_assets.delivery import deliver_all, entries
+from focus_assets.delivery import DeliveryRun, deliver_all, entries
 from focus_assets.lake import Lake
 from focus_assets.settings.loading import load_file as load
 from focus_assets.sql import create_views, query
@@ -42,7 +42,7 @@ def config(tmp_path: Path) -> Path:
     for n in (1, 2):
         for day in days("2026-08-01", "2026-08-02"):
             write_day(lake, day, [row(day, quantity=n), row(day, "globex")])
-        deliver_all(lake, settings.destinations, "2026-08", now=NOW.replace(hour=n))
+        deliver_all(lake, settings.destinations, "2026-08", DeliveryRun(NOW.replace(hour=n)))
     return config
 
 

@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from focus_assets.delivery import deliver
+from focus_assets.delivery import DeliveryRun, deliver
 from focus_assets.delivery.signature import Signer
 from focus_assets.lake import Lake
 from focus_assets.settings import Destination
@@ -72,7 +72,12 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows = [row(day, "acme", day.day), row(day, "acme", 1, **TINY), row(day, "globex", 10 * day.day)]
             write_day(lake, day, rows if attempt else rows[:1])
         for each in asked:
-            deliver(lake, each, "2026-08", now=NOW + dt.timedelta(days=attempt), signer=Signer.from_pem(pem))
+            deliver(
+                lake,
+                each,
+                "2026-08",
+                DeliveryRun(NOW + dt.timedelta(days=attempt), signer=Signer.from_pem(pem)),
+            )
     assert len(list((root / "bucket/finance").rglob("*.parquet"))) == 4, "two of them retired"
     return root
 

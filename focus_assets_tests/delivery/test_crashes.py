@@ -13,6 +13,7 @@ import pytest
 
 from focus_assets.delivery import (
     DeliveryRaced,
+    DeliveryRun,
     DestinationError,
     billing_months,
     deliver,
@@ -94,10 +95,10 @@ class World:
     def deliver(self, now: dt.datetime, fuse: Fuse | None = None) -> Any:
         lake, store = self.lake, self.store()
         if fuse is None:
-            return deliver(lake, self.destination, AUGUST, now=now, opener=lambda _: store)
+            return deliver(lake, self.destination, AUGUST, DeliveryRun(now, opener=lambda _: store))
         burning = Fused(store, fuse)
         lake.store = Fused(lake.store, fuse)  # type: ignore[assignment]
-        return deliver(lake, self.destination, AUGUST, now=now, opener=lambda _: burning)  # type: ignore[arg-type]
+        return deliver(lake, self.destination, AUGUST, DeliveryRun(now, opener=lambda _: burning))  # type: ignore[arg-type]
 
     def restate(self) -> None:
         second = dt.date(2026, 8, 2)
@@ -258,7 +259,10 @@ def test_of_two_deliveries_that_race_one_wins_and_the_other_says_so(worlds, firs
 
     with pytest.raises(DeliveryRaced, match="warehouse: another delivery of 2026-08"):
         deliver(
-            world.lake, world.destination, AUGUST, now=NOW + dt.timedelta(hours=1), opener=lambda _: racing
+            world.lake,
+            world.destination,
+            AUGUST,
+            DeliveryRun(NOW + dt.timedelta(hours=1), opener=lambda _: racing),
         )
 
     there = Manifest.from_bytes(store.get(MANIFEST), "there")
@@ -276,7 +280,10 @@ def test_a_put_whose_answer_was_lost_is_not_taken_for_a_race(worlds):
             raise ConditionFailed("412 on the second try of a request that had succeeded")
 
     result = deliver(
-        world.lake, world.destination, AUGUST, now=NOW, opener=lambda _: Forgetful(world.store(), print)
+        world.lake,
+        world.destination,
+        AUGUST,
+        DeliveryRun(NOW, opener=lambda _: Forgetful(world.store(), print)),
     )
 
     assert result.outcome == "delivered"
@@ -302,7 +309,10 @@ def test_a_reader_that_follows_the_manifest_never_sees_a_mixture(worlds):
             for day in days("2026-08-01", "2026-08-02"):
                 write_day(lake, day, [row(day, quantity=n)])
             deliver(
-                lake, world.destination, AUGUST, now=NOW + n * dt.timedelta(hours=1), opener=lambda _: store
+                lake,
+                world.destination,
+                AUGUST,
+                DeliveryRun(NOW + n * dt.timedelta(hours=1), opener=lambda _: store),
             )
     finally:
         done.set()
@@ -320,7 +330,9 @@ def test_a_missing_bucket_is_the_destination_s_error_and_says_what_to_do(worlds,
     with pytest.raises(
         DestinationError, match=r"destination gone \(s3://no-such-bucket-here/x\) refused"
     ) as raised:
-        deliver(world.lake, gone, AUGUST, now=NOW, opener=lambda d: open_store(d.url, s3_bucket.options))
+        deliver(
+            world.lake, gone, AUGUST, DeliveryRun(NOW, opener=lambda d: open_store(d.url, s3_bucket.options))
+        )
 
     assert "bucket" in str(raised.value)
     assert world.ledger() == []
@@ -337,7 +349,10 @@ def test_a_destination_that_refuses_to_be_written_is_named_and_nothing_is_entere
         DestinationError, match=r"destination warehouse .*403 AccessDenied: allow s3:PutObject"
     ):
         deliver(
-            world.lake, world.destination, AUGUST, now=NOW, opener=lambda _: Forbidding(world.store(), print)
+            world.lake,
+            world.destination,
+            AUGUST,
+            DeliveryRun(NOW, opener=lambda _: Forbidding(world.store(), print)),
         )
 
     assert world.bucket() == {}

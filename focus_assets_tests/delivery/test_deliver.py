@@ -13,6 +13,7 @@ from focus_assets.delivery import (
     DeliveryFailure,
     DeliveryRefused,
     DeliveryResult,
+    DeliveryRun,
     DestinationError,
     billing_months,
     deliver,
@@ -43,7 +44,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_delivery_holds_every_row_of_the_month_in_the_version_asked_for(lake, destination):
-    result = deliver(lake, destination, AUGUST, now=NOW)
+    result = deliver(lake, destination, AUGUST, DeliveryRun(NOW))
 
     rows = delivered_rows(destination, result)
     assert result.outcome == "delivered"
@@ -54,7 +55,7 @@ def test_a_delivery_holds_every_row_of_the_month_in_the_version_asked_for(lake, 
 
 
 def test_the_manifest_says_what_was_delivered_in_exact_texts(lake, destination):
-    manifest = deliver(lake, destination, AUGUST, now=NOW).manifest
+    manifest = deliver(lake, destination, AUGUST, DeliveryRun(NOW)).manifest
 
     assert manifest.totals.rows == 6
     assert manifest.totals.billed_cost == {"USD": "0.28"}
@@ -73,7 +74,7 @@ def test_the_manifest_says_what_was_delivered_in_exact_texts(lake, destination):
 
 
 def test_files_lie_in_the_billing_period_s_folder_named_by_day_and_digest(lake, destination):
-    result = deliver(lake, destination, AUGUST, now=NOW)
+    result = deliver(lake, destination, AUGUST, DeliveryRun(NOW))
 
     names = sorted(contents(Path(destination.url)))
     assert names == sorted(
@@ -89,7 +90,7 @@ def test_files_lie_in_the_billing_period_s_folder_named_by_day_and_digest(lake, 
 
 
 def test_a_day_without_usage_is_delivered_as_complete_and_empty(lake, destination):
-    result = deliver(lake, destination, AUGUST, now=NOW)
+    result = deliver(lake, destination, AUGUST, DeliveryRun(NOW))
 
     third = next(file for file in result.manifest.files if file.charge_date == dt.date(2026, 8, 3))
     empty = pl.read_parquet(Path(destination.url) / third.path)
@@ -101,7 +102,7 @@ def test_a_day_without_usage_is_delivered_as_complete_and_empty(lake, destinatio
 def test_each_destination_gets_the_version_it_asks_for(lake, destination, version):
     asked = destination.model_copy(update={"focus_version": version})
 
-    result = deliver(lake, asked, AUGUST, now=NOW)
+    result = deliver(lake, asked, AUGUST, DeliveryRun(NOW))
 
     assert delivered_rows(asked, result).schema == version_schema(version)
     assert result.manifest.focus_version == version
@@ -110,7 +111,7 @@ def test_each_destination_gets_the_version_it_asks_for(lake, destination, versio
 def test_a_customer_s_destination_never_holds_another_s_rows(lake, destination):
     hers = destination.model_copy(update={"customers": ("acme",)})
 
-    result = deliver(lake, hers, AUGUST, now=NOW)
+    result = deliver(lake, hers, AUGUST, DeliveryRun(NOW))
 
     rows = delivered_rows(hers, result)
     assert rows["x_CustomerKey"].unique().to_list() == ["acme"]
@@ -132,8 +133,8 @@ def test_rows_of_a_period_begun_mid_month_follow_their_period_not_their_day(lake
         write_day(lake, day, [])
     write_day(lake, september, [row(september, quantity=3, BillingPeriodStart=mid_august), row(september)])
 
-    august = deliver(lake, destination, AUGUST, now=NOW)
-    own = deliver(lake, destination, "2026-09", now=NOW)
+    august = deliver(lake, destination, AUGUST, DeliveryRun(NOW))
+    own = deliver(lake, destination, "2026-09", DeliveryRun(NOW))
 
     assert august.manifest.days[-1].day == september
     assert august.manifest.totals.rows == 7
@@ -143,17 +144,17 @@ def test_rows_of_a_period_begun_mid_month_follow_their_period_not_their_day(lake
 def test_the_same_lake_at_the_same_instant_gives_the_same_bytes(lake, destination, tmp_path):
     other = destination.model_copy(update={"url": str(tmp_path / "other")})
 
-    deliver(lake, destination, AUGUST, now=NOW)
-    deliver(lake, other, AUGUST, now=NOW)
+    deliver(lake, destination, AUGUST, DeliveryRun(NOW))
+    deliver(lake, other, AUGUST, DeliveryRun(NOW))
 
     assert contents(Path(destination.url)) == contents(Path(other.url))
 
 
 def test_delivering_again_writes_nothing(lake, destination, tmp_path):
-    deliver(lake, destination, AUGUST, now=NOW)
+    deliver(lake, destination, AUGUST, DeliveryRun(NOW))
     before, ledger = contents(Path(destination.url)), contents(tmp_path / "lake" / "_ledger")
 
-    again = deliver(lake, destination, AUGUST, now=NOW + dt.timedelta(hours=1))
+    again = deliver(lake, destination, AUGUST, DeliveryRun(NOW + dt.timedelta(hours=1)))
 
     assert (again.outcome, again.files_written) == ("unchanged", 0)
     assert contents(Path(destination.url)) == before
@@ -161,10 +162,10 @@ def test_delivering_again_writes_nothing(lake, destination, tmp_path):
 
 
 def test_a_restated_day_replaces_the_manifest_and_names_what_it_supersedes(lake, destination):
-    first = deliver(lake, destination, AUGUST, now=NOW)
+    first = deliver(lake, destination, AUGUST, DeliveryRun(NOW))
     write_day(lake, dt.date(2026, 8, 2), [row(dt.date(2026, 8, 2), quantity=99)])
 
-    second = deliver(lake, destination, AUGUST, now=NOW + dt.timedelta(days=1))
+    second = deliver(lake, destination, AUGUST, DeliveryRun(NOW + dt.timedelta(days=1)))
 
     assert (second.outcome, second.files_written) == ("delivered", 1)
     assert second.manifest.supersedes == first.manifest.content_digest
@@ -174,11 +175,11 @@ def test_a_restated_day_replaces_the_manifest_and_names_what_it_supersedes(lake,
 
 def test_a_change_outside_the_destination_s_scope_is_entered_but_not_delivered(lake, destination):
     hers = destination.model_copy(update={"customers": ("acme",)})
-    deliver(lake, hers, AUGUST, now=NOW)
+    deliver(lake, hers, AUGUST, DeliveryRun(NOW))
     day = dt.date(2026, 8, 1)
     write_day(lake, day, [row(day, "acme", 1), row(day, "globex", 8)])
 
-    again = deliver(lake, hers, AUGUST, now=NOW + dt.timedelta(days=1))
+    again = deliver(lake, hers, AUGUST, DeliveryRun(NOW + dt.timedelta(days=1)))
 
     assert again.outcome == "unchanged"
     assert entries(lake)["result"].to_list() == ["delivered", "unchanged"]
@@ -186,20 +187,20 @@ def test_a_change_outside_the_destination_s_scope_is_entered_but_not_delivered(l
 
 
 def test_a_file_that_vanished_from_the_destination_is_put_back(lake, destination):
-    result = deliver(lake, destination, AUGUST, now=NOW)
+    result = deliver(lake, destination, AUGUST, DeliveryRun(NOW))
     (Path(destination.url) / result.manifest.files[1].path).unlink()
 
-    again = deliver(lake, destination, AUGUST, now=NOW)
+    again = deliver(lake, destination, AUGUST, DeliveryRun(NOW))
 
     assert (again.outcome, again.files_written) == ("restored", 1)
     assert verify(destination.url)[0].problems == ()
 
 
 def test_a_manifest_that_somebody_edited_is_replaced_and_never_entered(lake, destination):
-    there = Path(destination.url) / deliver(lake, destination, AUGUST, now=NOW).manifest_url
+    there = Path(destination.url) / deliver(lake, destination, AUGUST, DeliveryRun(NOW)).manifest_url
     there.write_text(there.read_text().replace('"USD":"0.28"', '"USD":"0.29"'))
 
-    again = deliver(lake, destination, AUGUST, now=NOW + dt.timedelta(days=1))
+    again = deliver(lake, destination, AUGUST, DeliveryRun(NOW + dt.timedelta(days=1)))
 
     assert again.outcome == "delivered"
     assert verify(destination.url)[0].problems == ()
@@ -208,7 +209,7 @@ def test_a_manifest_that_somebody_edited_is_replaced_and_never_entered(lake, des
 
 def test_the_ledger_tells_every_delivery_by_destination_and_month(lake, destination, tmp_path):
     hers = Destination(name="acme", url=str(tmp_path / "acme"), customers=("acme",), focus_version="1.0")
-    deliver_all(lake, [destination, hers], AUGUST, now=NOW)
+    deliver_all(lake, [destination, hers], AUGUST, DeliveryRun(NOW))
 
     ledger = entries(lake)
 
@@ -223,7 +224,7 @@ def test_the_ledger_tells_every_delivery_by_destination_and_month(lake, destinat
 def test_the_ledger_can_be_made_again_from_the_manifests(lake, destination, tmp_path):
     from focus_assets.delivery import ledger
 
-    deliver(lake, destination, AUGUST, now=NOW)
+    deliver(lake, destination, AUGUST, DeliveryRun(NOW))
     before = contents(tmp_path / "lake" / "_ledger")
     for file in (tmp_path / "lake" / "_ledger").rglob("*.json"):
         file.unlink()
@@ -237,7 +238,7 @@ def test_one_destination_that_fails_does_not_stop_the_others(lake, destination, 
     (tmp_path / "file").write_text("in the way")
     blocked = Destination(name="blocked", url=str(tmp_path / "file"))
 
-    failed, good = deliver_all(lake, [blocked, destination], AUGUST, now=NOW)
+    failed, good = deliver_all(lake, [blocked, destination], AUGUST, DeliveryRun(NOW))
 
     assert isinstance(failed, DeliveryFailure)
     assert isinstance(failed.error, DestinationError)
@@ -249,7 +250,7 @@ def test_one_destination_that_fails_does_not_stop_the_others(lake, destination, 
 
 def test_a_month_the_lake_does_not_hold_is_refused(lake, destination):
     with pytest.raises(DeliveryRefused, match=r"2026-07 .*no day of it.*--from 2026-07-01"):
-        deliver(lake, destination, "2026-07", now=NOW)
+        deliver(lake, destination, "2026-07", DeliveryRun(NOW))
 
 
 def test_something_else_in_the_manifest_s_place_is_not_overwritten(lake, destination):
@@ -258,18 +259,18 @@ def test_something_else_in_the_manifest_s_place_is_not_overwritten(lake, destina
     there.write_text('{"blobs": []}')
 
     with pytest.raises(DestinationError, match="is no manifest"):
-        deliver(lake, destination, AUGUST, now=NOW)
+        deliver(lake, destination, AUGUST, DeliveryRun(NOW))
 
     assert there.read_text() == '{"blobs": []}'
     assert len(contents(Path(destination.url))) == 1
 
 
 def test_two_destinations_cannot_take_turns_at_one_manifest(lake, destination):
-    deliver(lake, destination, AUGUST, now=NOW)
+    deliver(lake, destination, AUGUST, DeliveryRun(NOW))
     before = contents(Path(destination.url))
 
     with pytest.raises(DestinationError, match="is the manifest of destination warehouse"):
-        deliver(lake, destination.model_copy(update={"name": "other"}), AUGUST, now=NOW)
+        deliver(lake, destination.model_copy(update={"name": "other"}), AUGUST, DeliveryRun(NOW))
 
     assert contents(Path(destination.url)) == before
 
@@ -292,7 +293,7 @@ def test_a_month_that_has_lost_its_rows_is_replaced_by_an_empty_one(lake, destin
     destination = destination.model_copy(update={"layout": layout, "mode": mode})
     moving = moved_to_august(lake)
     next(moving)
-    before = deliver(lake, destination, "2026-07", now=NOW).manifest
+    before = deliver(lake, destination, "2026-07", DeliveryRun(NOW)).manifest
     assert before.totals.rows == 4
     assert list(moving) == []
     assert "2026-07" not in billing_months(lake)
@@ -304,7 +305,7 @@ def test_a_month_that_has_lost_its_rows_is_replaced_by_an_empty_one(lake, destin
         ("2026-07", ["warehouse"]),
         ("2026-08", ["warehouse"]),
     ]
-    result = deliver(lake, destination, "2026-07", now=NOW)
+    result = deliver(lake, destination, "2026-07", DeliveryRun(NOW))
 
     assert result.outcome == "delivered"
     assert result.manifest.totals.rows == 0
@@ -316,21 +317,21 @@ def test_a_month_that_has_lost_its_rows_is_replaced_by_an_empty_one(lake, destin
     # Once it is empty there, it stays so and nobody asks for it again.
     months = billing_months(lake, delivered=days_delivered(lake))
     assert "2026-07" not in [each.month for each in due(months, [destination], entries(lake), months)]
-    assert deliver(lake, destination, "2026-07", now=NOW).outcome == "unchanged"
+    assert deliver(lake, destination, "2026-07", DeliveryRun(NOW)).outcome == "unchanged"
 
 
 def test_days_that_were_delivered_with_a_month_and_are_gone_from_the_lake_are_asked_for(lake, destination):
     next(moved_to_august(lake))
-    deliver(lake, destination, "2026-07", now=NOW)
+    deliver(lake, destination, "2026-07", DeliveryRun(NOW))
     for number in (1, 2, 4):
         day = dt.date(2026, 8, number)
         write_day(lake, day, [row(day)])
     lake.store.delete("focus_cost_and_usage/charge_date=2026-08-03/part-0.parquet")
 
     with pytest.raises(DeliveryRefused, match="2026-08-03"):
-        deliver(lake, destination, "2026-07", now=NOW)
+        deliver(lake, destination, "2026-07", DeliveryRun(NOW))
 
 
 def test_a_month_that_was_never_delivered_and_has_no_day_is_refused(lake, destination):
     with pytest.raises(DeliveryRefused, match="the lake holds no day of it"):
-        deliver(lake, destination, "2026-06", now=NOW)
+        deliver(lake, destination, "2026-06", DeliveryRun(NOW))

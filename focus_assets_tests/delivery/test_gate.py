@@ -9,6 +9,7 @@ import pytest
 from focus_assets.delivery import (
     DeliveryFailure,
     DeliveryRefused,
+    DeliveryRun,
     billing_months,
     deliver,
     deliver_all,
@@ -38,7 +39,7 @@ def test_a_missing_day_in_the_middle_refuses_the_month(lake, destination):
     with pytest.raises(
         DeliveryRefused, match=r"2026-08, 2026-08-02: .*missing.*--from 2026-08-02 --to 2026-08-02"
     ):
-        deliver(lake, destination, AUGUST, now=NOW)
+        deliver(lake, destination, AUGUST, DeliveryRun(NOW))
 
     assert not Path(destination.url).exists()
 
@@ -58,7 +59,7 @@ def test_a_corrupt_day_refuses_the_month_for_every_destination(lake, destination
     file.write_bytes(file.read_bytes()[:-1] + b"X")
     other = Destination(name="other", url=str(tmp_path / "other"), customers=("acme",))
 
-    results = deliver_all(Lake.open(lake.url), [destination, other], AUGUST, now=NOW)
+    results = deliver_all(Lake.open(lake.url), [destination, other], AUGUST, DeliveryRun(NOW))
 
     assert [type(result) for result in results] == [DeliveryFailure, DeliveryFailure]
     assert all("2026-08-02" in str(result.error) for result in results)
@@ -73,7 +74,7 @@ def test_a_stale_day_refuses_the_month_and_names_what_changed_and_the_range_to_r
     for day in totals:
         earlier = {f"usage_totals/{d}": record.sha256 for d, record in totals.items() if d <= day}
         write_day(lake, day, [row(day)], inputs=earlier)
-    deliver(lake, destination, AUGUST, now=NOW)
+    deliver(lake, destination, AUGUST, DeliveryRun(NOW))
     lake.write("usage_totals", SECOND, frame([row(SECOND, quantity=5)]))
 
     found = refusals(lake, billing_months(lake)[AUGUST])
@@ -82,7 +83,7 @@ def test_a_stale_day_refuses_the_month_and_names_what_changed_and_the_range_to_r
     assert all("usage_totals/2026-08-02 changed" in each.reason for each in found)
     assert all("--from 2026-08-02 --to 2026-08-04" in each.remedy for each in found)
     with pytest.raises(DeliveryRefused, match="stale"):
-        deliver(lake, destination, AUGUST, now=NOW)
+        deliver(lake, destination, AUGUST, DeliveryRun(NOW))
 
 
 def test_a_change_further_up_makes_a_day_stale_too(lake):
@@ -102,7 +103,7 @@ def test_rows_that_break_a_rule_refuse_the_month_however_the_delivery_was_starte
     with pytest.raises(
         DeliveryRefused, match=r"2026-08-02: FOCUS 1.2: \S+ \(blocking\).*charge globex/requests"
     ):
-        deliver(lake, destination, AUGUST, now=NOW)
+        deliver(lake, destination, AUGUST, DeliveryRun(NOW))
 
     assert not Path(destination.url).exists()
 
@@ -116,7 +117,7 @@ def test_a_rule_of_one_version_refuses_the_destinations_of_that_version_alone(la
     write_day(lake, SECOND, [row(SECOND, ListCost=Decimal(3))])
     other = Destination(name="older", url=destination.url + "-older", focus_version="1.0")
 
-    refused, delivered = deliver_all(lake, [destination, other], AUGUST, now=NOW)
+    refused, delivered = deliver_all(lake, [destination, other], AUGUST, DeliveryRun(NOW))
 
     assert isinstance(refused.error, DeliveryRefused)
     assert delivered.outcome == "delivered"
@@ -127,7 +128,7 @@ def test_control_totals_that_differ_refuse_the_month(lake, destination):
         return ["usage_totals says 12, FOCUS consumed 11"] if day == SECOND else []
 
     with pytest.raises(DeliveryRefused, match="2026-08-02: usage_totals says 12, FOCUS consumed 11"):
-        deliver(lake, destination, AUGUST, now=NOW, controls=[control])
+        deliver(lake, destination, AUGUST, DeliveryRun(NOW), controls=[control])
 
 
 def test_every_bad_day_is_named_at_once(lake):
@@ -162,7 +163,7 @@ def test_a_day_materialized_again_while_its_file_is_written_is_not_delivered(lak
     monkeypatch.setattr(module, "write_day", slow)
 
     with pytest.raises(DeliveryRefused, match="meanwhile"):
-        deliver(lake, destination, AUGUST, now=NOW)
+        deliver(lake, destination, AUGUST, DeliveryRun(NOW))
 
     assert not list(Path(destination.url).rglob("*.parquet"))
 

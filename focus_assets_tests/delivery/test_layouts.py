@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from focus_assets.delivery import deliver, deliver_all, verify
+from focus_assets.delivery import DeliveryRun, deliver, deliver_all, verify
 from focus_assets.delivery.layout import layout_of, month_of_manifest, split_manifest_url
 from focus_assets.delivery.manifest import Manifest
 from focus_assets.delivery.put import remove_retired
@@ -59,7 +59,7 @@ PATTERNS = {
 def test_each_layout_puts_files_where_its_readers_look(lake, destination, layout):
     asked = asking(destination, layout=layout)
 
-    result = deliver(lake, asked, AUGUST, now=NOW)
+    result = deliver(lake, asked, AUGUST, DeliveryRun(NOW))
 
     allowed = [*PATTERNS[layout], r"metadata/schema-[0-9a-f-]{36}\.json"]
     found = names(asked)
@@ -67,7 +67,7 @@ def test_each_layout_puts_files_where_its_readers_look(lake, destination, layout
     assert [name for name in found if not any(re.fullmatch(each, name) for each in allowed)] == []
     assert sound(asked)
     assert verify(result.manifest_url)[0].manifest == result.manifest
-    assert deliver(lake, asked, AUGUST, now=NOW + HOUR).outcome == "unchanged"
+    assert deliver(lake, asked, AUGUST, DeliveryRun(NOW + HOUR)).outcome == "unchanged"
 
 
 def test_a_hub_s_files_of_one_delivery_share_an_id_and_each_delivery_has_another(lake, destination):
@@ -76,9 +76,9 @@ def test_a_hub_s_files_of_one_delivery_share_an_id_and_each_delivery_has_another
     def ids(manifest: Manifest) -> set[str]:
         return {Path(file.path).name.partition("__")[0] for file in manifest.files}
 
-    first = ids(deliver(lake, asked, AUGUST, now=NOW).manifest)
+    first = ids(deliver(lake, asked, AUGUST, DeliveryRun(NOW)).manifest)
     write_day(lake, SECOND, [row(SECOND, quantity=99)])
-    second = deliver(lake, asked, AUGUST, now=NOW + HOUR).manifest
+    second = deliver(lake, asked, AUGUST, DeliveryRun(NOW + HOUR)).manifest
 
     assert len(first) == len(ids(second)) == 1
     assert first != ids(second)
@@ -93,36 +93,36 @@ def test_files_of_the_manifest_before_stay_for_its_readers_and_go_after_the_grac
     lake, destination, layout
 ):
     asked = asking(destination, layout=layout, keep_hours=24, focus_version="1.4")
-    first = deliver(lake, asked, AUGUST, now=NOW).manifest
+    first = deliver(lake, asked, AUGUST, DeliveryRun(NOW)).manifest
     replaced = {first.files[1].path, first.focus_metadata.path}
     write_day(lake, SECOND, [row(SECOND, quantity=99)])
 
-    second = deliver(lake, asked, AUGUST, now=NOW + HOUR).manifest
+    second = deliver(lake, asked, AUGUST, DeliveryRun(NOW + HOUR)).manifest
     assert {file.path for file in second.retired} == replaced
     assert {file.since for file in second.retired} == {NOW + HOUR}
     assert replaced < names(asked)
 
-    assert deliver(lake, asked, AUGUST, now=NOW + 24 * HOUR).outcome == "unchanged"
+    assert deliver(lake, asked, AUGUST, DeliveryRun(NOW + 24 * HOUR)).outcome == "unchanged"
     assert replaced < names(asked), "a day after it was written, not after it was replaced"
 
     write_day(lake, SECOND, [row(SECOND, quantity=100)])
-    third = deliver(lake, asked, AUGUST, now=NOW + 20 * HOUR).manifest
+    third = deliver(lake, asked, AUGUST, DeliveryRun(NOW + 20 * HOUR)).manifest
     assert {file.since for file in third.retired if file.path in replaced} == {NOW + HOUR}
-    assert deliver(lake, asked, AUGUST, now=NOW + 25 * HOUR).outcome == "unchanged"
+    assert deliver(lake, asked, AUGUST, DeliveryRun(NOW + 25 * HOUR)).outcome == "unchanged"
     assert not replaced & names(asked)
     assert sound(asked)
 
 
 def test_what_is_not_ours_is_never_removed(lake, destination):
     asked = asking(destination, keep_hours=0)
-    deliver(lake, asked, AUGUST, now=NOW)
+    deliver(lake, asked, AUGUST, DeliveryRun(NOW))
     root = Path(asked.url)
     theirs = [root / "billing_period=2026-08" / "notes.parquet", root / "notes.txt"]
     for file in theirs:
         file.write_text("mine")
     write_day(lake, SECOND, [row(SECOND, quantity=99)])
 
-    manifest = deliver(lake, asked, AUGUST, now=NOW + HOUR).manifest
+    manifest = deliver(lake, asked, AUGUST, DeliveryRun(NOW + HOUR)).manifest
 
     assert all(file.exists() for file in theirs)
     assert not [file for file in manifest.retired if "notes" in file.path]
@@ -139,7 +139,7 @@ def test_what_is_not_ours_is_never_removed(lake, destination):
     ],
 )
 def test_a_manifest_that_somebody_edited_cannot_have_other_files_removed(lake, destination, path):
-    manifest = deliver(lake, destination, AUGUST, now=NOW).manifest
+    manifest = deliver(lake, destination, AUGUST, DeliveryRun(NOW)).manifest
     since = manifest.generated_at
     edited = manifest.model_copy(
         update={"retired": ({"path": path, "since": since}, {"path": manifest.files[0].path, "since": since})}
@@ -154,21 +154,21 @@ def test_a_manifest_that_somebody_edited_cannot_have_other_files_removed(lake, d
 
 
 def test_files_of_a_killed_delivery_that_nobody_refers_to_are_retired_by_the_next(lake, destination):
-    deliver(lake, destination, AUGUST, now=NOW)
+    deliver(lake, destination, AUGUST, DeliveryRun(NOW))
     orphan = Path(destination.url) / f"billing_period=2026-08/2026-08-02-{'0' * 32}.parquet"
     orphan.write_bytes(b"half a delivery")
     write_day(lake, SECOND, [row(SECOND, quantity=99)])
 
-    manifest = deliver(lake, destination, AUGUST, now=NOW + HOUR).manifest
+    manifest = deliver(lake, destination, AUGUST, DeliveryRun(NOW + HOUR)).manifest
 
     assert f"billing_period=2026-08/{orphan.name}" in {file.path for file in manifest.retired}
 
 
 def test_a_destination_that_keeps_versions_keeps_every_manifest_and_file(lake, destination):
     asked = asking(destination, mode="new_version", keep_hours=0)
-    first = deliver(lake, asked, AUGUST, now=NOW).manifest
+    first = deliver(lake, asked, AUGUST, DeliveryRun(NOW)).manifest
     write_day(lake, SECOND, [row(SECOND, quantity=99)])
-    second = deliver(lake, asked, AUGUST, now=NOW + HOUR).manifest
+    second = deliver(lake, asked, AUGUST, DeliveryRun(NOW + HOUR)).manifest
 
     hive = layout_of("hive", "warehouse")
     for manifest in (first, second):
@@ -182,12 +182,12 @@ def test_a_destination_that_keeps_versions_keeps_every_manifest_and_file(lake, d
 
 def test_a_version_whose_copy_was_lost_to_a_kill_is_kept_by_the_next_delivery(lake, destination):
     asked = asking(destination, mode="new_version")
-    first = deliver(lake, asked, AUGUST, now=NOW).manifest
+    first = deliver(lake, asked, AUGUST, DeliveryRun(NOW)).manifest
     copy = Path(asked.url) / layout_of("hive", "warehouse").version_path(AUGUST, first.content_digest)
     copy.unlink()
     write_day(lake, SECOND, [row(SECOND, quantity=99)])
 
-    deliver(lake, asked, AUGUST, now=NOW + HOUR)
+    deliver(lake, asked, AUGUST, DeliveryRun(NOW + HOUR))
 
     assert Manifest.from_bytes(copy.read_bytes(), "copy") == first
 
@@ -208,7 +208,7 @@ def test_other_files_are_no_manifests(path):
 
 
 def test_a_manifest_in_another_layout_s_place_is_found(lake, destination):
-    result = deliver(lake, destination, AUGUST, now=NOW)
+    result = deliver(lake, destination, AUGUST, DeliveryRun(NOW))
     elsewhere = Path(destination.url) / layout_of("aws", "warehouse").manifest_path(AUGUST)
     elsewhere.parent.mkdir(parents=True)
     Path(result.manifest_url).rename(elsewhere)
@@ -220,15 +220,15 @@ def test_a_manifest_in_another_layout_s_place_is_found(lake, destination):
 
 def test_what_a_month_retired_is_removed_by_deliveries_of_later_months_too(lake, destination):
     asked = asking(destination, keep_hours=24)
-    first = deliver(lake, asked, AUGUST, now=NOW).manifest
+    first = deliver(lake, asked, AUGUST, DeliveryRun(NOW)).manifest
     write_day(lake, SECOND, [row(SECOND, quantity=99)])
-    deliver(lake, asked, AUGUST, now=NOW + HOUR)
+    deliver(lake, asked, AUGUST, DeliveryRun(NOW + HOUR))
     for day in [dt.date(2026, 8, n) for n in range(5, 32)] + [dt.date(2026, 9, 1)]:
         write_day(lake, day, [row(day)] if day.month == 9 else [])
 
-    deliver_all(lake, [asked], "2026-09", now=NOW + 24 * HOUR)
+    deliver_all(lake, [asked], "2026-09", DeliveryRun(NOW + 24 * HOUR))
     assert first.files[1].path in names(asked)
-    deliver_all(lake, [asked], "2026-09", now=NOW + 25 * HOUR)
+    deliver_all(lake, [asked], "2026-09", DeliveryRun(NOW + 25 * HOUR))
 
     assert first.files[1].path not in names(asked)
     assert [problem for found in verify(asked.url) for problem in found.problems] == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from focus_assets.delivery import Provider, deliver, verify
+from focus_assets.delivery import DeliveryRun, Provider, deliver, verify
 from focus_assets.delivery.layout import layout_of, schema_path
 from focus_assets.delivery.manifest import Generator, Manifest, canonical_json
 from focus_assets.focus.schema import version_schema
@@ -39,7 +39,7 @@ def problems(destination: Destination) -> str:
 def test_the_schema_lies_beside_the_data_and_the_manifest_refers_to_it(lake, destination, version):
     asked = destination.model_copy(update={"focus_version": version})
 
-    manifest = deliver(lake, asked, AUGUST, now=NOW, provider=ACME).manifest
+    manifest = deliver(lake, asked, AUGUST, DeliveryRun(NOW, provider=ACME)).manifest
 
     schema = said(asked, manifest.focus_schema.path)
     assert schema["SchemaId"] == manifest.focus_schema.schema_id
@@ -56,7 +56,7 @@ def test_the_schema_lies_beside_the_data_and_the_manifest_refers_to_it(lake, des
 
 
 def test_recency_says_of_each_day_that_it_is_complete_and_that_the_month_goes_on(lake, newest):
-    manifest = deliver(lake, newest, AUGUST, now=NOW).manifest
+    manifest = deliver(lake, newest, AUGUST, DeliveryRun(NOW)).manifest
 
     recency = said(newest, manifest.focus_metadata.path)["Recency"]
     assert recency["DatasetInstanceComplete"] is False
@@ -77,7 +77,7 @@ def test_a_month_of_which_every_billing_period_has_ended_is_complete(lake, newes
     for day in days("2026-08-05", "2026-08-31"):
         write_day(lake, day, [row(day)])
 
-    manifest = deliver(lake, newest, AUGUST, now=NOW).manifest
+    manifest = deliver(lake, newest, AUGUST, DeliveryRun(NOW)).manifest
 
     recency = said(newest, manifest.focus_metadata.path)["Recency"]
     assert recency["DatasetInstanceComplete"] is True
@@ -89,7 +89,7 @@ def test_a_month_with_a_period_that_ends_in_the_next_is_not_complete_before(lake
         begun = {"BillingPeriodStart": at(dt.date(2026, 8, 15))} if day.day >= 15 else {}
         write_day(lake, day, [row(day, **begun)])
 
-    manifest = deliver(lake, newest, AUGUST, now=NOW).manifest
+    manifest = deliver(lake, newest, AUGUST, DeliveryRun(NOW)).manifest
 
     last = said(newest, manifest.focus_metadata.path)["Recency"]["TimeSectors"][-1]
     assert (last["TimeSectorStart"], last["TimeSectorEnd"]) == (
@@ -100,11 +100,11 @@ def test_a_month_with_a_period_that_ends_in_the_next_is_not_complete_before(lake
 
 
 def test_only_the_restated_day_is_updated_later_and_the_schema_keeps_its_creation_date(lake, newest):
-    first = deliver(lake, newest, AUGUST, now=NOW).manifest
+    first = deliver(lake, newest, AUGUST, DeliveryRun(NOW)).manifest
     second_day = dt.date(2026, 8, 2)
     write_day(lake, second_day, [row(second_day, quantity=99)])
 
-    second = deliver(lake, newest, AUGUST, now=LATER).manifest
+    second = deliver(lake, newest, AUGUST, DeliveryRun(LATER)).manifest
 
     assert {d.day.day: d.last_updated for d in second.days} == {1: NOW, 2: LATER, 3: NOW, 4: NOW}
     assert second.focus_schema == first.focus_schema
@@ -123,8 +123,8 @@ def test_months_of_a_destination_share_one_schema(lake, newest):
     for day in [*days("2026-08-05", "2026-08-31"), dt.date(2026, 9, 1)]:
         write_day(lake, day, [row(day)])
 
-    august = deliver(lake, newest, AUGUST, now=NOW).manifest
-    september = deliver(lake, newest, "2026-09", now=LATER).manifest
+    august = deliver(lake, newest, AUGUST, DeliveryRun(NOW)).manifest
+    september = deliver(lake, newest, "2026-09", DeliveryRun(LATER)).manifest
 
     assert september.focus_schema == august.focus_schema
     assert september.focus_schema.created_at == NOW
@@ -132,11 +132,11 @@ def test_months_of_a_destination_share_one_schema(lake, newest):
 
 
 def test_another_provider_or_version_of_this_program_is_another_schema(lake, newest, monkeypatch):
-    first = deliver(lake, newest, AUGUST, now=NOW).manifest
-    prefixed = deliver(lake, newest, AUGUST, now=LATER, provider=ACME).manifest
+    first = deliver(lake, newest, AUGUST, DeliveryRun(NOW)).manifest
+    prefixed = deliver(lake, newest, AUGUST, DeliveryRun(LATER, provider=ACME)).manifest
     other = Generator(name="focus-assets", version="99.0")
     monkeypatch.setattr(Generator, "this", classmethod(lambda _: other))
-    later = deliver(lake, newest, AUGUST, now=LATER, provider=ACME).manifest
+    later = deliver(lake, newest, AUGUST, DeliveryRun(LATER, provider=ACME)).manifest
 
     ids = [each.focus_schema.schema_id for each in (first, prefixed, later)]
     assert len(set(ids)) == 3
@@ -145,14 +145,14 @@ def test_another_provider_or_version_of_this_program_is_another_schema(lake, new
 
 @pytest.mark.parametrize("which", ["focus_schema", "focus_metadata"])
 def test_metadata_that_vanished_or_was_damaged_is_found_and_put_back_as_it_was(lake, newest, which):
-    manifest = deliver(lake, newest, AUGUST, now=NOW).manifest
+    manifest = deliver(lake, newest, AUGUST, DeliveryRun(NOW)).manifest
     file = Path(newest.url) / getattr(manifest, which).path
     before = file.read_bytes()
     for damage in (file.unlink, lambda: file.write_text('{"SchemaId": "none of ours"}')):
         damage()
         assert str(file.relative_to(newest.url)) in problems(newest)
 
-        again = deliver(lake, newest, AUGUST, now=LATER)
+        again = deliver(lake, newest, AUGUST, DeliveryRun(LATER))
 
         assert (again.outcome, again.files_written) == ("restored", 1)
         assert file.read_bytes() == before
@@ -172,11 +172,11 @@ def test_of_two_deliveries_that_write_the_schema_at_once_the_second_takes_the_fi
                 raise ConditionFailed("412")
             return store.put(path, data, **options)
 
-    manifest = deliver(lake, newest, AUGUST, now=NOW, opener=lambda _: Late()).manifest
+    manifest = deliver(lake, newest, AUGUST, DeliveryRun(NOW, opener=lambda _: Late())).manifest
 
     assert manifest.focus_schema.created_at == NOW - dt.timedelta(hours=1)
     assert problems(newest) == ""
-    assert deliver(lake, newest, AUGUST, now=LATER).outcome == "unchanged"
+    assert deliver(lake, newest, AUGUST, DeliveryRun(LATER)).outcome == "unchanged"
 
 
 def resealed(destination: Destination, **changes: object) -> None:
@@ -188,7 +188,7 @@ def resealed(destination: Destination, **changes: object) -> None:
 def test_metadata_that_contradicts_the_manifest_is_found_though_its_digest_is_right(lake, newest):
     import hashlib
 
-    manifest = deliver(lake, newest, AUGUST, now=NOW).manifest
+    manifest = deliver(lake, newest, AUGUST, DeliveryRun(NOW)).manifest
     metadata = said(newest, manifest.focus_metadata.path)
     metadata["Recency"]["TimeSectors"][2]["TimeSectorComplete"] = False
     data = canonical_json(metadata)
@@ -205,14 +205,14 @@ def test_metadata_that_contradicts_the_manifest_is_found_though_its_digest_is_ri
 
 
 def test_a_path_of_metadata_that_leads_elsewhere_is_found_and_not_followed(lake, newest):
-    manifest = deliver(lake, newest, AUGUST, now=NOW).manifest
+    manifest = deliver(lake, newest, AUGUST, DeliveryRun(NOW)).manifest
     resealed(newest, focus_schema=manifest.focus_schema.model_copy(update={"path": "../../etc/passwd"}))
 
     assert problems(newest) == "../../etc/passwd: not where FOCUS metadata of this delivery lies"
 
 
 def test_a_schema_id_cannot_be_a_path(lake, newest):
-    manifest = deliver(lake, newest, AUGUST, now=NOW).manifest
+    manifest = deliver(lake, newest, AUGUST, DeliveryRun(NOW)).manifest
     stray = manifest.focus_schema.model_copy(update={"schema_id": "../../x", "path": schema_path("../../x")})
     resealed(newest, focus_schema=stray)
 
@@ -221,8 +221,8 @@ def test_a_schema_id_cannot_be_a_path(lake, newest):
 
 def test_equal_lakes_at_the_same_instant_give_equal_metadata(lake, newest, tmp_path):
     other = newest.model_copy(update={"url": str(tmp_path / "other")})
-    deliver(lake, newest, AUGUST, now=NOW)
-    deliver(Lake.open(lake.url), other, AUGUST, now=NOW)
+    deliver(lake, newest, AUGUST, DeliveryRun(NOW))
+    deliver(Lake.open(lake.url), other, AUGUST, DeliveryRun(NOW))
 
     def contents(folder: str) -> dict[str, bytes]:
         return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(Path(folder).rglob("*.json"))}

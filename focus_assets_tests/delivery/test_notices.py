@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from focus_assets.delivery import deliver, ledger, notices
+from focus_assets.delivery import DeliveryRun, deliver, ledger, notices
 from focus_assets.delivery.notices import Unsent, event_of, owed, send
 from focus_assets.lake import Lake
 from focus_assets.settings import Destination, Notice
@@ -78,7 +78,7 @@ def told(destination: Destination, receiver: Receiver) -> Destination:
 def test_a_receiver_gets_a_cloud_event_that_its_secret_verifies(
     lake: Lake, told: Destination, receiver: Receiver
 ) -> None:
-    result = deliver(lake, told, AUGUST, now=NOW)
+    result = deliver(lake, told, AUGUST, DeliveryRun(NOW))
 
     assert send(lake, owed(lake, [told]), SECRETS) == []
 
@@ -100,13 +100,13 @@ def test_a_receiver_gets_a_cloud_event_that_its_secret_verifies(
 def test_each_delivery_is_told_of_once_and_an_unchanged_one_is_not(
     lake: Lake, told: Destination, receiver: Receiver
 ) -> None:
-    deliver(lake, told, AUGUST, now=NOW)
+    deliver(lake, told, AUGUST, DeliveryRun(NOW))
     send(lake, owed(lake, [told]), SECRETS)
-    deliver(lake, told, AUGUST, now=NOW + dt.timedelta(hours=1))
+    deliver(lake, told, AUGUST, DeliveryRun(NOW + dt.timedelta(hours=1)))
     assert owed(lake, [told]) == []
 
     write_day(lake, dt.date(2026, 8, 2), [row(dt.date(2026, 8, 2), quantity=99)])
-    second = deliver(lake, told, AUGUST, now=NOW + dt.timedelta(hours=2))
+    second = deliver(lake, told, AUGUST, DeliveryRun(NOW + dt.timedelta(hours=2)))
     send(lake, owed(lake, [told]), SECRETS)
 
     assert len(set(receiver.ids())) == len(receiver.came) == 2
@@ -120,7 +120,7 @@ def test_each_delivery_is_told_of_once_and_an_unchanged_one_is_not(
 def test_a_receiver_that_is_busy_is_tried_again_at_once_with_the_same_id(
     lake: Lake, told: Destination, receiver: Receiver, answers: list[int], posts: int
 ) -> None:
-    deliver(lake, told, AUGUST, now=NOW)
+    deliver(lake, told, AUGUST, DeliveryRun(NOW))
     receiver.answers = answers[:]
 
     assert send(lake, owed(lake, [told]), SECRETS) == []
@@ -133,7 +133,7 @@ def test_a_receiver_that_is_busy_is_tried_again_at_once_with_the_same_id(
 def test_what_is_not_taken_is_owed_until_it_is(
     lake: Lake, told: Destination, receiver: Receiver, status: int, posts: int
 ) -> None:
-    deliver(lake, told, AUGUST, now=NOW)
+    deliver(lake, told, AUGUST, DeliveryRun(NOW))
     receiver.answers = [status] * posts
 
     [unsent] = send(lake, owed(lake, [told]), SECRETS)
@@ -150,7 +150,7 @@ def test_a_receiver_that_is_down_fails_nothing_and_hears_later(
     lake: Lake, told: Destination, receiver: Receiver
 ) -> None:
     down = told.model_copy(update={"notice": Notice(url="http://127.0.0.1:9/x", signed_with="HOOK")})
-    result = deliver(lake, down, AUGUST, now=NOW)
+    result = deliver(lake, down, AUGUST, DeliveryRun(NOW))
 
     [unsent] = send(lake, owed(lake, [down]), SECRETS)
 
@@ -169,7 +169,9 @@ def test_a_crash_between_manifest_and_notice_or_notice_and_receipt_sends_it_late
     def die(*_: object) -> None:
         raise Killed
 
-    deliver(lake, told, AUGUST, now=NOW)  # killed right after the manifest and the ledger: nothing was sent
+    deliver(
+        lake, told, AUGUST, DeliveryRun(NOW)
+    )  # killed right after the manifest and the ledger: nothing was sent
     with monkeypatch.context() as patched:
         patched.setattr(notices, "_keep_receipt", die)
         with pytest.raises(Killed):
@@ -190,7 +192,7 @@ def test_one_receiver_that_is_down_does_not_keep_others_back(
     )
     silent = Destination(name="silent", url=f"{told.url}-3")
     for each in (down, silent, told):
-        deliver(lake, each, AUGUST, now=NOW)
+        deliver(lake, each, AUGUST, DeliveryRun(NOW))
 
     unsent = send(lake, owed(lake, [down, silent, told]), SECRETS)
 
@@ -210,7 +212,7 @@ def test_one_receiver_that_is_down_does_not_keep_others_back(
 def test_a_secret_that_is_missing_or_none_is_named_by_its_variable_and_never_shown(
     lake: Lake, told: Destination, receiver: Receiver, secrets: dict[str, str], reason: str
 ) -> None:
-    deliver(lake, told, AUGUST, now=NOW)
+    deliver(lake, told, AUGUST, DeliveryRun(NOW))
 
     [unsent] = send(lake, owed(lake, [told]), secrets)
 
@@ -224,7 +226,7 @@ def test_no_word_of_a_notice_holds_the_secret_or_the_path_of_the_url(
     lake: Lake, told: Destination, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOOK", SECRET)
-    deliver(lake, told, AUGUST, now=NOW)
+    deliver(lake, told, AUGUST, DeliveryRun(NOW))
     receiver.answers = [403]
 
     [unsent] = send_notices(lake, [told])
@@ -254,7 +256,7 @@ def test_a_notice_goes_by_https_except_on_this_machine(url: str) -> None:
 
 
 def test_each_dataset_of_a_month_is_told_of_once(lake: Lake, told: Destination, receiver: Receiver) -> None:
-    deliver(lake, told, AUGUST, now=NOW)
+    deliver(lake, told, AUGUST, DeliveryRun(NOW))
     costs = ledger.last(lake, told.name, AUGUST)
     assert costs is not None
     ledger.append(lake, costs.model_copy(update={"dataset": "focus_price_list", "manifest_sha256": "b" * 64}))
@@ -270,7 +272,7 @@ def test_each_dataset_of_a_month_is_told_of_once(lake: Lake, told: Destination, 
 def test_equal_entries_give_equal_events(lake: Lake, told: Destination) -> None:
     from focus_assets.delivery import latest_deliveries
 
-    deliver(lake, told, AUGUST, now=NOW)
+    deliver(lake, told, AUGUST, DeliveryRun(NOW))
     [entry] = latest_deliveries(lake).iter_rows(named=True)
 
     assert event_of(entry) == event_of(entry)

@@ -16,6 +16,7 @@ from focus_assets.delivery import (
     DeliveryFailure,
     DeliveryRefused,
     DeliveryResult,
+    DeliveryRun,
     DestinationError,
     by_customer,
     deliver,
@@ -83,9 +84,9 @@ def test_every_destination_gets_the_bytes_that_it_gets_when_delivered_to_alone(
     lake: Lake, tmp_path: Path
 ) -> None:
     alone, together = destinations(tmp_path / "alone"), destinations(tmp_path / "together")
-    one_by_one = [deliver(lake, each, AUGUST, now=NOW).manifest for each in alone]
+    one_by_one = [deliver(lake, each, AUGUST, DeliveryRun(NOW)).manifest for each in alone]
 
-    at_once = deliver_all(lake, together, AUGUST, now=NOW)
+    at_once = deliver_all(lake, together, AUGUST, DeliveryRun(NOW))
 
     assert [type(each) for each in at_once] == [DeliveryResult] * len(together)
     assert [each.manifest for each in at_once if isinstance(each, DeliveryResult)] == one_by_one
@@ -115,7 +116,7 @@ def test_the_lake_is_read_once_whatever_the_number_of_destinations_and_rules_onc
         ]
         scanned.clear()
         checked.clear()
-        deliver_all(lake, asked, AUGUST, now=NOW)
+        deliver_all(lake, asked, AUGUST, DeliveryRun(NOW))
         found[number] = (scanned[DATASET], checked[:])
 
     assert found[4] == found[12]
@@ -129,7 +130,7 @@ def test_one_that_fails_does_not_stop_the_others(lake: Lake, tmp_path: Path) -> 
     asked[2] = asked[2].model_copy(update={"columns": ("NoSuchColumn",)})
     asked[3] = asked[3].model_copy(update={"dimensions": {"ServiceCategory": "No such category"}})
 
-    found = deliver_all(lake, asked, AUGUST, now=NOW)
+    found = deliver_all(lake, asked, AUGUST, DeliveryRun(NOW))
 
     failed = {each.destination: each.error for each in found if isinstance(each, DeliveryFailure)}
     assert sorted(failed) == ["d1", "d2", "d3"]
@@ -143,9 +144,9 @@ def test_a_scope_of_very_many_rows_is_filtered_from_the_lake(
     monkeypatch.setattr(by_customer, "GATHERED", 10)
     alone, together = destinations(tmp_path / "alone"), destinations(tmp_path / "together")
     for each in alone:
-        deliver(lake, each, AUGUST, now=NOW)
+        deliver(lake, each, AUGUST, DeliveryRun(NOW))
 
-    deliver_all(lake, together, AUGUST, now=NOW)
+    deliver_all(lake, together, AUGUST, DeliveryRun(NOW))
 
     assert contents(tmp_path / "together") == contents(tmp_path / "alone")
 
@@ -161,7 +162,7 @@ def test_a_day_that_is_written_again_during_the_pass_is_delivered_to_nobody(
 
     monkeypatch.setattr(by_customer.RowsByCustomer, "take_apart", meanwhile)
 
-    found = deliver_all(lake, destinations(tmp_path / "bucket"), AUGUST, now=NOW)
+    found = deliver_all(lake, destinations(tmp_path / "bucket"), AUGUST, DeliveryRun(NOW))
 
     assert {type(each) for each in found} == {DeliveryFailure}
     assert {type(each.error) for each in found if isinstance(each, DeliveryFailure)} == {DeliveryRefused}
@@ -178,7 +179,7 @@ def test_a_pass_that_loses_rows_delivers_nothing(
         lambda self, day, run, path: keep(self, day, run, path) if len(self._readers) != 2 else None,
     )
 
-    found = deliver_all(lake, destinations(tmp_path / "bucket"), AUGUST, now=NOW)
+    found = deliver_all(lake, destinations(tmp_path / "bucket"), AUGUST, DeliveryRun(NOW))
 
     assert all(
         "taken apart by customer" in str(each.error) for each in found if isinstance(each, DeliveryFailure)

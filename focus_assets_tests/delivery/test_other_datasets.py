@@ -13,6 +13,7 @@ import pytest
 
 from focus_assets.delivery import (
     DeliveryResult,
+    DeliveryRun,
     billing_months,
     deliver_all,
     deliver_others,
@@ -64,8 +65,8 @@ def place(root: Path, **values: Any) -> Destination:
 def delivered(weeks: Weeks, destination: Destination) -> dict[str, DeliveryResult]:
     """What was delivered, by dataset; every delivery succeeds."""
     results = [
-        *deliver_all(weeks.lake, [destination], AUGUST, now=AFTER, since=START),
-        *deliver_others(weeks.lake, [destination], AUGUST, now=AFTER, since=START),
+        *deliver_all(weeks.lake, [destination], AUGUST, DeliveryRun(AFTER, since=START)),
+        *deliver_others(weeks.lake, [destination], AUGUST, DeliveryRun(AFTER, since=START)),
     ]
     assert [r for r in results if not isinstance(r, DeliveryResult)] == []
     return {r.dataset: r for r in results if isinstance(r, DeliveryResult)}
@@ -199,8 +200,8 @@ def test_a_dataset_whose_days_are_stale_is_refused_and_cost_and_usage_stands(
     destination = place(tmp_path)
     weeks.lake.store.delete("focus_invoice_detail/charge_date=2026-08-05/part-0.parquet")
     weeks.lake.store.delete("focus_invoice_detail/charge_date=2026-08-05/_record.json")
-    deliver_all(weeks.lake, [destination], AUGUST, now=AFTER, since=START)
-    results = deliver_others(weeks.lake, [destination], AUGUST, now=AFTER, since=START)
+    deliver_all(weeks.lake, [destination], AUGUST, DeliveryRun(AFTER, since=START))
+    results = deliver_others(weeks.lake, [destination], AUGUST, DeliveryRun(AFTER, since=START))
     refused = [str(r.error) for r in results if not isinstance(r, DeliveryResult)]
     assert len(refused) == 1
     assert "focus_invoice_detail is missing on 2026-08-05" in refused[0]

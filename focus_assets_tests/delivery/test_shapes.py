@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.delivery import DeliveryFailure, deliver, deliver_all, verify
+from focus_assets.delivery import DeliveryFailure, DeliveryRun, deliver, deliver_all, verify
 from focus_assets.delivery.terms import asked_terms
 from focus_assets.focus.columns import Level, columns
 from focus_assets.focus.schema import version_schema
@@ -28,7 +28,7 @@ def asking(destination: Destination, **keys: object) -> Destination:
 
 
 def delivered(lake, destination: Destination):
-    result = deliver(lake, destination, AUGUST, now=NOW)
+    result = deliver(lake, destination, AUGUST, DeliveryRun(NOW))
     assert [problem for found in verify(destination.url) for problem in found.problems] == []
     return result.manifest, [Path(destination.url) / file.path for file in result.manifest.files]
 
@@ -70,7 +70,7 @@ def test_a_customer_that_has_not_all_labels_is_denied_and_empty_days_are_deliver
 def test_labels_that_cannot_be_looked_up_deliver_nothing(lake, destination, tmp_path):
     asked = asking(destination, customers={"labels": {"tier": "gold"}})
 
-    [failure] = deliver_all(lake, [asked], AUGUST, now=NOW)
+    [failure] = deliver_all(lake, [asked], AUGUST, DeliveryRun(NOW))
 
     assert isinstance(failure, DeliveryFailure)
     assert not list(tmp_path.glob("bucket/**/*.parquet"))
@@ -104,7 +104,7 @@ def test_a_column_that_the_version_does_not_have_is_refused_with_the_nearest(lak
     with pytest.raises(
         InvalidSelection, match=r"destinations\[warehouse\].columns: FOCUS 1\.2 has no column skuid"
     ):
-        deliver(lake, asking(destination, columns=["skuid"]), AUGUST, now=NOW)
+        deliver(lake, asking(destination, columns=["skuid"]), AUGUST, DeliveryRun(NOW))
 
     assert not Path(destination.url).exists()
 

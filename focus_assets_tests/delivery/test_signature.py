@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from focus_assets.commands.verify import command
-from focus_assets.delivery import deliver, entries, verify
+from focus_assets.delivery import DeliveryRun, deliver, entries, verify
 from focus_assets.delivery.signature import PublicKey, Signer, UnusableKey
 from focus_assets.lake import Lake
 from focus_assets.settings import Destination
@@ -55,7 +55,7 @@ def test_a_signed_delivery_is_verified_with_the_public_key_in_every_layout(
     lake: Lake, destination: Destination, key_file: Path, layout: str
 ) -> None:
     asked = destination.model_copy(update={"layout": layout})
-    manifest = deliver(lake, asked, AUGUST, now=NOW, signer=SIGNER).manifest
+    manifest = deliver(lake, asked, AUGUST, DeliveryRun(NOW, signer=SIGNER)).manifest
 
     code, told = said(asked.url, "--public-key", str(key_file))
 
@@ -74,18 +74,18 @@ def test_an_unsigned_manifest_a_strange_key_and_a_changed_manifest_are_told_apar
     lake: Lake, destination: Destination, key_file: Path, tmp_path: Path
 ) -> None:
     options = ("--public-key", str(key_file))
-    path = Path(deliver(lake, destination, AUGUST, now=NOW).manifest_url)
+    path = Path(deliver(lake, destination, AUGUST, DeliveryRun(NOW)).manifest_url)
     code, told = said(destination.url, *options)
     assert (code, f"the manifest is not signed; a signature of key {SIGNER.key_id} was" in told) == (1, True)
 
     path.unlink()
     theirs = Signer.from_pem(pem(THEIRS))
-    deliver(lake, destination, AUGUST, now=LATER, signer=theirs)
+    deliver(lake, destination, AUGUST, DeliveryRun(LATER, signer=theirs))
     code, told = said(destination.url, *options)
     assert (code, f"signed with key {theirs.key_id}, not with the given key" in told) == (1, True)
 
     path.unlink()
-    deliver(lake, destination, AUGUST, now=LATER, signer=SIGNER)
+    deliver(lake, destination, AUGUST, DeliveryRun(LATER, signer=SIGNER))
     assert said(destination.url, *options)[0] == 0
     # generated_at is not part of the content digest: only the signature tells.
     path.write_text(
@@ -101,10 +101,10 @@ def test_an_unsigned_manifest_a_strange_key_and_a_changed_manifest_are_told_apar
 def test_signing_is_reproducible_and_leaves_what_was_signed_before(
     lake: Lake, destination: Destination
 ) -> None:
-    first = deliver(lake, destination, AUGUST, now=NOW, signer=SIGNER)
+    first = deliver(lake, destination, AUGUST, DeliveryRun(NOW, signer=SIGNER))
 
-    again = deliver(lake, destination, AUGUST, now=LATER, signer=SIGNER)
-    without = deliver(lake, destination, AUGUST, now=LATER)
+    again = deliver(lake, destination, AUGUST, DeliveryRun(LATER, signer=SIGNER))
+    without = deliver(lake, destination, AUGUST, DeliveryRun(LATER))
 
     assert (again.outcome, without.outcome) == ("unchanged", "unchanged")
     assert SIGNER.sign(first.manifest).to_bytes() == first.manifest.to_bytes()
@@ -114,11 +114,11 @@ def test_signing_is_reproducible_and_leaves_what_was_signed_before(
 def test_what_stands_unsigned_or_with_another_key_is_signed_by_the_next_delivery(
     lake: Lake, destination: Destination
 ) -> None:
-    unsigned = deliver(lake, destination, AUGUST, now=NOW)
+    unsigned = deliver(lake, destination, AUGUST, DeliveryRun(NOW))
     assert b"signature" not in unsigned.manifest.to_bytes()
 
-    signed = deliver(lake, destination, AUGUST, now=LATER, signer=SIGNER)
-    other = deliver(lake, destination, AUGUST, now=LATER, signer=Signer.from_pem(pem(THEIRS)))
+    signed = deliver(lake, destination, AUGUST, DeliveryRun(LATER, signer=SIGNER))
+    other = deliver(lake, destination, AUGUST, DeliveryRun(LATER, signer=Signer.from_pem(pem(THEIRS))))
 
     assert (signed.outcome, signed.files_written, other.outcome) == ("delivered", 0, "delivered")
     assert signed.manifest.content_digest == unsigned.manifest.content_digest

@@ -14,6 +14,7 @@ import pytest
 from focus_assets.delivery import (
     DeliveryRaced,
     DeliveryResult,
+    DeliveryRun,
     DestinationError,
     deliver,
     entries,
@@ -84,8 +85,7 @@ class World:
             self.lake,
             self.destination,
             AUGUST,
-            now=now,
-            opener=lambda _: self.store(direct=direct),
+            DeliveryRun(now, opener=lambda _: self.store(direct=direct)),
             passed=self._passed[self._restated],
         )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from focus_assets.delivery import NothingDelivered, deliver, verify
+from focus_assets.delivery import DeliveryRun, NothingDelivered, deliver, verify
 from focus_assets.delivery.manifest import Manifest, json_schema
 from focus_assets_tests.delivery.conftest import NOW
 
@@ -15,7 +15,7 @@ AUGUST = "2026-08"
 
 @pytest.fixture
 def bucket(lake, destination) -> Path:
-    deliver(lake, destination.model_copy(update={"customers": ("acme",)}), AUGUST, now=NOW)
+    deliver(lake, destination.model_copy(update={"customers": ("acme",)}), AUGUST, DeliveryRun(NOW))
     return Path(destination.url)
 
 

@@ -2,7 +2,8 @@
 
 What belongs here: the process, and the lake and destinations that it delivers. What does not: what must hold afterwards
 (``test_killed_deliveries``). Run as ``python -m focus_assets_tests.kill.delivery_process``: it says ``ready`` once
-everything is imported, and delivers for each line that it reads.
+everything is imported. For each line that it reads it forks a process that delivers; so one to kill costs no start of
+Python. It may fork because it never asks Polars for anything itself: Polars' threads are in no fork.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from focus_assets.delivery import DeliveryFailure, DeliveryResult, deliver_all
-from focus_assets.delivery.deliver import open_destination
+from focus_assets.delivery import DeliveryFailure, DeliveryResult, DeliveryRun, deliver_all
+from focus_assets.delivery.ledger import remembering
+from focus_assets.delivery.run import open_destination
 from focus_assets.delivery.signature import Signer
 from focus_assets.lake import Lake, ObjectStore
 from focus_assets.settings import Destination
@@ -74,7 +76,9 @@ def deliver_to(
         if watch is not None:
             lake.store = watch(lake.store)
         opener = open_destination if watch is None else lambda each: watch(open_destination(each))
-        return deliver_all(lake, destinations(root, number), AUGUST, now=now, opener=opener, signer=_SIGNER)
+        run = DeliveryRun(now, opener=opener, signer=_SIGNER)
+        with remembering(lake):
+            return deliver_all(lake, destinations(root, number), AUGUST, run)
 
 
 class Ended:
@@ -110,17 +114,35 @@ class _Watched:
         return lambda *arguments, **options: self._ended.write(found, *arguments, **options)
 
 
+def deliver_as(asked: dict[str, Any]) -> None:
+    """Say who delivers, deliver as asked, and say what came of it."""
+    _say(os.getpid())
+    ended = Ended(asked["at"], after=asked["after"])
+    found = deliver_to(
+        Path(asked["root"]), asked["number"], dt.datetime.fromisoformat(asked["now"]), watch=ended
+    )
+    failed = [str(each.error) for each in found if isinstance(each, DeliveryFailure)]
+    _say({"writes": ended.calls, "failed": failed})
+
+
+def _say(what: Any) -> None:
+    print(json.dumps(what), flush=True)  # noqa: T201
+
+
 def main() -> None:
-    """Deliver as each line of standard input says, and say what came of it."""
-    print("ready", flush=True)  # noqa: T201
-    for line in sys.stdin:
-        asked = json.loads(line)
-        ended = Ended(asked["at"], after=asked["after"])
-        found = deliver_to(
-            Path(asked["root"]), asked["number"], dt.datetime.fromisoformat(asked["now"]), watch=ended
-        )
-        failed = [str(each.error) for each in found if isinstance(each, DeliveryFailure)]
-        print(json.dumps({"writes": ended.calls, "failed": failed}), flush=True)  # noqa: T201
+    """Fork a delivery as each line of standard input says; a line more, and its end is waited for and told."""
+    _say("ready")
+    while line := sys.stdin.readline():
+        deliverer = os.fork()
+        if deliverer == 0:
+            try:
+                deliver_as(json.loads(line))
+            finally:
+                os._exit(0)
+        # Until then its number stays its own: whoever kills it kills no other process.
+        sys.stdin.readline()
+        _, status = os.waitpid(deliverer, 0)
+        _say({"ended_by": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0})
 
 
 if __name__ == "__main__":

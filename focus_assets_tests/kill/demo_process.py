@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, EventRecordsFilter
 
 from focus_assets.cloudevents.file_days import MEMORY
@@ -188,6 +189,8 @@ class DemoFolder:
 def _repeatable(file: Path) -> bytes:
     if "_ledger" not in file.parts:
         return file.read_bytes()
+    if file.suffix == ".parquet":
+        return pl.read_parquet(file).drop(OF_THE_RUN).write_json().encode()
     entry = json.loads(file.read_bytes())
     assert {"run_id", "started_at", "finished_at"} <= entry.keys()
     return json.dumps({k: v for k, v in entry.items() if k not in OF_THE_RUN}).encode()

@@ -10,13 +10,14 @@ import polars as pl
 from focus_assets.delivery import (
     DeliveryFailure,
     DeliveryResult,
+    DeliveryRun,
     Provider,
     check_destinations,
     deliver_all,
     deliver_others,
 )
 from focus_assets.delivery.datasets import others_of
-from focus_assets.delivery.ledger import entries_of
+from focus_assets.delivery.ledger import entries_of, remembering
 from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.restatements import remember_days
 from focus_assets.errors import FocusAssetsError
@@ -105,36 +106,32 @@ def deliver_in_run(
         opened = lake.open()
         check_destinations(opened.url, settings.destinations)
         with opened.writer(f"run {context.run.run_id}", wait=lake.lease_wait()):
-            results = deliver_all(
-                opened,
-                chosen,
-                month,
+            run = DeliveryRun(
                 now=settings.now(),
-                controls=[control_problems],
-                opener=open_place,
                 since=settings.start_date,
+                opener=open_place,
                 provider=_provider(settings),
                 signer=signer_from_environment(),
                 run_id=context.run.run_id,
-                before_put=lambda passed: remember_days(
+            )
+            with remembering(opened):
+                results = deliver_all(
                     opened,
-                    passed.held,
-                    settings.now(),
-                    catalog_of="catalog" if settings.source.has_catalog else "configuration",
-                ),
-            )
-            served = {result.destination for result in results if isinstance(result, DeliveryResult)}
-            results += deliver_others(
-                opened,
-                [destination for destination in chosen if destination.name in served],
-                month,
-                now=settings.now(),
-                opener=open_place,
-                since=settings.start_date,
-                provider=_provider(settings),
-                signer=signer_from_environment(),
-                run_id=context.run.run_id,
-            )
+                    chosen,
+                    month,
+                    run,
+                    controls=[control_problems],
+                    before_put=lambda passed: remember_days(
+                        opened,
+                        passed.held,
+                        run.now,
+                        catalog_of="catalog" if settings.source.has_catalog else "configuration",
+                    ),
+                )
+                served = {result.destination for result in results if isinstance(result, DeliveryResult)}
+                results += deliver_others(
+                    opened, [each for each in chosen if each.name in served], month, run
+                )
             lake.refresh_views()
     try:
         for unsent in send_notices(opened, settings.destinations):
