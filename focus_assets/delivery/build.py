@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from focus_assets.catalog.charges import DAY, midnight
 from focus_assets.delivery.datasets import focus_name, rows_of
 from focus_assets.delivery.files import (
     ENDINGS,
@@ -85,7 +86,7 @@ def build(
             require_files(month, destination, read)
     else:
         costs = rows_of(lake, DATASET, month, list(passed.span), scope, destination)
-    periods = _periods(pl.concat(costs.values()))
+    periods = _periods(pl.concat(costs.values()), midnight(max(passed.span)) + DAY)
     days = _days(before, written, now)
     metadata = folder / "metadata.json"
     entry, data = month_metadata(
@@ -138,8 +139,12 @@ def build(
     return Built(manifest.sealed(), files, schema)
 
 
-def _periods(rows: pl.LazyFrame) -> tuple[PeriodStatus, ...]:
-    """Each account's billing periods; one of which some row is still an estimate is open."""
+def _periods(rows: pl.LazyFrame, computed_to: dt.datetime) -> tuple[PeriodStatus, ...]:
+    """Each account's billing periods.
+
+    Open is one of which some row is still an estimate, and one that goes on after the last day there is: a fee in
+    advance is invoiced on its first.
+    """
     keys = ("BillingAccountId", "BillingPeriodStart", "BillingPeriodEnd")
     found = (
         rows.group_by(keys)
@@ -152,7 +157,7 @@ def _periods(rows: pl.LazyFrame) -> tuple[PeriodStatus, ...]:
             billing_account_id=account,
             start=start.astimezone(dt.UTC),
             end=end.astimezone(dt.UTC),
-            status="Open" if is_open else "Closed",
+            status="Open" if is_open or end > computed_to else "Closed",
         )
         for account, start, end, is_open in found.iter_rows()
     )

@@ -60,7 +60,7 @@ class DayCompleteness(_Part):
 
 
 class PeriodStatus(_Part):
-    """A billing period of one account: closed once every charge delivered of it is on an issued invoice.
+    """A billing period of one account: closed once it has ended and all its charges are on issued invoices.
 
     ``status`` is FOCUS's BillingPeriodStatus; ``end`` is exclusive.
     """

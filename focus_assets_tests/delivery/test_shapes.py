@@ -166,14 +166,18 @@ def test_parquet_is_compressed_as_asked(lake, destination, compression, codec):
     assert manifest.compression == codec.lower()
 
 
-def test_an_account_s_billing_period_is_closed_once_none_of_its_rows_is_an_estimate(lake, destination):
-    for day in days("2026-08-01", "2026-08-04"):
+@pytest.mark.parametrize(("until", "status"), [("2026-08-30", "Open"), ("2026-08-31", "Closed")])
+def test_an_account_s_billing_period_is_closed_once_it_has_ended_and_none_of_its_rows_is_an_estimate(
+    lake, destination, until, status
+):
+    """Rows may be on an invoice before their period has ended, as a fee in advance is."""
+    for day in days("2026-08-01", until):
         write_day(lake, day, [row(day, "acme", x_IsEstimated=False), row(day, "globex")])
 
     manifest, _ = delivered(lake, destination)
 
     assert [(p.billing_account_id, p.status, f"{p.start:%F}", f"{p.end:%F}") for p in manifest.periods] == [
-        ("id-acme", "Closed", "2026-08-01", "2026-09-01"),
+        ("id-acme", status, "2026-08-01", "2026-09-01"),
         ("id-globex", "Open", "2026-08-01", "2026-09-01"),
     ]
 
