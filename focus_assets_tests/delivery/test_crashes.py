@@ -138,7 +138,9 @@ def test_a_delivery_killed_at_any_write_ends_as_an_undisturbed_one(worlds, after
     undisturbed.restate()
     fuse = Fuse(at=0, after=after)
     undisturbed.deliver(LATER, fuse)
-    assert fuse.calls == 4, "a data file, its metadata, the manifest, the ledger"
+    assert fuse.calls == 5, (
+        "a data file, its metadata, the manifest, what is remembered of the ledger, the ledger"
+    )
     for at in range(1, fuse.calls + 1):
         disturbed = worlds()
         disturbed.deliver(NOW)
