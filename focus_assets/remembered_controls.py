@@ -11,55 +11,56 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from focus_assets.billing.closed import closed_on
+from focus_assets.billing.closed import kept_objects
 from focus_assets.closed_stages import FOCUS
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions, partition_of_input
 from focus_assets.lake.remembered import Remembered
 
-_OF_THE_DAY: Final = (
-    "catalog",
-    FOCUS,
-    "normalized_usage",
-    "raw_usage",
-    "unbilled_usage",
-    "usage_totals",
-)
+_STAGES: Final = ("raw_usage", "normalized_usage", "usage_totals", "unbilled_usage", "catalog", FOCUS)
+_READ_CLOSED_ROWS: Final = ("closed_rows_unchanged",)
 _held: Final = Remembered()
+_from_what_is_there: Final = Remembered()
 
 
-def what_is_read(lake: Lake, day: dt.date) -> str | None:
-    """A digest of all that the control totals of ``day`` read, its files proven; None where some of it is not there.
+@dataclass(frozen=True)
+class WhatIsRead:
+    """Digests of all that the control totals of a day read: of its stages, and of its closed rows."""
 
-    That is the day in each stage, with everything that its FOCUS rows were computed from, and its closed rows.
+    stages: str
+    closed: str
+
+    def by(self, name: str) -> tuple[str, ...]:
+        """The part of it that one control reads; only one looks at closed rows, which are kept after the others ran."""
+        return (self.stages, self.closed) if name in _READ_CLOSED_ROWS else (self.stages,)
+
+
+def what_is_read(lake: Lake, day: dt.date) -> WhatIsRead | None:
+    """What the control totals of ``day`` read, its files proven; None where some of it is not there.
+
+    That is the day in each stage, and its closed rows. Earlier days count by the digests that the day's FOCUS rows were
+    computed from: who finds the lake to hold others finds the day stale.
     """
+    digest = hashlib.sha256()
     try:
-        focus = lake.record(FOCUS, day)
-        if focus is None:
-            return None
-        read = {(dataset, day) for dataset in _OF_THE_DAY}
-        read |= {partition for key in focus.inputs if (partition := partition_of_input(key)) is not None}
-        days: dict[str, list[dt.date]] = {}
-        for dataset, each in sorted(read):
-            days.setdefault(dataset, []).append(each)
-        digest = hashlib.sha256()
-        for dataset, some in days.items():
-            for record in lake.records(dataset, some).values():
-                digest.update(record.to_json())
-            lake.files(dataset, some)
+        for dataset in _STAGES:
+            record = lake.record(dataset, day)
+            if record is None:
+                return None
+            digest.update(record.to_json())
+            lake.files(dataset, [day])
     except (MissingPartitions, CorruptPartition):
         return None
-    with closed_on(lake, day) as closed:
-        digest.update(f"{closed.number} {closed.sha256}".encode())
-    return digest.hexdigest()
+    return WhatIsRead(digest.hexdigest(), str(kept_objects(lake, FOCUS, day)))
 
 
-def held(name: str, read: str | None) -> bool:
+def held(name: str, read: WhatIsRead | None) -> bool:
     """Whether the control of that name has found nothing in what was read."""
-    return read is not None and (name, read) in _held
+    return read is not None and (name, *read.by(name)) in _held
 
 
 def once(
@@ -72,8 +73,30 @@ def once(
         if held(name, read):
             return pl.DataFrame()
         found = control(lake, day)
-        if found.is_empty() and read is not None and what_is_read(lake, day) == read:
-            _held.add((name, read))
+        if (
+            found.is_empty()
+            and read is not None
+            and _is_from_what_is_there(lake, day, read)
+            and what_is_read(lake, day) == read
+        ):
+            _held.add((name, *read.by(name)))
         return found
 
     return ask
+
+
+def _is_from_what_is_there(lake: Lake, day: dt.date, read: WhatIsRead) -> bool:
+    """Whether the lake holds what the day's FOCUS rows were computed from, so that the control has read that."""
+    if read.stages in _from_what_is_there:
+        return True
+    focus = lake.record(FOCUS, day)
+    if focus is None:
+        return False
+    for key, sha256 in focus.inputs.items():
+        of = partition_of_input(key)
+        if of is not None:
+            record = lake.record(*of)
+            if record is None or record.sha256 != sha256:
+                return False
+    _from_what_is_there.add(read.stages)
+    return True
