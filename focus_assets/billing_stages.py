@@ -211,13 +211,13 @@ def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
 
     That is OpenMeter's invoice where there is one, else their charges rated at once.
     """
-    return pl.concat([_closed_by_itself(lake, day), _imported(lake, day)]).sort(
+    return pl.concat([_closed_by_itself(lake, day), imported_day(lake, day)]).sort(
         "InvoiceId", "InvoiceDetailId"
     )
 
 
-def _imported(lake: Lake, day: dt.date) -> pl.DataFrame:
-    """The lines that imported invoices state on ``day``, and totals of invoices whose last rows are the day's."""
+def imported_day(lake: Lake, day: dt.date) -> pl.DataFrame:
+    """The part of :func:`reconciled_day` that imported invoices state, and totals of those whose last rows are the day's."""
     record = lake.record(INVOICE_DETAILS.name, day)
     if record is None or not record.facts.get(IMPORTED):
         return pl.DataFrame(schema=LINES)

@@ -51,6 +51,9 @@ _TIDYING: Final = dt.timedelta(days=31)
 SIDE_BY_SIDE: Final = 4
 """Destinations that are delivered to at a time, where the month was taken apart for many."""
 
+WHOLE_SIDE_BY_SIDE: Final = 2
+"""Destinations that are delivered to at a time, where each reads the whole month."""
+
 
 @dataclass(frozen=True)
 class DeliveryResult:
@@ -191,10 +194,8 @@ def deliver_all(
             rows = until_all_are_served.enter_context(one_pass(lake, passed, destinations))
         except FocusAssetsError as error:
             return [DeliveryFailure(destination.name, month, error) for destination in destinations]
-        if rows is None:
-            return [served(destination, None) for destination in destinations]
-        # Most of a delivery of few rows is waiting for its store.
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        # Most of a delivery of few rows is waiting for its store; whole months take memory too.
+        with ThreadPoolExecutor(WHOLE_SIDE_BY_SIDE if rows is None else SIDE_BY_SIDE) as pool:
             return list(pool.map(lambda destination: served(destination, rows), destinations))
 
 

@@ -7,11 +7,12 @@ whether a month of a dataset may be delivered (``dataset_months``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from focus_assets.delivery import ledger
 from focus_assets.delivery.dataset_months import months_of_dataset, require_dataset
 from focus_assets.delivery.datasets import others_of
-from focus_assets.delivery.deliver import DeliveryFailure, DeliveryResult, serve
+from focus_assets.delivery.deliver import SIDE_BY_SIDE, DeliveryFailure, DeliveryResult, serve
 from focus_assets.delivery.gate import PassedMonth
 from focus_assets.delivery.months import BillingMonth, billing_months
 from focus_assets.delivery.run import DeliveryRun
@@ -34,17 +35,21 @@ def deliver_others(
     if not any(others_of(destination) for destination in destinations):
         return []
     costs = billing_months(lake, run.since, ledger.days_delivered(lake, month))
-    passed: dict[tuple[str, str], PassedMonth | FocusAssetsError] = {}
+    asked = [(destination, dataset) for destination in destinations for dataset in others_of(destination)]
+    passed = {
+        key: _passed(lake, key[0], month, costs, key[1])
+        for key in dict.fromkeys((dataset, destination.focus_version) for destination, dataset in asked)
+    }
 
-    def served(destination: Destination, dataset: str) -> DeliveryResult | DeliveryFailure:
-        key = (dataset, destination.focus_version)
-        if key not in passed:
-            passed[key] = _passed(lake, dataset, month, costs, destination.focus_version)
-        return serve(lake, destination, month, run, passed[key], dataset=dataset)
+    def served(destination: Destination) -> list[DeliveryResult | DeliveryFailure]:
+        version = destination.focus_version
+        return [
+            serve(lake, destination, month, run, passed[dataset, version], dataset=dataset)
+            for dataset in others_of(destination)
+        ]
 
-    return [
-        served(destination, dataset) for destination in destinations for dataset in others_of(destination)
-    ]
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        return [result for results in pool.map(served, destinations) for result in results]
 
 
 def _passed(

@@ -9,6 +9,7 @@ Gating never relies on Dagster's record of a check, the export asks again.
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ import dagster as dg
 import polars as pl
 
 from focus_assets.billing.datasets import INVOICE_DETAILS
-from focus_assets.billing_stages import reconciled_day
+from focus_assets.billing_stages import imported_day
 from focus_assets.delivery.gate import remember_conforming
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import AnyRule, CheckReport, check, rules_for
@@ -29,6 +30,8 @@ from focus_assets.stage_controls import BILLING_CONTROLS, CONTROLS
 
 FOCUS = "focus_cost_and_usage"
 SHOWN_ROWS = 20
+_DAYS_AT_A_TIME = 2
+"""A day's questions are many and small: another day fills the gaps between them."""
 
 _CONTROL_DESCRIPTIONS = {
     "raw_rows_and_quantities": (
@@ -71,6 +74,13 @@ class Finding:
         self.rows += rows
         if sum(frame.height for frame in self.examples) < SHOWN_ROWS:
             self.examples.append(examples.head(SHOWN_ROWS).select(pl.lit(f"{on:%F}").alias("day"), pl.all()))
+
+    def join(self, other: "Finding") -> None:
+        """Add what was found on later days."""
+        self.days += other.days
+        self.rows += other.rows
+        self.examples += other.examples if sum(frame.height for frame in self.examples) < SHOWN_ROWS else []
+        self.notes |= other.notes
 
     def sentence(self) -> str | None:
         """How many rows on which days; nothing where none was found."""
@@ -161,12 +171,19 @@ def _check_step(asset: str, checks: list[DayCheck]) -> dg.AssetChecksDefinition:
     def look(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         keys = sorted(context.selected_asset_check_keys)
         findings = {key: Finding() for key in keys}
-        with explained():
+        with explained(), ThreadPoolExecutor(_DAYS_AT_A_TIME) as pool:
             opened = lake.open()
             asked = _days_of_run(context.run.tags) or opened.days(asset)
-            for on in asked:
+
+            def looked_at(on: dt.date) -> dict[dg.AssetCheckKey, Finding]:
+                found = {key: Finding() for key in keys}
                 for key in keys:
-                    by_name[key.name].look(opened, on, findings[key])
+                    by_name[key.name].look(opened, on, found[key])
+                return found
+
+            for of_day in pool.map(looked_at, asked):
+                for key, found in of_day.items():
+                    findings[key].join(found)
         for key in keys:
             each, finding = by_name[key.name], findings[key]
             yield dg.AssetCheckResult(
@@ -191,7 +208,7 @@ def _unmetered_events(lake: Lake, on: dt.date, finding: Finding) -> None:
 
 
 def _late_usage(lake: Lake, on: dt.date, finding: Finding) -> None:
-    late = reconciled_day(lake, on).filter(pl.col("note").is_not_null())
+    late = imported_day(lake, on).filter(pl.col("note").is_not_null())
     finding.add(on, late.height, late.select("InvoiceId", "InvoiceDetailId", "charged", "note"))
 
 
@@ -229,6 +246,7 @@ class _Conformance:
     def __init__(self, version: str) -> None:
         self.version = version
         self._reports: dict[str, CheckReport] = {}
+        """Of the days that are being looked at; a range would otherwise hold the examples of all its days."""
 
     def looking_at(self, belongs: Callable[[AnyRule], bool]) -> Callable[[Lake, dt.date, Finding], None]:
         """A look at the results of those rules that belong to one check."""
@@ -246,13 +264,14 @@ class _Conformance:
         frame = lake.scan(FOCUS, [on])
         record = lake.record(FOCUS, on)
         key = f"{on} {record.sha256 if record else None}"
-        if key not in self._reports:
-            # One day at a time: a range would otherwise hold the examples of all its days.
+        report = self._reports.get(key)
+        if report is None:
             report = check(project(frame, self.version), rules_for(self.version))
             if record is not None and not report.blocking:
                 remember_conforming(record.sha256, self.version)
-            self._reports = {key: report}
-        return self._reports[key]
+            kept = list(self._reports.items())[1 - _DAYS_AT_A_TIME :]
+            self._reports = {**dict(kept), key: report}
+        return report
 
 
 def _conformance_checks() -> list[DayCheck]:
