@@ -95,21 +95,26 @@ def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator
         inputs = (
             catalog.digest(day) | digests(catalog.lake, catalog.dataset, read) | closing.fingerprint(today[1])
         )
-        booked = _booked_periods(catalog.lake, day, today[0], close)
+        booked = _booked_periods(catalog.lake, day, today[0], close, frame)
         if booked is not None:
             frame = pl.concat([frame, booked]).sort(BILLING_PERIODS.order)
             inputs |= digests(catalog.lake, FOCUS, [day])
         yield DayOutput(day, frame, inputs, partial(month_facts, BILLING_PERIODS.name))
 
 
-def _booked_periods(lake: Lake, day: dt.date, catalog: Catalog, close: PeriodClose) -> pl.LazyFrame | None:
-    """Periods that nothing but corrections of ``day`` is billed in; None where it has no corrections."""
+def _booked_periods(
+    lake: Lake, day: dt.date, catalog: Catalog, close: PeriodClose, own: pl.LazyFrame
+) -> pl.LazyFrame | None:
+    """Periods that nothing but corrections of ``day`` is billed in; None where it has no corrections.
+
+    ``own`` are those that the day lists anyway.
+    """
     record = lake.record(FOCUS, day)
     if record is None or not booked_on(record):
         return None
     held = lake.days(BILLING_PERIODS.name)
     others = [each for each in held if each != day]
-    listed = lake.scan(BILLING_PERIODS.name, others) if others else BILLING_PERIODS.empty()
+    listed = pl.concat([own, *([lake.scan(BILLING_PERIODS.name, others)] if others else [])])
     return booked_periods(lake.scan(FOCUS, [day]), listed, max(held, default=day), catalog, close)
 
 
@@ -217,7 +222,7 @@ def reconciled_day(lake: Lake, day: dt.date) -> pl.DataFrame:
 
 
 def imported_day(lake: Lake, day: dt.date) -> pl.DataFrame:
-    """The part of :func:`reconciled_day` that imported invoices state, and totals of those whose last rows are the day's."""
+    """The part of :func:`reconciled_day` that imported invoices state, and totals of those that end on the day."""
     record = lake.record(INVOICE_DETAILS.name, day)
     if record is None or not record.facts.get(IMPORTED):
         return pl.DataFrame(schema=LINES)

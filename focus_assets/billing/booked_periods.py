@@ -29,8 +29,8 @@ def booked_periods(
 
     Args:
         rows: the day's rows of Cost and Usage.
-        listed: what other days of the dataset list now. So a period that corrections of several days are billed in
-            stands on the one of them that was computed first.
+        listed: what the day lists anyway, and what other days list now. So a period that takes corrections of several
+            days stands on the one of them that was computed first.
         last: the last day that is computed. A period that begins later is listed when its charges are, if the
             account's subscriptions go on.
         catalog: the day's, which says so.

@@ -507,3 +507,16 @@ def test_a_period_of_an_account_that_goes_on_stands_where_its_charges_begin(tmp_
     assert corrections(weeks)["BillingPeriodStart"].unique().to_list() == [instant(8)]
     assert [start for start, *_ in periods_of(weeks)] == [instant(1)]
     assert [start for start, *_ in periods_of(weeks.compute(1, LAST))] == [instant(1), instant(8)]
+
+
+def test_a_period_that_begins_on_a_corrected_day_is_listed_once(tmp_path: Path) -> None:
+    """Charges and corrections of one day are billed in it: its period before ended at one o'clock."""
+    begins = configuration(
+        subscriptions=[{"customer": "ann", "plan": "basic", "active_from": "2026-08-01T13:00:00Z"}]
+    )
+    weeks = Weeks(tmp_path, catalog=begins)
+    weeks.as_of += dt.timedelta(days=1)
+    late(weeks, (LAST, *LATE[1:]))
+    one = dt.timedelta(hours=13)
+    assert set(corrections(weeks)["BillingPeriodStart"]) == {instant(8) + one}
+    assert [start for start, *_ in periods_of(weeks)] == [instant(1) + one, instant(8) + one]
