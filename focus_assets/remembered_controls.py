@@ -16,6 +16,7 @@ from typing import Final
 
 import polars as pl
 
+from focus_assets.billing.closed import DATASET as CLOSED_ROWS
 from focus_assets.billing.closed import kept_objects
 from focus_assets.closed_stages import FOCUS
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions, partition_of_input
@@ -55,7 +56,7 @@ def what_is_read(lake: Lake, day: dt.date) -> WhatIsRead | None:
             lake.files(dataset, [day])
     except (MissingPartitions, CorruptPartition):
         return None
-    return WhatIsRead(digest.hexdigest(), str(kept_objects(lake, FOCUS, day)))
+    return WhatIsRead(digest.hexdigest(), str(kept_objects(lake, CLOSED_ROWS, day)))
 
 
 def held(name: str, read: WhatIsRead | None) -> bool:

@@ -5,6 +5,7 @@ What belongs here: the memory. What does not: what a proof is of; its key has to
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable
 
 
@@ -14,12 +15,14 @@ class Remembered:
     def __init__(self, most: int = 50_000) -> None:
         self._keys: dict[Hashable, None] = {}
         self._most = most
+        self._guard = threading.Lock()
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._keys
 
     def add(self, key: Hashable) -> None:
         """Remember that ``key`` was found right."""
-        self._keys[key] = None
-        while len(self._keys) > self._most:
-            self._keys.pop(next(iter(self._keys)), None)
+        with self._guard:
+            self._keys[key] = None
+            while len(self._keys) > self._most:
+                del self._keys[next(iter(self._keys))]
