@@ -28,7 +28,7 @@ DAY = dt.timedelta(days=1)
 OPEN_END = dt.datetime.max.replace(tzinfo=dt.UTC)
 """The end of what has none yet."""
 
-_REMEMBERED = 100_000
+_REMEMBERED = 20_000
 """How many slices a snapshot remembers; a charge's is about a kilobyte."""
 
 _INCREASES = (Aggregation.SUM, Aggregation.COUNT, Aggregation.MAX, Aggregation.UNIQUE_COUNT)
@@ -142,12 +142,13 @@ def slices_on(catalog: Catalog, day: dt.date) -> list[ChargeSlice]:
     Every stage and check of a day asks for them, so a snapshot remembers its answers, up to :data:`_REMEMBERED`.
     """
     remembered = catalog.slices_by_day
-    if day not in remembered:
+    found = remembered.get(day)
+    if found is None:
         found = tuple(_slices_on(catalog, day))
-        if sum(map(len, remembered.values())) + len(found) > _REMEMBERED:
+        if sum(map(len, list(remembered.values()))) + len(found) > _REMEMBERED:
             remembered.clear()
         remembered[day] = found
-    return list(remembered[day])
+    return list(found)
 
 
 def _slices_on(catalog: Catalog, day: dt.date) -> list[ChargeSlice]:

@@ -160,7 +160,9 @@ def test_a_first_delivery_killed_at_any_write_ends_as_an_undisturbed_one(worlds,
     undisturbed = worlds()
     fuse = Fuse(at=0, after=after)
     undisturbed.deliver(NOW, fuse)
-    assert fuse.calls == 7, "three data files, metadata, schema, the manifest, the ledger"
+    assert fuse.calls == 8, (
+        "three data files, metadata, schema, the manifest, what is remembered of the ledger, the ledger"
+    )
     for at in range(1, fuse.calls + 1):
         disturbed = worlds()
         with pytest.raises(Killed):
