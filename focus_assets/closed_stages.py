@@ -258,12 +258,12 @@ def close_day(
     day: dt.date,
     charged: Sequence[Charged],
     close: PeriodClose,
-    by_invoices: Collection[tuple[str, dt.datetime]] = (),
+    by_invoices: Collection[tuple[str, dt.datetime, dt.datetime]] = (),
 ) -> pl.DataFrame:
     """Keep what has closed of a day of ``focus_cost_and_usage`` for good; returns all that is kept.
 
     Closed are the billing periods of ``charged`` that have an invoice, or are closed ``by_invoices`` that were
-    imported (customer and start), also where they have no rows, and whatever else is no estimate. The result is
+    imported (customer, start and end), also where they have no rows, and whatever else is no estimate. The result is
     :data:`~focus_assets.billing.datasets.CLOSED_PERIODS`.
     """
     rows = lake.scan(FOCUS, [day])
@@ -272,7 +272,7 @@ def close_day(
     periods |= {
         ClosedPeriod.of(each)
         for each in charged
-        if close.has_closed(each) or (each.customer.key, each.billing.start) in by_invoices
+        if close.has_closed(each) or (each.customer.key, each.billing.start, each.billing.end) in by_invoices
     }
     close_rows(lake, day, rows, periods)
     schema = CLOSED_PERIODS.schema

@@ -35,14 +35,16 @@ from focus_assets.usage.totals import windows_of_charges
 
 FOCUS = "focus_cost_and_usage"
 
-_CLOSED: Final = pl.Schema({"x_CustomerKey": pl.String(), "BillingPeriodStart": UTC_INSTANT})
+_CLOSED: Final = pl.Schema(
+    {"x_CustomerKey": pl.String(), "BillingPeriodStart": UTC_INSTANT, "BillingPeriodEnd": UTC_INSTANT}
+)
 
 
 @dataclass(frozen=True)
 class InvoicedDay:
     """A day's charges as invoices bill them. ``splits`` is what rating needs; ``days_read`` by dataset.
 
-    ``closed``: billing periods whose invoices are all issued, by customer and start. ``quantities``: what had been
+    ``closed``: billing periods whose invoices are all issued, by customer, start and end. ``quantities``: what had been
     metered where parts begin.
     """
 
@@ -51,7 +53,7 @@ class InvoicedDay:
     day: dt.date
     start: dt.date
     bills: tuple[Bill, ...]
-    closed: frozenset[tuple[str, dt.datetime]]
+    closed: frozenset[tuple[str, dt.datetime, dt.datetime]]
     splits: pl.LazyFrame | None
     days_read: tuple[tuple[str, dt.date], ...]
     quantities: Mapping[Boundary, Decimal] = field(default_factory=dict)

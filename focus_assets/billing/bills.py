@@ -129,8 +129,8 @@ def _of_period(catalog: Catalog, charged: Charged) -> list[tuple[Invoice, Invoic
     ]
 
 
-def closed_periods(catalog: Catalog, as_of: dt.datetime) -> set[tuple[str, dt.datetime]]:
-    """Billing periods whose invoices are all issued, by customer and start: their rows are no estimates any more."""
+def closed_periods(catalog: Catalog, as_of: dt.datetime) -> set[tuple[str, dt.datetime, dt.datetime]]:
+    """Billing periods whose invoices are all issued: customer, start and end. Their rows are no estimates any more."""
     ends = {subscription.key: subscription.active_to for subscription in catalog.subscriptions}
     found: dict[tuple[str, Period], list[tuple[Invoice, InvoiceLine]]] = {}
     for invoice in catalog.invoices:
@@ -143,7 +143,7 @@ def closed_periods(catalog: Catalog, as_of: dt.datetime) -> set[tuple[str, dt.da
         last = [min(billing.end, ends.get(line.subscription or "") or billing.end) for line in usage]
         is_over = max(line.end for line in usage) >= max(last) if usage else billing.end <= as_of
         if is_over and all(invoice.is_issued for invoice, _ in lines):
-            closed.add((customer, billing.start))
+            closed.add((customer, billing.start, billing.end))
     return closed
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from focus_assets.closed_stages import not_kept
+from focus_assets.settings import BillingSettings
 from focus_assets_tests.billing.test_late_usage_of_invoices import FIRST, NEXT, TIERS, USED, invoice, weeks
-from focus_assets_tests.billing.weeks import Weeks
+from focus_assets_tests.billing.weeks import Weeks, configuration
 
 D = Decimal
 CUT = dt.datetime(2026, 8, 3, 12, 0, tzinfo=dt.UTC)
@@ -58,3 +60,65 @@ def test_a_month_counts_as_invoiced_when_its_periods_are_closed(tmp_path: Path) 
 
 
 ONLY_TOKENS = {"subscriptions": [{"customer": "ann", "plan": "basic", "active_from": "2026-08-01T00:00:00Z"}]}
+
+
+def of_a_whole_period(number: str, plan: str, item: str, end: dt.datetime, net: str) -> dict[str, Any]:
+    """An issued invoice with one line: ``net`` units at 1.00 from the first of August to ``end``."""
+    detail = {"id": f"{number}/0", "quantity": net, "unit_price": "1", "net": net}
+    line = {
+        "id": f"line-{number}",
+        "name": item,
+        "start": FIRST,
+        "end": end,
+        "billing_start": FIRST,
+        "billing_end": end,
+        "subscription": f"ann/{plan}",
+        "item": item,
+        "feature": item,
+        "metered": net,
+        "net": net,
+        "details": [detail],
+    }
+    return {
+        "id": f"id-{number}",
+        "number": number,
+        "status": "issued",
+        "currency": "USD",
+        "customer": "ann",
+        "total": net,
+        "created_at": end,
+        "issued_at": end,
+        "lines": [line],
+    }
+
+
+def test_a_week_s_invoice_does_not_close_the_month_that_begins_with_it(tmp_path: Path) -> None:
+    unit = {"type": "unit", "amount": "1"}
+    cadences = {"weekly": ("P1W", "requests"), "monthly": ("P1M", "tokens")}
+    catalog = configuration(
+        plans=[
+            {"key": key, "billing_cadence": cadence, "rate_cards": [{"feature": feature, "price": unit}]}
+            for key, (cadence, feature) in cadences.items()
+        ],
+        subscriptions=[
+            {"customer": "ann", "plan": key, "active_from": "2026-08-01T00:00:00Z"} for key in cadences
+        ],
+    )
+    september = dt.datetime(2026, 9, 1, tzinfo=dt.UTC)
+    week = of_a_whole_period("WEEK", "weekly", "requests", NEXT, "3")
+    month = of_a_whole_period("MONTH", "monthly", "tokens", september, "5")
+    found = Weeks(
+        tmp_path,
+        usage=[(1, "ann", "requests", None, "3"), (1, "ann", "tokens", "large", "5")],
+        catalog=catalog | {"invoices": [week]},
+        as_of=NEXT + dt.timedelta(days=1),
+        close_after_days=None,
+        terms=BillingSettings(late_usage="not_billed"),
+    ).compute(1, 1)
+    assert found.rows("closed_periods")["BillingPeriodEnd"].to_list() == [NEXT]
+
+    found.catalog = catalog | {"invoices": [week, month]}
+    found.as_of = september + dt.timedelta(days=1)
+    found.compute(1, 1)
+    billed = found.rows().select("InvoiceId", "BilledCost", "ChargeClass").sort("InvoiceId")
+    assert billed.rows() == [("MONTH", D(5), None), ("WEEK", D(3), None)]
