@@ -21,7 +21,7 @@ from typing import Any, Final
 import polars as pl
 
 from focus_assets.billing.booking import Booked, booked_in, booking_fact, fingerprint, invoice_of, open_period
-from focus_assets.billing.close import ClosedPeriod, PeriodClose
+from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod, PeriodClose
 from focus_assets.billing.closed import (
     PERIOD_COLUMNS,
     ClosedDay,
@@ -43,9 +43,6 @@ RECOMPUTED: Final = "recomputed_cost_and_usage"
 """What a day's rows would be if nothing had closed, of days where closed rows are others."""
 
 KEPT: Final = "kept"
-ISSUED_WHILE_OPEN: Final = "issued_while_open"
-"""Fact of a day of ``focus_cost_and_usage``: open periods of rows that are on an issued invoice already."""
-
 LATE_USAGE: Final = "late_usage"
 
 Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]

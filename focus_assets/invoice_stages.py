@@ -17,14 +17,14 @@ import polars as pl
 
 from focus_assets.billing.billed_rows import billed_rows
 from focus_assets.billing.bills import Bill, bills_on, closed_periods
-from focus_assets.billing.close import ClosedPeriod
+from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod
 from focus_assets.billing.closed import PERIOD_COLUMNS
 from focus_assets.billing.parts import Boundary, boundaries, split_table
 from focus_assets.catalog.charges import ChargeSlice, midnight
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.closed_stages import ISSUED_WHILE_OPEN, Facts, computed_rows
+from focus_assets.closed_stages import Facts, computed_rows
 from focus_assets.datasets import NORMALIZED_USAGE, USAGE_TOTALS
 from focus_assets.decimals import UTC_INSTANT
 from focus_assets.focus.schema import internal_schema

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,16 +74,22 @@ def once(
         if held(name, read):
             return pl.DataFrame()
         found = control(lake, day)
-        if (
-            found.is_empty()
-            and read is not None
-            and _is_from_what_is_there(lake, day, read)
-            and what_is_read(lake, day) == read
-        ):
-            _held.add((name, *read.by(name)))
+        remember(lake, day, read, [name] if found.is_empty() else [])
         return found
 
     return ask
+
+
+def remember(lake: Lake, day: dt.date, read: WhatIsRead | None, names: Sequence[str]) -> None:
+    """Remember controls that found nothing in what they ``read``, if it is there still."""
+    if (
+        names
+        and read is not None
+        and _is_from_what_is_there(lake, day, read)
+        and what_is_read(lake, day) == read
+    ):
+        for name in names:
+            _held.add((name, *read.by(name)))
 
 
 def _is_from_what_is_there(lake: Lake, day: dt.date, read: WhatIsRead) -> bool:

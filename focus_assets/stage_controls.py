@@ -20,7 +20,7 @@ from focus_assets.closed_stages import closed_against_focus, computed_rows, not_
 from focus_assets.credit_stages import overdrawn, used_before
 from focus_assets.focus.price_list import PRICE_LIST, prices_not_listed
 from focus_assets.lake import Lake, partition_of_input
-from focus_assets.remembered_controls import held, once, what_is_read
+from focus_assets.remembered_controls import held, once, remember, what_is_read
 from focus_assets.usage.controls import (
     fees_against_focus,
     focus_against_customers,
@@ -135,7 +135,8 @@ def control_problems(lake: Lake, day: dt.date) -> list[str]:
     read = what_is_read(lake, day)
     if all(held(name, read) for name in CONTROLS):
         return not_kept(lake, day)
-    found = ((name, control(lake, day)) for name, (_, control) in CONTROLS.items())
+    found = [(name, control(lake, day)) for name, (_, control) in _CONTROLS.items() if not held(name, read)]
+    remember(lake, day, read, [name for name, frame in found if frame.is_empty()])
     problems = [
         f"{name}: {frame.height} rows differ, the first is {frame.row(0, named=True)}"
         for name, frame in found

@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from focus_assets.catalog.charges import ChargeSlice, midnight
 from focus_assets.catalog.credit_charges import Charged, CreditCharge
@@ -27,6 +27,10 @@ Kind = TypeVar("Kind", ChargeSlice, Fee, CreditCharge)
 
 CLOSED_PERIODS = "billing/closed_periods"
 """The entry in the record of a day's FOCUS rows that says which of its billing periods had closed."""
+
+
+ISSUED_WHILE_OPEN: Final = "issued_while_open"
+"""Fact of a day of ``focus_cost_and_usage``: open periods of rows that are on an issued invoice already."""
 
 
 class ClosedPeriod(NamedTuple):

@@ -7,13 +7,13 @@ What belongs here: what a delivery consists of. What does not: rows and types (`
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
-from focus_assets.catalog.charges import DAY, midnight
+from focus_assets.billing.close import ClosedPeriod
 from focus_assets.delivery.datasets import focus_name, rows_of
 from focus_assets.delivery.files import (
     ENDINGS,
@@ -86,7 +86,7 @@ def build(
             require_files(month, destination, read)
     else:
         costs = rows_of(lake, DATASET, month, list(passed.span), scope, destination)
-    periods = _periods(pl.concat(costs.values()), midnight(max(passed.span)) + DAY)
+    periods = _periods(pl.concat(costs.values()), passed.issued_while_open)
     days = _days(before, written, now)
     metadata = folder / "metadata.json"
     entry, data = month_metadata(
@@ -139,11 +139,11 @@ def build(
     return Built(manifest.sealed(), files, schema)
 
 
-def _periods(rows: pl.LazyFrame, computed_to: dt.datetime) -> tuple[PeriodStatus, ...]:
+def _periods(rows: pl.LazyFrame, issued_while_open: Set[ClosedPeriod]) -> tuple[PeriodStatus, ...]:
     """Each account's billing periods.
 
-    Open is one of which some row is still an estimate, and one that goes on after the last day there is: a fee in
-    advance is invoiced on its first.
+    Open is one of which some row is still an estimate, and one that waits for another invoice: a fee in advance is
+    invoiced on its first day.
     """
     keys = ("BillingAccountId", "BillingPeriodStart", "BillingPeriodEnd")
     found = (
@@ -152,12 +152,13 @@ def _periods(rows: pl.LazyFrame, computed_to: dt.datetime) -> tuple[PeriodStatus
         .sort(keys)
         .collect(engine="streaming")
     )
+    waiting = {(each.account, each.start, each.end) for each in issued_while_open}
     return tuple(
         PeriodStatus(
             billing_account_id=account,
             start=start.astimezone(dt.UTC),
             end=end.astimezone(dt.UTC),
-            status="Open" if is_open or end > computed_to else "Closed",
+            status="Open" if is_open or (account, start, end) in waiting else "Closed",
         )
         for account, start, end, is_open in found.iter_rows()
     )

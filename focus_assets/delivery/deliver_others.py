@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from focus_assets.delivery import ledger
 from focus_assets.delivery.dataset_months import months_of_dataset, require_dataset
 from focus_assets.delivery.datasets import others_of
-from focus_assets.delivery.deliver import SIDE_BY_SIDE, DeliveryFailure, DeliveryResult, serve
-from focus_assets.delivery.gate import PassedMonth
+from focus_assets.delivery.deliver import WHOLE_SIDE_BY_SIDE, DeliveryFailure, DeliveryResult, serve
+from focus_assets.delivery.gate import PassedMonth, issued_while_open
 from focus_assets.delivery.months import BillingMonth, billing_months
 from focus_assets.delivery.run import DeliveryRun
 from focus_assets.errors import FocusAssetsError
@@ -48,7 +48,7 @@ def deliver_others(
             for dataset in others_of(destination)
         ]
 
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    with ThreadPoolExecutor(WHOLE_SIDE_BY_SIDE) as pool:
         return [result for results in pool.map(served, destinations) for result in results]
 
 
@@ -60,4 +60,7 @@ def _passed(
         require_dataset(lake, dataset, held, version)
     except FocusAssetsError as error:
         return error
-    return PassedMonth(held, dict(costs[month].digests), dataset=dataset)
+    span = costs[month].digests
+    return PassedMonth(
+        held, dict(span), dataset=dataset, issued_while_open=issued_while_open(lake, list(span))
+    )

@@ -17,12 +17,13 @@ from typing import Final
 
 import polars as pl
 
+from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod
 from focus_assets.delivery.errors import DeliveryRefused
 from focus_assets.delivery.facts import BILLING_MONTHS, billing_month_facts
 from focus_assets.delivery.ledger import days_delivered
 from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth, billing_months, parse_month
 from focus_assets.focus.project import project
-from focus_assets.focus.rules import check, rules_for
+from focus_assets.focus.rules import AnyRule, TotalsRule, check, rules_for
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions
 from focus_assets.lake.remembered import Remembered
 from focus_assets.settings import Destination
@@ -53,6 +54,7 @@ class PassedMonth:
     """A billing month that passed the gate: digests of its days, and the FOCUS versions asked about.
 
     ``dataset``: what is delivered of it. ``held`` are the days of that, ``span`` is of Cost and Usage in any case.
+    ``issued_while_open`` are billing periods of which an invoice is missing, though rows of them are no estimates.
     ``labels`` of each customer are kept here once somebody has looked them up.
     """
 
@@ -60,6 +62,7 @@ class PassedMonth:
     span: Mapping[dt.date, str]
     versions: frozenset[str] = field(default_factory=frozenset)
     dataset: str = DATASET
+    issued_while_open: frozenset[ClosedPeriod] = field(default_factory=frozenset)
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -114,7 +117,7 @@ def require_days(
     passed = PassedMonth(held, _digests(lake, held.span))
     _refuse(held.month, refusals(lake, held, controls=controls))
     require_same(lake, passed)
-    return passed
+    return replace(passed, issued_while_open=issued_while_open(lake, held.span))
 
 
 def require_rules(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth:
@@ -131,9 +134,6 @@ def require_files(month: str, destination: Destination, files: Mapping[dt.date, 
     Asked where a destination shows rows otherwise than they are stored: those have passed, these have not.
     """
     found: list[Refusal] = []
-    # Of the whole at once, for nearly always nothing is wrong; else again day by day, to say where.
-    if not files or not any(_broken(pl.concat(files.values()), destination.focus_version)):
-        return
     for day, rows in files.items():
         for sentence in _broken(rows, destination.focus_version):
             remedy = f"Mend dimensions or columns of destinations[{destination.name}]"
@@ -152,6 +152,15 @@ def require_same(lake: Lake, passed: PassedMonth) -> None:
                 f"billing month {passed.month} was not delivered: {day} was materialized again meanwhile. "
                 "Deliver again once that run has ended."
             )
+
+
+def issued_while_open(lake: Lake, days: Sequence[dt.date]) -> frozenset[ClosedPeriod]:
+    """Billing periods with rows on ``days`` that wait for an invoice though another of theirs is issued."""
+    return frozenset(
+        ClosedPeriod.parse(period)
+        for record in lake.records(DATASET, days).values()
+        for period in record.facts.get(ISSUED_WHILE_OPEN, ())
+    )
 
 
 def materialize(first: dt.date, last: dt.date | None = None) -> str:
@@ -218,14 +227,27 @@ def _contradictions(lake: Lake, month: str, day: dt.date, controls: Sequence[Con
 def _violations(lake: Lake, month: str, days: Sequence[dt.date], version: str) -> Iterator[Refusal]:
     sha256 = {day: record.sha256 for day, record in lake.records(DATASET, days).items()}
     asked = [day for day in days if not conforms(sha256[day], version)]
-    # Of all days at once, for nearly always nothing is wrong; else again day by day, to say where.
-    if not asked or not any(_broken(project(lake.scan(DATASET, asked), version), version)):
-        for day in asked:
-            remember_conforming(sha256[day], version)
-        return
+    # Of all days at once, for nearly always nothing is wrong; else again day by day, which alone decides: a service may
+    # change its category from one day to the next.
+    if not asked or not any(_broken(project(lake.scan(DATASET, asked), version), version, by_row=True)):
+        by_day = rules_of_totals(version)
+    else:
+        by_day = None
     for day in asked:
-        for sentence in _broken(project(lake.scan(DATASET, [day]), version), version):
+        if by_day == ():
+            remember_conforming(sha256[day], version)
+            continue
+        rows = project(lake.scan(DATASET, [day]), version)
+        found = list(_broken(rows, version) if by_day is None else _sentences(rows, by_day, version))
+        if not found:
+            remember_conforming(sha256[day], version)
+        for sentence in found:
             yield Refusal(month, day, sentence, _mend(day))
+
+
+def rules_of_totals(version: str) -> tuple[AnyRule, ...]:
+    """The blocking rules that rows of another day may satisfy: they have to be asked of each day by itself."""
+    return tuple(r for r in rules_for(version) if isinstance(r, TotalsRule) and r.blocking)
 
 
 def conforms(sha256: str, version: str) -> bool:
@@ -238,8 +260,13 @@ def remember_conforming(sha256: str, version: str) -> None:
     _conforming.add((sha256, version))
 
 
-def _broken(rows: pl.LazyFrame, version: str) -> Iterator[str]:
-    for result in check(rows, rules_for(version), examples=1).blocking:
+def _broken(rows: pl.LazyFrame, version: str, *, by_row: bool = False) -> Iterator[str]:
+    rules = [rule for rule in rules_for(version) if not (by_row and isinstance(rule, TotalsRule))]
+    return _sentences(rows, rules, version)
+
+
+def _sentences(rows: pl.LazyFrame, rules: Sequence[AnyRule], version: str) -> Iterator[str]:
+    for result in check(rows, rules, examples=1).blocking:
         first = "".join(
             f" First: row {example.get('row')}, charge {example.get('x_ChargeId')}"
             for example in result.examples

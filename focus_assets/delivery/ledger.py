@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -24,7 +24,7 @@ from focus_assets.delivery.layout import COST_AND_USAGE, month_of_manifest
 from focus_assets.delivery.manifest import ControlTotals, InvalidManifest, Manifest, canonical_json
 from focus_assets.delivery.terms import asked_terms, place_of
 from focus_assets.lake import Lake
-from focus_assets.lake.errors import ConditionFailed
+from focus_assets.lake.errors import ConditionFailed, StoreError
 from focus_assets.lake.store import ObjectStore
 from focus_assets.settings import Destination
 
@@ -246,6 +246,12 @@ def remembering(lake: Lake) -> Iterator[None]:
     """
     before = newest.remembered(lake.store, SCHEMA)
     yield
+    # It is a copy: what was delivered stands, whether it can be put or not.
+    with suppress(StoreError):
+        _remember_newest(lake, before)
+
+
+def _remember_newest(lake: Lake, before: pl.DataFrame | None) -> None:
     if before is not None and lake.store.exists(newest.PATH):
         return
     after = newest.appends(lake.store)

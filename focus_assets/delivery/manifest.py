@@ -60,7 +60,7 @@ class DayCompleteness(_Part):
 
 
 class PeriodStatus(_Part):
-    """A billing period of one account: closed once it has ended and all its charges are on issued invoices.
+    """A billing period of one account: closed once all its invoices are issued.
 
     ``status`` is FOCUS's BillingPeriodStatus; ``end`` is exclusive.
     """

@@ -261,13 +261,13 @@ class _Conformance:
         return look
 
     def _report(self, lake: Lake, on: dt.date) -> CheckReport:
-        frame = lake.scan(FOCUS, [on])
         record = lake.record(FOCUS, on)
+        frame = lake.scan(FOCUS, [on])
         key = f"{on} {record.sha256 if record else None}"
         report = self._reports.get(key)
         if report is None:
             report = check(project(frame, self.version), rules_for(self.version))
-            if record is not None and not report.blocking:
+            if record is not None and not report.blocking and lake.record(FOCUS, on) == record:
                 remember_conforming(record.sha256, self.version)
             kept = list(self._reports.items())[1 - _DAYS_AT_A_TIME :]
             self._reports = {**dict(kept), key: report}

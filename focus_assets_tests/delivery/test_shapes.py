@@ -10,8 +10,10 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.delivery import DeliveryFailure, DeliveryRun, deliver, deliver_all, verify
+from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.terms import asked_terms
 from focus_assets.focus.columns import Level, columns
 from focus_assets.focus.schema import version_schema
@@ -166,19 +168,31 @@ def test_parquet_is_compressed_as_asked(lake, destination, compression, codec):
     assert manifest.compression == codec.lower()
 
 
-@pytest.mark.parametrize(("until", "status"), [("2026-08-30", "Open"), ("2026-08-31", "Closed")])
-def test_an_account_s_billing_period_is_closed_once_it_has_ended_and_none_of_its_rows_is_an_estimate(
-    lake, destination, until, status
+def test_an_account_s_billing_period_is_closed_once_no_row_is_an_estimate_and_no_invoice_missing(
+    lake, destination
 ):
-    """Rows may be on an invoice before their period has ended, as a fee in advance is."""
-    for day in days("2026-08-01", until):
-        write_day(lake, day, [row(day, "acme", x_IsEstimated=False), row(day, "globex")])
+    """Rows may be on an invoice while another of their period is missing, as a fee in advance is."""
+    waiting = ClosedPeriod(
+        "id-initech", dt.datetime(2026, 8, 1, tzinfo=dt.UTC), dt.datetime(2026, 9, 1, tzinfo=dt.UTC), "USD"
+    )
+    for day in days("2026-08-01", "2026-08-04"):
+        rows = [row(day, name, x_IsEstimated=False) for name in ("acme", "initech")] + [row(day, "globex")]
+        write_day(lake, day, rows)
+    record = lake.record(DATASET, dt.date(2026, 8, 2))
+    lake.write(
+        DATASET,
+        record.day,
+        lake.scan(DATASET, [record.day]).collect().lazy(),
+        inputs=record.inputs,
+        facts=lambda _: record.facts | {ISSUED_WHILE_OPEN: [str(waiting)]},
+    )
 
     manifest, _ = delivered(lake, destination)
 
     assert [(p.billing_account_id, p.status, f"{p.start:%F}", f"{p.end:%F}") for p in manifest.periods] == [
-        ("id-acme", status, "2026-08-01", "2026-09-01"),
+        ("id-acme", "Closed", "2026-08-01", "2026-09-01"),
         ("id-globex", "Open", "2026-08-01", "2026-09-01"),
+        ("id-initech", "Open", "2026-08-01", "2026-09-01"),
     ]
 
 
