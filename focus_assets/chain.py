@@ -27,7 +27,7 @@ from focus_assets.catalog.credit_charges import Charged, credits_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.closed_stages import closing_on, computed_rows, with_closed_rows
+from focus_assets.closed_stages import Today, closing_on, computed_rows, with_closed_rows
 from focus_assets.credit_stages import BilledBefore, CreditFacts, days_of_credit, used_before
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.errors import FocusAssetsError
@@ -286,9 +286,8 @@ def focus_cost_and_usage_days(
         issuer, voided = default_issuer(snapshot), [each.id for each in snapshot.invoices if each.is_voided]
         committed = commitments_of(snapshot, charged, commitments, start)
         rows = committed.applied_to(rows)
-        with with_closed_rows(
-            totals.lake, day, rows, charged, closing, late_usage, issuer, committed, voided
-        ) as kept:
+        today = Today(charged, closing, late_usage, issuer, committed, voided)
+        with with_closed_rows(totals.lake, day, rows, today) as kept:
             yield DayOutput(
                 day,
                 kept.rows,

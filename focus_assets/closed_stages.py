@@ -43,6 +43,7 @@ RECOMPUTED: Final = "recomputed_cost_and_usage"
 """What a day's rows would be if nothing had closed, of days where closed rows are others."""
 
 KEPT: Final = "kept"
+KEPT_INVOICES: Final = "kept_invoices"
 LATE_USAGE: Final = "late_usage"
 
 Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
@@ -72,71 +73,73 @@ class _Facts:
         return {**self.others(frame), **booking_fact(self.kept.booked), **how}
 
 
-@contextmanager
-def with_closed_rows(
-    lake: Lake,
-    day: dt.date,
-    rows: pl.LazyFrame,
-    charged: Sequence[Charged],
-    close: PeriodClose,
-    late_usage: LateUsage,
-    issuer: str,
-    committed: Commitments = NO_COMMITMENTS,
-    voided: Collection[str] = (),
-) -> Iterator[ClosedOrNot]:
-    """The day's ``rows`` as they are kept: closed rows as they were, and corrections behind them.
+@dataclass(frozen=True)
+class Today:
+    """What a day is computed with now, and what becomes of changes in what has closed.
 
     Args:
-        rows: what the day comes to now.
-        charged: its slices and fees.
+        charged: the day's slices and fees.
         close: what closes now.
         late_usage: what becomes of changes in closed periods.
         issuer: who issues invoices mostly.
         committed: what corrections count towards, with the amount that they correct.
         voided: OpenMeter's ids of invoices that were voided.
+    """
 
-    The result can be read inside. Where closed rows differ, ``rows`` are written to :data:`RECOMPUTED`.
+    charged: Sequence[Charged]
+    close: PeriodClose
+    late_usage: LateUsage
+    issuer: str
+    committed: Commitments = NO_COMMITMENTS
+    voided: Collection[str] = ()
+
+
+@contextmanager
+def with_closed_rows(
+    lake: Lake,
+    day: dt.date,
+    rows: pl.LazyFrame,
+    today: Today,
+) -> Iterator[ClosedOrNot]:
+    """The day's ``rows`` as they are kept: closed rows as they were, and corrections behind them.
+
+    ``rows`` are what the day comes to now. The result can be read inside. Where closed rows differ, ``rows`` are
+    written to :data:`RECOMPUTED`.
     """
     with closed_on(lake, day) as closed:
-        if not closed.periods:
-            yield ClosedOrNot(rows, close.fingerprint(charged))
+        if closed.file is None:
+            yield ClosedOrNot(rows, today.close.fingerprint(today.charged))
             return
         with TemporaryDirectory(prefix="recomputed-", dir=temporary_folder()) as folder:
             file = Path(folder, "rows.parquet")
             # Rated once: what follows reads it several times.
             rows.sink_parquet(file, maintain_order=True)
             fresh = pl.scan_parquet(file, glob=False, hive_partitioning=False)
-            yield _kept(lake, day, fresh, closed, charged, close, late_usage, issuer, committed, voided)
+            yield _kept(lake, day, fresh, closed, today)
 
 
-def _kept(
-    lake: Lake,
-    day: dt.date,
-    fresh: pl.LazyFrame,
-    closed: ClosedDay,
-    charged: Sequence[Charged],
-    close: PeriodClose,
-    late_usage: LateUsage,
-    issuer: str,
-    committed: Commitments,
-    voided: Collection[str],
-) -> ClosedOrNot:
-    would_be = of_periods(fresh, closed.periods)
+def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, today: Today) -> ClosedOrNot:
+    charged, close = today.charged, today.close
+    would_be = closed.of(fresh)
     if same_rows(would_be, closed.rows):
         return ClosedOrNot(fresh, close.fingerprint(charged))
     before = booked_in(_facts_of(lake, day))
     booked = {of: open_period(of, close, charged, before, closed.periods) for of in sorted(closed.periods)}
+    # What changed in an invoiced part of an open period goes with the rest of that period.
+    booked |= {part.period: part.period for part in closed.parts if part.period not in closed.periods}
     bookings = {of: Booking(period, invoice_of(period, close)) for of, period in booked.items()}
     rated = {each.charge_id for each in charged}
-    added = corrections(would_be, closed.rows, bookings, late_usage, issuer, day, rated, voided)
-    added = committed.applied_to(added.lazy()).collect()
+    added = corrections(
+        would_be, closed.rows, bookings, today.late_usage, today.issuer, day, rated, today.voided
+    )
+    added = today.committed.applied_to(added.lazy()).collect()
     used = {of: booked[of] for of in booked if _books(added, booked[of])}
     record = lake.write(RECOMPUTED, day, fresh)
     return ClosedOrNot(
-        pl.concat([closed.rows, of_periods(fresh, closed.periods, others=True), added.lazy()]),
+        pl.concat([closed.rows, closed.of(fresh, others=True), added.lazy()]),
         fingerprint(close, charged, used.values()) | {input_key(RECOMPUTED, day): record.sha256},
         used,
-        late_usage,
+        today.late_usage,
     )
 
 
@@ -190,14 +193,17 @@ def kept_fact(kept: pl.DataFrame, charged: Sequence[Charged], close: PeriodClose
     """
     by_itself = close.kept | {ClosedPeriod.of(each) for each in charged if close.has_closed(each)}
     periods = (ClosedPeriod(*row) for row in kept.select(PERIOD_COLUMNS).iter_rows())
-    return {KEPT: sorted(str(period) for period in periods if period in by_itself)}
+    invoices = sorted(close.kept_invoices | {part.invoice for part in close.issued_parts(charged)})
+    found = sorted(str(period) for period in periods if period in by_itself)
+    return {KEPT: found, **({KEPT_INVOICES: invoices} if invoices else {})}
 
 
 def closing_on(lake: Lake, day: dt.date, close: PeriodClose) -> PeriodClose:
     """``close``, and what has closed by itself on ``day`` already: setting a later close does not open it again."""
     record = lake.record(CLOSED_PERIODS.name, day)
-    kept = record.facts.get(KEPT, ()) if record is not None else ()
-    return replace(close, kept=frozenset(map(ClosedPeriod.parse, kept)))
+    facts = record.facts if record is not None else {}
+    kept = frozenset(map(ClosedPeriod.parse, facts.get(KEPT, ())))
+    return replace(close, kept=kept, kept_invoices=frozenset(facts.get(KEPT_INVOICES, ())))
 
 
 def closed_against_focus(lake: Lake, day: dt.date) -> pl.DataFrame:
@@ -208,15 +214,17 @@ def closed_against_focus(lake: Lake, day: dt.date) -> pl.DataFrame:
     """
     schema = pl.Schema({"period": pl.String(), "customer": pl.String(), "problem": pl.String()})
     with closed_on(lake, day) as kept:
-        if not kept.periods:
+        if kept.file is None:
             return pl.DataFrame(schema=schema)
         rows = lake.scan(FOCUS, [day])
         found: list[tuple[str | None, str | None, str]] = []
-        if not same_rows(of_periods(rows, kept.periods), kept.rows):
+        if not same_rows(kept.of(rows), kept.rows):
+            each_alone = [(str(period), [period], []) for period in sorted(kept.periods)]
+            each_alone += [(part.invoice, [], [part]) for part in sorted(kept.parts)]
             found += [
-                (str(period), None, "its rows are not those that were kept")
-                for period in sorted(kept.periods)
-                if not same_rows(of_periods(rows, [period]), of_periods(kept.rows, [period]))
+                (name, None, "its rows are not those that were kept")
+                for name, periods, parts in each_alone
+                if not same_rows(of_periods(rows, periods, parts), of_periods(kept.rows, periods, parts))
             ]
         if _facts_of(lake, day).get(LATE_USAGE) == "rebilled":
             amounts = pl.col("BilledCost", "EffectiveCost", "ConsumedQuantity").sum()
@@ -239,10 +247,16 @@ def not_kept(lake: Lake, day: dt.date) -> list[str]:
     found = {ClosedPeriod(*row) for row in rows.select(PERIOD_COLUMNS).unique().collect().iter_rows()}
     if not found:
         return []
-    found -= _open_on(lake, day)
     with closed_on(lake, day) as kept:
-        missing = sorted(found - kept.periods)
-    return [f"rows of the closed billing period {missing[0]} are not kept for good yet"] if missing else []
+        missing = sorted(found - _open_on(lake, day) - kept.periods)
+        if missing:
+            return [f"rows of the closed billing period {missing[0]} are not kept for good yet"]
+        own = pl.col("InvoiceId").is_not_null() & pl.col("x_OpenMeterInvoiceId").is_null()
+        issued = kept.of(rows, others=True).filter(own).select("InvoiceId").unique().collect()
+    return [
+        f"rows of the issued invoice {invoice} are not kept for good yet"
+        for invoice in issued["InvoiceId"].sort()[:1]
+    ]
 
 
 def _open_on(lake: Lake, day: dt.date) -> set[ClosedPeriod]:
@@ -260,8 +274,9 @@ def close_day(
     """Keep what has closed of a day of ``focus_cost_and_usage`` for good; returns all that is kept.
 
     Closed are the billing periods of ``charged`` that have an invoice, or are closed ``by_invoices`` that were
-    imported (customer, start and end), also where they have no rows, and whatever else is no estimate. The result is
-    :data:`~focus_assets.billing.datasets.CLOSED_PERIODS`.
+    imported (customer, start and end), also where they have no rows, and whatever else is no estimate. What an issued
+    invoice in the middle of an open period bills is kept too. The result is
+    :data:`~focus_assets.billing.datasets.CLOSED_PERIODS`: of periods that are kept as a whole.
     """
     rows = lake.scan(FOCUS, [day])
     found = rows.filter(pl.col("x_IsEstimated").eq_missing(False)).select(PERIOD_COLUMNS).unique().collect()
@@ -271,7 +286,7 @@ def close_day(
         for each in charged
         if close.has_closed(each) or (each.customer.key, each.billing.start, each.billing.end) in by_invoices
     }
-    close_rows(lake, day, rows, periods)
+    close_rows(lake, day, rows, periods, close.issued_parts(charged))
     schema = CLOSED_PERIODS.schema
     with closed_on(lake, day) as kept:
         if not kept.periods:

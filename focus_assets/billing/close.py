@@ -57,18 +57,27 @@ class ClosedPeriod(NamedTuple):
         return json.dumps([self.account, self.start.isoformat(), self.end.isoformat(), self.currency])
 
 
+class IssuedPart(NamedTuple):
+    """An invoice that a billing period has in its middle, by its name without issuer."""
+
+    invoice: str
+    period: ClosedPeriod
+
+
 @dataclass(frozen=True)
 class PeriodClose:
     """What closes at ``as_of``: periods that ended ``after_days`` ago or earlier; none where that is ``None``.
 
     ``start`` is the first day of all. A period whose charges began before it has rows missing and never closes.
-    Periods that are ``kept`` have closed, whatever ``as_of`` and ``after_days`` say now.
+    Periods that are ``kept`` have closed and ``kept_invoices`` in the middle of open ones are issued, whatever
+    ``as_of`` and ``after_days`` say now.
     """
 
     as_of: dt.datetime
     after_days: int | None
     start: dt.date
     kept: frozenset[ClosedPeriod] = frozenset()
+    kept_invoices: frozenset[str] = frozenset()
 
     def closes_at(self, billing: Period) -> dt.datetime | None:
         """The instant at which a billing period closes and its invoice is issued."""
@@ -85,9 +94,9 @@ class PeriodClose:
     def invoice_of(self, charged: Charged) -> str | None:
         """The invoice it is on, such as ``acme/20260801-20260901/USD``; ``None`` until that is issued."""
         middle = _in_the_middle(charged)
-        if self.has_closed(charged) or (middle is not None and self._is_issued(charged, middle)):
-            return self.invoice_name(charged.customer.account_id, middle or charged.billing, charged.currency)
-        return None
+        name = self.invoice_name(charged.customer.account_id, middle or charged.billing, charged.currency)
+        issued = self.has_closed(charged) or name in self.kept_invoices
+        return name if issued or (middle is not None and self._is_issued(charged, middle)) else None
 
     def _is_issued(self, charged: Charged, period: Period) -> bool:
         closes = self.closes_at(period)
@@ -96,13 +105,17 @@ class PeriodClose:
         begun = max(charged.billing.start, subscription.active_from if subscription else midnight(self.start))
         return closes is not None and closes <= self.as_of and begun >= midnight(self.start)
 
+    def issued_parts(self, charged: Iterable[Charged]) -> set[IssuedPart]:
+        """The issued invoices in the middle of those billing periods of ``charged`` that are open."""
+        return {
+            IssuedPart(invoice, ClosedPeriod.of(each))
+            for each in charged
+            if not self.has_closed(each) and (invoice := self.invoice_of(each)) is not None
+        }
+
     def issued_while_open(self, charged: Iterable[Charged]) -> set[ClosedPeriod]:
         """The billing periods of ``charged`` that are open and have an invoice in the middle that is issued."""
-        return {
-            ClosedPeriod.of(each)
-            for each in charged
-            if not self.has_closed(each) and self.invoice_of(each) is not None
-        }
+        return {part.period for part in self.issued_parts(charged)}
 
     def closed(self, charged: Iterable[Kind]) -> list[Kind]:
         """All of ``charged`` with the invoices that they are on, where their billing periods have closed."""

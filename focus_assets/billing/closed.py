@@ -1,12 +1,12 @@
-"""The rows of closed billing periods, kept as they were when the period closed.
+"""The rows of closed billing periods, and of invoices in the middle of open ones, kept as they were when issued.
 
 What belongs here: which periods a day has closed rows of, and the rows themselves. What does not: when a period closes
 (``close``) and what becomes of usage that comes later (``corrections``).
 
 A day's closed rows are one object, ``closed_cost_and_usage/charge_date=YYYY-MM-DD/<n>-<sha256>.parquet``: written whole
 with one put, named by its digest and never changed. A period that closes later adds object n + 1, which holds all
-closed rows of the day, those of object n unchanged; then n is removed. The periods are in the file itself, for one
-without rows has closed too.
+closed rows of the day, those of object n unchanged; then n is removed. The periods and invoices are in the file itself,
+for one without rows has closed too.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.billing.close import ClosedPeriod
+from focus_assets.billing.close import ClosedPeriod, IssuedPart
 from focus_assets.errors import FocusAssetsError
+from focus_assets.focus.invoice_lines import is_on
 from focus_assets.focus.schema import internal_schema
 from focus_assets.lake import Lake
 from focus_assets.lake.copies import temporary_folder
@@ -34,6 +35,7 @@ DATASET: Final = "closed_cost_and_usage"
 PERIOD_COLUMNS: Final = ("BillingAccountId", "BillingPeriodStart", "BillingPeriodEnd", "BillingCurrency")
 
 _PERIODS: Final = "focus_assets.closed_periods"
+_PARTS: Final = "focus_assets.issued_parts"
 _OBJECT: Final = re.compile(r"(\d{4})-([0-9a-f]{64})\.parquet")
 _ROW_GROUP: Final = 250_000
 
@@ -48,12 +50,13 @@ class ClosedRowsChanged(FocusAssetsError):
 
 @dataclass(frozen=True)
 class ClosedDay:
-    """What has closed of a day: ``periods`` and their ``rows`` (stored shape), in a ``file``."""
+    """What has closed of a day: ``periods``, ``parts`` of others, and their ``rows`` (stored shape), in a ``file``."""
 
     number: int = 0
     sha256: str = ""
     periods: frozenset[ClosedPeriod] = frozenset()
     file: Path | None = None
+    parts: frozenset[IssuedPart] = frozenset()
 
     @property
     def rows(self) -> pl.LazyFrame:
@@ -64,6 +67,10 @@ class ClosedDay:
         if self.file is None:
             raise ValueError("nothing of the day has closed")
         return in_shape_of(pl.scan_parquet(self.file, glob=False, hive_partitioning=False), internal_schema())
+
+    def of(self, rows: pl.LazyFrame, *, others: bool = False) -> pl.LazyFrame:
+        """Those of ``rows`` that have closed, or all ``others``; in their order."""
+        return of_periods(rows, self.periods, self.parts, others=others)
 
 
 NOTHING_CLOSED: Final = ClosedDay()
@@ -92,33 +99,47 @@ def closed_on(lake: Lake, day: dt.date) -> Iterator[ClosedDay]:
                     f"{lake.url}/{path} holds rows of closed billing periods, and its bytes are not what its name "
                     "says. Bring it back from a backup of the lake. Nothing was written."
                 )
-        listed = json.loads(pl.read_parquet_metadata(file)[_PERIODS])
-        yield ClosedDay(number, sha256, frozenset(map(ClosedPeriod.parse, listed)), file)
+        metadata = pl.read_parquet_metadata(file)
+        parts = (
+            IssuedPart(invoice, ClosedPeriod.parse(period))
+            for invoice, period in json.loads(metadata.get(_PARTS, "[]"))
+        )
+        periods = frozenset(map(ClosedPeriod.parse, json.loads(metadata[_PERIODS])))
+        yield ClosedDay(number, sha256, periods, file, frozenset(parts))
 
 
-def close_rows(lake: Lake, day: dt.date, rows: pl.LazyFrame, periods: Iterable[ClosedPeriod]) -> None:
-    """Keep the ``rows`` (a day's file, stored shape) of ``periods`` for good.
+def close_rows(
+    lake: Lake,
+    day: dt.date,
+    rows: pl.LazyFrame,
+    periods: Iterable[ClosedPeriod],
+    parts: Iterable[IssuedPart] = (),
+) -> None:
+    """Keep the ``rows`` (a day's file, stored shape) of ``periods`` and of ``parts`` of others for good.
 
-    Rows of a period that is kept already have to be there as they were. Nothing is written where nothing new closes.
+    Rows of what is kept already have to be there as they were. Nothing is written where nothing new closes.
     Call it as the lake's writer.
 
     Raises:
         ClosedRowsChanged: rows of a period that has closed differ.
     """
     with closed_on(lake, day) as kept, TemporaryDirectory(prefix="close-", dir=temporary_folder()) as folder:
-        wanted = kept.periods | set(periods)
-        if wanted == kept.periods:
+        wanted, wanted_parts = kept.periods | set(periods), kept.parts | set(parts)
+        if (wanted, wanted_parts) == (kept.periods, kept.parts):
             return
         file = Path(folder, "rows.parquet")
-        of_periods(rows, wanted).sink_parquet(
+        of_periods(rows, wanted, wanted_parts).sink_parquet(
             file,
             compression="zstd",
             row_group_size=_ROW_GROUP,
             maintain_order=True,
-            metadata={_PERIODS: json.dumps(sorted(map(str, wanted)))},
+            metadata={
+                _PERIODS: json.dumps(sorted(map(str, wanted))),
+                _PARTS: json.dumps([[each.invoice, str(each.period)] for each in sorted(wanted_parts)]),
+            },
         )
         written = pl.scan_parquet(file, glob=False, hive_partitioning=False)
-        if kept.periods and not same_rows(of_periods(written, kept.periods), kept.rows):
+        if kept.file is not None and not same_rows(kept.of(written), kept.rows):
             raise ClosedRowsChanged(
                 f"{day:%F}: rows of a billing period that has closed differ from those that were kept when it did. "
                 f"Run: focus-assets materialize --from {day:%F} --to {day:%F}\nNothing was written."
@@ -130,14 +151,22 @@ def close_rows(lake: Lake, day: dt.date, rows: pl.LazyFrame, periods: Iterable[C
             lake.store.delete(path)
 
 
-def of_periods(rows: pl.LazyFrame, periods: Iterable[ClosedPeriod], *, others: bool = False) -> pl.LazyFrame:
-    """Those of ``rows`` that are billed in ``periods`` and are no estimates, or all ``others``; in their order."""
+def of_periods(
+    rows: pl.LazyFrame,
+    periods: Iterable[ClosedPeriod],
+    parts: Iterable[IssuedPart] = (),
+    *,
+    others: bool = False,
+) -> pl.LazyFrame:
+    """Those of ``rows`` that are billed in ``periods`` or by ``parts`` and are no estimates, or all ``others``."""
     schema = rows.collect_schema()
     wanted = pl.LazyFrame(
         sorted(periods), schema={name: schema[name] for name in PERIOD_COLUMNS}, orient="row"
     ).with_columns(pl.lit(True).alias("_wanted"))
     marked = rows.join(wanted, on=PERIOD_COLUMNS, how="left", maintain_order="left")
-    chosen = pl.col("_wanted").eq_missing(True) & pl.col("x_IsEstimated").eq_missing(False)
+    invoices = {part.invoice for part in parts}
+    billed = pl.col("_wanted").eq_missing(True) | (is_on(invoices) if invoices else pl.lit(False))
+    chosen = billed & pl.col("x_IsEstimated").eq_missing(False)
     return marked.filter(~chosen if others else chosen).drop("_wanted")
 
 

@@ -9,7 +9,7 @@ Rows are finer (days, dimensions, tiers of the published price), so each row is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -93,6 +93,18 @@ def default_issuer(catalog: Catalog) -> str:
 
 def invoice_id(invoice: pl.Expr, issuer: pl.Expr, default: str) -> pl.Expr:
     """InvoiceId: that of the billing period, and the issuer where it is another; an invoice has one issuer."""
-    other = issuer.str.replace_all("%", "%25", literal=True).str.replace_all("/", "%2F", literal=True)
-    suffix = pl.when(issuer != default).then(pl.lit("/") + other).otherwise(pl.lit(""))
+    suffix = pl.when(issuer != default).then(_of_issuer(issuer)).otherwise(pl.lit(""))
     return invoice + suffix.fill_null("")
+
+
+def is_on(invoices: Iterable[str]) -> pl.Expr:
+    """Whether InvoiceId is one of ``invoices`` (names without issuer) of whatever issuer."""
+    names = sorted(invoices)
+    named, issuer = pl.col("InvoiceId"), pl.col("InvoiceIssuerName")
+    found = named.is_in(names) | named.str.strip_suffix(_of_issuer(issuer).fill_null("")).is_in(names)
+    return found.fill_null(False)
+
+
+def _of_issuer(issuer: pl.Expr) -> pl.Expr:
+    escaped = issuer.str.replace_all("%", "%25", literal=True).str.replace_all("/", "%2F", literal=True)
+    return pl.lit("/") + escaped

@@ -111,3 +111,75 @@ def test_instants_out_of_order_are_refused() -> None:
     catalog["subscriptions"][0]["progressive_billing"] = [MIDDLE, FIRST]
     with pytest.raises(ValueError, match="progressive_billing has instants that are not one after the other"):
         Catalog.model_validate(catalog)
+
+
+LATE = (2, "ann", "tokens", "large", "30")
+MIDWEEK = dt.datetime(2026, 8, 7, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Weeks:
+    """The first part is invoiced and the week still open when 30 tokens of the 2nd come."""
+    found = split(tmp_path_factory.mktemp("late"), MIDWEEK).compute(1, 7)
+    found.before = found.rows()  # type: ignore[attr-defined]
+    found.usage = (*found.usage, LATE)
+    return found.compute(1, 7)
+
+
+def test_rows_of_an_issued_part_stay_when_usage_comes_late(late: Weeks) -> None:
+    before = late.before.filter(pl.col("InvoiceId") == PART)  # type: ignore[attr-defined]
+    kept = late.rows().filter(pl.col("InvoiceId") == PART)
+    assert kept.sort(kept.columns).equals(before.sort(kept.columns))
+    assert late.rows("closed_periods").is_empty()
+
+
+def test_late_usage_of_an_issued_part_is_billed_with_the_rest_of_its_period(late: Weeks) -> None:
+    """30 x 0.0333 = 0.999: 91 are 3.0303 = 3.03, which is 1.00 more than 2.03. The rest begins at 91: 9 x 0.0333 =
+    0.2997, 69 x 0.0123 = 0.8487, and requests 0.07704."""
+    assert billed(late) == {PART: D("2.90"), None: D("0.2997") + D("0.8487") + D("0.07704") + D("1.00")}
+    found = late.rows().filter(pl.col("ChargeClass") == "Correction")
+    used = found.filter(pl.col("ChargeCategory") == "Usage")
+    second = dt.datetime(2026, 8, 2, tzinfo=dt.UTC)
+    assert used.select("ChargePeriodStart", "ConsumedQuantity", "BilledCost").rows() == [
+        (second, D(30), D("0.999"))
+    ]
+    assert set(found.select("BillingPeriodStart", "x_CorrectedInvoiceId", "x_IsEstimated").rows()) == {
+        (FIRST, PART, True)
+    }
+    assert late.reconciled()["finding"].null_count() == late.reconciled().height
+
+
+def test_late_usage_is_a_line_of_the_period_s_invoice_and_stays_when_that_closes(
+    late: Weeks, tmp_path: Path
+) -> None:
+    """0.2997 = 0.30, 0.8487 = 0.85, requests 0.08 and the late 1.00. A week that knew all from the start has 3.90 and
+    1.23: the same in all."""
+    late.as_of = AFTER
+    late.compute()
+    assert billed(late) == {PART: D("2.90"), WEEK: D("2.23")}
+    lines = late.reconciled().filter(pl.col("InvoiceId").is_in([PART, WEEK]))
+    assert set(lines.select("difference", "finding").rows()) == {(D(0), None)}
+    stated = late.rows("focus_invoice_detail").filter(pl.col("InvoiceId").is_in([PART, WEEK]))
+    assert dict(stated.group_by("InvoiceId").agg(pl.col("BilledCost").sum()).iter_rows()) == billed(late)
+    corrected = stated.filter(pl.col("InvoiceDetailId").str.contains("/corrected/"))
+    assert corrected.select("InvoiceId", "ReferenceInvoiceId", "BilledCost").rows() == [
+        (WEEK, PART, D("1.00"))
+    ]
+    known = Weeks(tmp_path, usage=late.usage, catalog=late.catalog, as_of=AFTER).compute()
+    assert billed(known) == {PART: D("3.90"), WEEK: D("1.23")}
+    assert known.rows()["ConsumedQuantity"].sum() == late.rows()["ConsumedQuantity"].sum()
+
+    rows = late.rows()
+    assert late.compute().rows().equals(rows)
+    assert [problem for day in DAYS for problem in not_kept(late.lake, day)] == []
+
+
+def test_late_usage_on_a_day_of_an_issued_part_that_had_none_is_no_row_of_its_invoice(tmp_path: Path) -> None:
+    """61 x 0.0333 = 2.03 and the fee of 0.56, whatever is used on the 2nd by now."""
+    found = split(tmp_path, MIDWEEK)
+    found.usage = [each for each in found.usage if each[2] == "tokens"]
+    found.compute(1, 7)
+    assert found.rows().filter(pl.col("ChargePeriodStart").dt.day() == 2).is_empty()
+    found.usage = [*found.usage, LATE]
+    found.compute(1, 7)
+    assert billed(found)[PART] == D("2.59")
