@@ -115,13 +115,13 @@ def corrections(
     Returns:
         ``rebilled``: a row for each price of what was bought, with quantities and costs as they differ; where no
         quantity differs, one Adjustment without prices and quantities. ``not_billed``: usage alone, without invoice
-        and prices, at no cost; and Adjustments that take back what a voided invoice billed and no other does. Nothing
+        and prices, at no cost; and Adjustments of what others bill since less what voided invoices billed. Nothing
         where a charge differs in no amount.
     """
     changed = _changed(fresh, closed)
     rows = _rebilled(changed) if late_usage == "rebilled" else _not_billed(changed)
     if late_usage == "not_billed" and voided:
-        rows = pl.concat([rows, _billed_no_more(fresh, closed, voided)])
+        rows = pl.concat([rows, _billed_otherwise(fresh, closed, voided)])
     return _booked(rows, bookings, issuer, day, rated)
 
 
@@ -241,19 +241,38 @@ def _not_billed(changed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _billed_no_more(fresh: pl.LazyFrame, closed: pl.LazyFrame, voided: Collection[str]) -> pl.DataFrame:
-    """The costs of closed rows on voided invoices, negated, of charges that no other invoice bills by now."""
+def _billed_otherwise(fresh: pl.LazyFrame, closed: pl.LazyFrame, voided: Collection[str]) -> pl.DataFrame:
+    """The costs of closed rows on voided invoices, negated, and those of invoices that bill their periods since."""
     schema = internal_schema()
-    key = [*_BOUGHT, "ChargeCategory", "InvoiceId"]
+    key = [*_BOUGHT, "ChargeCategory"]
     kind = pl.col("ChargeCategory")
     others = [name for name in schema if name not in (*_COSTS, *key)]
+    void = closed.filter(pl.col("x_OpenMeterInvoiceId").is_in(list(voided)))
+    numbers = void.select("InvoiceId").unique().collect().to_series().to_list()
+    corrected = closed.filter(
+        pl.col("ChargeClass").eq_missing(CORRECTION), pl.col("x_CorrectedInvoiceId").is_in(numbers)
+    ).with_columns(pl.col("x_CorrectedInvoiceId").alias("InvoiceId"))
+    known = closed.select("x_OpenMeterInvoiceId").unique()
+    since = (
+        fresh.filter(pl.col("x_OpenMeterInvoiceId").is_not_null())
+        .join(known, on="x_OpenMeterInvoiceId", how="anti", maintain_order="left")
+        .join(
+            # What another invoice bills instead corrects the voided one.
+            void.group_by(PERIOD_COLUMNS).agg(pl.col("InvoiceId").min().alias("_void")),
+            on=PERIOD_COLUMNS,
+            maintain_order="left",
+        )
+        .with_columns(pl.col("_void").alias("InvoiceId"))
+    )
+    taken_back = pl.concat([void, corrected]).with_columns(-pl.col(name) for name in _COSTS)
+    net = pl.any_horizontal(pl.col(name).sum().over(_CHARGE) != 0 for name in _COSTS)
     return (
-        closed.filter(pl.col("x_OpenMeterInvoiceId").is_in(list(voided)))
-        .join(fresh.select("x_ChargeId").unique(), on="x_ChargeId", how="anti", maintain_order="left")
+        pl.concat([rows.select(schema.names()) for rows in (taken_back, since)])
         .with_columns(pl.when(kind.is_in(["Tax", "Credit"])).then(kind).otherwise(pl.lit("Adjustment")))
         .group_by(key, maintain_order=True)
-        .agg(-pl.col(_COSTS).sum(), *(pl.col(name).drop_nulls().first() for name in others))
+        .agg(pl.col(_COSTS).sum(), *(pl.col(name).drop_nulls().first() for name in others))
         .filter(pl.any_horizontal(pl.col(name) != 0 for name in _COSTS))
+        .filter(net)
         .with_columns(
             *(pl.lit(None, schema[name]).alias(name) for name in (*_QUANTITIES, *_UNITS, *_UNIT_PRICES)),
             pl.lit(None, pl.String).alias("PricingCategory"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,7 +12,15 @@ import pytest
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
-from focus_assets_tests.billing.test_late_usage_of_invoices import ISSUED, TIERS, USED, invoice, weeks
+from focus_assets_tests.billing.test_late_usage_of_invoices import (
+    FIRST,
+    ISSUED,
+    NEXT,
+    TIERS,
+    USED,
+    invoice,
+    weeks,
+)
 from focus_assets_tests.billing.weeks import Weeks
 
 D = Decimal
@@ -72,3 +81,32 @@ def test_computing_the_days_again_changes_nothing(voided: Weeks) -> None:
 def test_its_corrections_break_no_rule(voided: Weeks, version: str) -> None:
     report = check(project(voided.rows().lazy(), version), rules_for(version))
     assert [result.sentence for result in report.violated if result.rule.blocking] == []
+
+
+def test_the_difference_to_an_invoice_that_replaces_it_is_booked(tmp_path: Path) -> None:
+    """The other has 120 tokens: 3.33, 0.56 and 20 x 0.0123 = 0.25, so 4.14 where 4.37 were billed."""
+    found = weeks(tmp_path, invoice("139", TIERS), usage=USED, **ONLY_ANN).compute(1, 7)
+    gone = invoice("139", TIERS, status="voided", voided_at=ISSUED)
+    other = invoice("120", [*TIERS[:2], ("20", "0.0123", "0.25")], id="id-NEW", number="NEW")
+    other["lines"][0]["id"] = "line-NEW"
+    found.catalog = {**found.catalog, "invoices": [gone, other]}
+    rows = found.compute(1, 7).rows()
+    assert rows["BilledCost"].sum() == D("4.14")
+    assert rows["ConsumedQuantity"].sum() == 139
+    assert rows.filter(pl.col("ChargeClass") == "Correction")["BilledCost"].sum() == D("-0.23")
+    assert found.compute(1, 7).rows().equals(rows)
+
+
+def test_a_voided_part_is_taken_back_while_another_part_of_the_charge_stays_billed(tmp_path: Path) -> None:
+    """61 x 0.0333 = 2.0313 = 2.03 and 0.56, then 1.78. Open again are 2.0313 and 0.555: 4.3663 with the 1.78."""
+    cut = dt.datetime(2026, 8, 3, 12, tzinfo=dt.UTC)
+    early = [("61", "0.0333", "2.03"), TIERS[1]]
+    rest = invoice("78", [("39", "0.0333", "1.30"), TIERS[2]], (cut, NEXT), "61")
+    found = weeks(tmp_path, invoice("61", early, (FIRST, cut), "0"), rest, usage=USED, **ONLY_ANN)
+    assert found.compute(1, 7).rows()["BilledCost"].sum() == D("4.37")
+    gone = invoice("61", early, (FIRST, cut), "0", status="voided", voided_at=ISSUED)
+    found.catalog = {**found.catalog, "invoices": [gone, rest]}
+    rows = found.compute(1, 7).rows()
+    assert rows["BilledCost"].sum() == D("4.3663")
+    assert rows["ConsumedQuantity"].sum() == 139
+    assert found.compute(1, 7).rows().equals(rows)
