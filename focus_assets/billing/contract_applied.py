@@ -3,7 +3,8 @@
 What belongs here: the column, and ResourceId of what is purchased. What does not: the commitments themselves
 (``commitments``, ``prepaid``); both are listed by the same rules, so that each id is in Contract Commitment.
 
-Usage, fees and the top-up of a charge with a minimum spend count towards it, after discounts and before credit; what
+Usage, fees and the top-up of a charge with a minimum spend count towards it, after discounts and before credit, and
+so do corrections of their cost alone; what
 prepaid credit paid, what of it expires and its own purchase count towards that credit. FOCUS 1.3 wants a Purchase
 to have the commitment as its resource, and so it has here.
 """
@@ -52,7 +53,11 @@ class Commitments:
         """``rows`` (stored shape, in their order) with ContractApplied, null where nothing is committed."""
         if self.minimums.is_empty() and self.credits.is_empty():
             return rows.with_columns(pl.lit(None, pl.String).alias(_COLUMN))
-        counts = pl.col("ChargeCategory").is_in(["Usage", "Purchase"])
+        # What takes usage back without a price, of a voided invoice say, takes back what it counted for.
+        is_correction = pl.col("ChargeClass").eq_missing("Correction") & pl.col(
+            "x_AdjustmentReason"
+        ).eq_missing("correction")
+        counts = pl.col("ChargeCategory").is_in(["Usage", "Purchase"]) | is_correction
         in_money = pl.col("PricingCurrency") == pl.col("BillingCurrency")
         of_minimum = (
             pl.when(in_money)

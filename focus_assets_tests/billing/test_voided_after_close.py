@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
+from focus_assets.settings import BillingSettings, CommitmentSettings
 from focus_assets_tests.billing.test_late_usage_of_invoices import (
     FIRST,
     ISSUED,
@@ -21,7 +23,7 @@ from focus_assets_tests.billing.test_late_usage_of_invoices import (
     invoice,
     weeks,
 )
-from focus_assets_tests.billing.weeks import Weeks
+from focus_assets_tests.billing.weeks import Weeks, configuration, price
 
 D = Decimal
 COSTS = ["ListCost", "ContractedCost", "BilledCost", "EffectiveCost"]
@@ -110,3 +112,19 @@ def test_a_voided_part_is_taken_back_while_another_part_of_the_charge_stays_bill
     assert rows["BilledCost"].sum() == D("4.3663")
     assert rows["ConsumedQuantity"].sum() == 139
     assert found.compute(1, 7).rows().equals(rows)
+
+
+def test_usage_of_a_voided_invoice_counts_once_towards_its_minimum(tmp_path: Path) -> None:
+    """139 at 1.00 are 139, well above the minimum of 10: counted when invoiced, taken back, and open once more."""
+    plan = configuration()["plans"][0] | {
+        "rate_cards": [{"feature": "tokens", "price": price("1", minimum_amount="10")}]
+    }
+    made = invoice("139", [("139", "1", "139")])
+    found = weeks(tmp_path, made, usage=USED, plans=[plan], **ONLY_ANN)
+    found.terms = BillingSettings(late_usage="not_billed", contract_commitments=CommitmentSettings())
+    found.compute(1, 7)
+    gone = made | {"status": "voided", "voided_at": ISSUED}
+    found.catalog = {**found.catalog, "invoices": [gone]}
+    applied = found.compute(1, 7).rows()["ContractApplied"].drop_nulls()
+    elements = [each for text in applied for each in json.loads(text, parse_float=D, parse_int=D)["Elements"]]
+    assert sum(each["ContractCommitmentAppliedCost"] for each in elements) == 139
