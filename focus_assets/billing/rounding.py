@@ -95,8 +95,8 @@ def settle(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], day: dt.date, 
     parts = [each for each in last if isinstance(each, ChargeSlice) and not _is_whole(each)]
     usage = _usage(used) | (charged_usage(rows, parts) if parts else {})
     # A part in which less was taken than given back has no rating of its own: its rows are rounded as they are.
-    below = {s.charge_id for s in parts if usage.get(s.charge_id, Usage()).quantity < 0}
-    whole = whole_lines([each for each in last if each.charge_id not in below], usage)
+    below = {stem for stem in map(line_stem, parts) if usage.get(stem, Usage()).quantity < 0}
+    whole = whole_lines([each for each in last if line_stem(each) not in below], usage)
     lines = summed_lines(used, day).join(whole, left_on="_line_id", right_on="InvoiceDetailId", how="left")
     exact = pl.col("BilledCost")
     shared = pl.len().over("_line_id") > 1
@@ -126,7 +126,7 @@ def _is_whole(charged: ChargeSlice | Fee) -> bool:
 
 def _with_credits(lines: pl.DataFrame) -> pl.DataFrame:
     """The lines of given credits: what is left of the charge to pay, rounded, less what its other lines come to."""
-    charge = ("x_ChargeId", "_invoice_id")
+    charge = ("_stem", "_invoice_id")
     is_credit = pl.col("x_PriceComponent") == CREDIT_COMPONENT
     left = round_to(pl.col("BilledCost").sum().over(charge), pl.col("_minor_unit"))
     others = pl.when(is_credit).then(pl.lit(0, COST)).otherwise("_total").sum().over(charge)
@@ -137,7 +137,8 @@ def of_lines(rows: pl.LazyFrame, last: Sequence[Charged], issuer: str) -> pl.Laz
     """Those of ``rows`` that are on a line of a fee or of credit in ``last``, or that ends with a slice in it.
 
     Adds ``_invoice_id`` and ``_line_id`` (also where the row was computed before the close), ``_from`` and ``_to`` of
-    the line, and ``_minor_unit``. Fees cost what they do on the invoice, whenever they were computed.
+    the line, ``_stem`` (:func:`~focus_assets.focus.invoice_lines.line_stem`) and ``_minor_unit``. Fees cost what they
+    do on the invoice, whenever they were computed.
     """
     terms = pl.LazyFrame([_terms(each) for each in last], schema=_TERMS, orient="row")
     component = pl.concat_str(
@@ -174,7 +175,7 @@ def of_lines(rows: pl.LazyFrame, last: Sequence[Charged], issuer: str) -> pl.Laz
                 for name in _IN_PLACE
             ),
         )
-        .drop("_invoice", "_stem", "_name", "_only")
+        .drop("_invoice", "_name", "_only")
     )
 
 
@@ -210,8 +211,8 @@ def summed_lines(used: pl.DataFrame, day: dt.date) -> pl.DataFrame:
 
 
 def _usage(used: pl.DataFrame) -> dict[str, Usage]:
-    sums = used.group_by("x_ChargeId").agg(pl.col("ConsumedQuantity").sum())
-    return {charge_id: Usage(quantity or Decimal(0)) for charge_id, quantity in sums.iter_rows()}
+    sums = used.group_by("_stem").agg(pl.col("ConsumedQuantity").sum())
+    return {stem: Usage(quantity or Decimal(0)) for stem, quantity in sums.iter_rows()}
 
 
 def adjustments_of(lines: pl.DataFrame) -> pl.DataFrame:

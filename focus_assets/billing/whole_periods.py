@@ -58,7 +58,7 @@ class Usage:
 
 
 def metered_usage(totals: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str, Usage]:
-    """What the charges of ``slices`` used in all, from ``usage_totals`` of all their days."""
+    """What the charges of ``slices`` used in all, from ``usage_totals`` of all their days; by line, which is whole."""
     wanted = [s.charge.charge_id for s in slices]
     sums = (
         totals.filter(pl.col("charge_id").is_in(wanted))
@@ -72,13 +72,14 @@ def metered_usage(totals: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[s
 
 
 def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str, Usage]:
-    """What the charges of ``slices`` used in their billing period and before it, from rows of all their days.
+    """What was used in the parts of charges that end with ``slices`` and before them, from rows of all their days.
 
-    Of a charge that goes on over several billing periods a day's total does not say where within the day one ends.
+    By line (:func:`~focus_assets.focus.invoice_lines.line_stem`): two parts of one charge may end on one day. A day's
+    total does not say where within the day a part ends.
     """
     terms = pl.LazyFrame(
-        sorted({(s.charge_id, s.billed_period.start, s.billed_period.end) for s in slices}),
-        schema={"x_ChargeId": pl.String(), "_from": UTC_INSTANT, "_to": UTC_INSTANT},
+        sorted({(line_stem(s), s.charge_id, s.billed_period.start, s.billed_period.end) for s in slices}),
+        schema={"_stem": pl.String(), "x_ChargeId": pl.String(), "_from": UTC_INSTANT, "_to": UTC_INSTANT},
         orient="row",
     )
     start = pl.col("ChargePeriodStart")
@@ -87,7 +88,7 @@ def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str
     sums = (
         rows.filter(pl.col("ChargeCategory") != "Adjustment")
         .join(terms, on="x_ChargeId")
-        .group_by("x_ChargeId")
+        .group_by("_stem")
         .agg(
             pl.col("ConsumedQuantity").filter(within).sum().alias("quantity"),
             pl.col("ConsumedQuantity").filter(earlier).sum().alias("before"),
@@ -95,9 +96,7 @@ def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str
         )
         .collect()
     )
-    return {
-        charge_id: Usage(*(value or _ZERO for value in values)) for charge_id, *values in sums.iter_rows()
-    }
+    return {stem: Usage(*(value or _ZERO for value in values)) for stem, *values in sums.iter_rows()}
 
 
 def whole_lines(last: Sequence[Charged], usage: Mapping[str, Usage]) -> pl.DataFrame:
@@ -105,7 +104,7 @@ def whole_lines(last: Sequence[Charged], usage: Mapping[str, Usage]) -> pl.DataF
 
     Args:
         last: the fees and credit, and one slice of each part, any of it.
-        usage: by charge id; a charge that is not in it used nothing.
+        usage: by line (:func:`~focus_assets.focus.invoice_lines.line_stem`); nothing was used for one not in it.
 
     Raises:
         LineNotRated: usage below zero where tiers are graduated, for instance.
@@ -161,7 +160,7 @@ def _in_money(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> Line:
-    period, used = line_period(charged), usage.get(charged.charge_id, Usage())
+    period, used = line_period(charged), usage.get(stem, Usage())
     price = _prorated(charged) if isinstance(charged, Fee) else charged.rate_card.price
     return Line(
         line_id=stem,

@@ -7,6 +7,7 @@ the 1st, 67 on the 3rd at noon and 11 on the 7th.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,12 +24,16 @@ MIDDLE = dt.datetime(2026, 8, 3, 12, tzinfo=dt.UTC)
 FIRST = dt.datetime(2026, 8, 1, tzinfo=dt.UTC)
 PART = "ann/20260801-20260803T120000Z/USD"
 WEEK = "ann/20260801-20260808/USD"
+HOUR = dt.timedelta(hours=1)
+HOUR_PART = "ann/20260803T120000Z-20260803T130000Z/USD"
 DAYS = [dt.date(2026, 8, day) for day in range(1, 11)]
 
 
-def split(root: Path, as_of: dt.datetime = AFTER, **changes: object) -> Weeks:
+def split(
+    root: Path, as_of: dt.datetime = AFTER, at: Sequence[dt.datetime] = (MIDDLE,), **changes: object
+) -> Weeks:
     catalog = configuration(**changes)
-    catalog["subscriptions"][0]["progressive_billing"] = [MIDDLE]
+    catalog["subscriptions"][0]["progressive_billing"] = list(at)
     return Weeks(root, catalog=catalog, as_of=as_of)
 
 
@@ -73,6 +78,30 @@ def test_a_maximum_counts_the_gross_amount_of_the_first_part(tmp_path: Path) -> 
     found = split(tmp_path, plans=[plan]).compute()
     assert billed(found) == {PART: D("48.80"), WEEK: D("39.00")}
     assert set(found.reconciled()["finding"]) == {None}
+
+
+@pytest.fixture(scope="module")
+def twice_in_a_day(tmp_path_factory: pytest.TempPathFactory) -> Weeks:
+    """Invoices at noon of the 3rd and an hour later: 67 tokens and 9 requests of that hour are a part of their own."""
+    found = split(tmp_path_factory.mktemp("twice"), at=[MIDDLE, MIDDLE + HOUR])
+    found.usage = [*found.usage, (3, "ann", "requests", None, "9")]
+    return found.compute()
+
+
+def test_two_parts_that_end_on_one_day_are_each_rated_and_rounded_by_themselves(
+    twice_in_a_day: Weeks,
+) -> None:
+    """The first part as above. 67 tokens after 61: 39 x 0.0333 = 1.2987 = 1.30 and 28 x 0.0123 = 0.3444 = 0.34, and 9
+    requests 0.0963 = 0.10 less 0.01 = 0.09. Then 11 x 0.0123 = 0.1353 = 0.14, and 8 requests for 0.08."""
+    assert billed(twice_in_a_day) == {PART: D("2.90"), HOUR_PART: D("1.73"), WEEK: D("0.22")}
+    assert set(twice_in_a_day.reconciled().select("difference", "finding").rows()) == {(D(0), None)}
+
+
+def test_two_parts_that_end_on_one_day_are_issued_each_at_its_own_time(twice_in_a_day: Weeks) -> None:
+    """Three days after they end."""
+    details = twice_in_a_day.rows("focus_invoice_detail").filter(pl.col("InvoiceId").is_in([PART, HOUR_PART]))
+    issued = {row["InvoiceId"]: row["InvoiceIssueDate"] for row in details.to_dicts()}
+    assert issued == {PART: MIDDLE + 72 * HOUR, HOUR_PART: MIDDLE + 73 * HOUR}
 
 
 def test_volume_tiers_and_meters_that_can_fall_wait_for_the_end_of_the_period(tmp_path: Path) -> None:
