@@ -22,6 +22,7 @@ from focus_assets.catalog.rate_card_terms import ProRatingConfig
 from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, convert, minor_unit, multiply, round_to
 from focus_assets.focus.credit_terms import component_of
 from focus_assets.focus.invoice_lines import line_period, line_stem
+from focus_assets.rating import price_table
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
 from focus_assets.rating.lines import (
     FLAT_FEE_COMPONENT,
@@ -83,11 +84,14 @@ def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str
         orient="row",
     )
     start = pl.col("ChargePeriodStart")
-    cost = multiply(pl.col("PricingQuantity"), pl.col("PricingCurrencyContractedUnitPrice"))
+    # A negotiated percentage is in the contracted price, but limits count earlier parts before it is taken off.
+    price = pl.coalesce("_gross", "PricingCurrencyContractedUnitPrice")
+    cost = multiply(pl.col("PricingQuantity"), price)
     within, earlier = (start >= pl.col("_from")) & (start < pl.col("_to")), start < pl.col("_from")
     sums = (
         rows.filter(pl.col("ChargeCategory") != "Adjustment")
         .join(terms, on="x_ChargeId")
+        .join(_gross_prices(slices), on=["x_ChargeId", "x_PriceComponent"], how="left")
         .group_by("_stem")
         .agg(
             pl.col("ConsumedQuantity").filter(within).sum().alias("quantity"),
@@ -97,6 +101,16 @@ def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str
         .collect()
     )
     return {stem: Usage(*(value or _ZERO for value in values)) for stem, *values in sums.iter_rows()}
+
+
+def _gross_prices(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
+    """By charge and component as rows name them, the unit price before any percentage."""
+    component = pl.concat_str(
+        pl.col("component"), pl.lit(":") + pl.col("tier").cast(pl.String), ignore_nulls=True
+    )
+    return price_table(slices).select(
+        x_ChargeId="charge_id", x_PriceComponent=component, _gross="gross_unit_price"
+    )
 
 
 def whole_lines(last: Sequence[Charged], usage: Mapping[str, Usage]) -> pl.DataFrame:

@@ -104,6 +104,30 @@ def test_two_parts_that_end_on_one_day_are_issued_each_at_its_own_time(twice_in_
     assert issued == {PART: MIDDLE + 72 * HOUR, HOUR_PART: MIDDLE + 73 * HOUR}
 
 
+@pytest.mark.parametrize("percentage", ["20", "100"])
+def test_a_maximum_counts_gross_amounts_of_a_negotiated_percentage_too(
+    tmp_path: Path, percentage: str
+) -> None:
+    """As above, but no other customer has the percentage, so that 0.80 of the published 1.00 is contracted.
+
+    All of it off leaves nothing to pay of either part, and the gross 61 are no less than the minimum of 60.
+    """
+    plan = configuration()["plans"][0] | {"rate_cards": [{"feature": "tokens", "price": price("1")}]}
+    limits = {"maximum_amount": "100"} if percentage == "20" else {"minimum_amount": "60"}
+    own = {
+        "feature": "tokens",
+        "price": price("1", **limits),
+        "discounts": {"percentage": percentage},
+    }
+    ann, _ = configuration()["subscriptions"]
+    found = split(tmp_path, plans=[plan], subscriptions=[ann | {"rate_cards": [own]}]).compute()
+    usage = found.rows().filter(pl.col("x_CustomerKey") == "ann", pl.col("x_PriceComponent") == "usage")
+    assert set(usage["ContractedUnitPrice"]) == {1 - D(percentage) / 100}
+    amounts = {"20": {PART: D("48.80"), WEEK: D("39.00")}, "100": {PART: D(0), WEEK: D(0)}}
+    assert billed(found) == amounts[percentage]
+    assert found.reconciled()["finding"].drop_nulls().to_list() == []
+
+
 def test_volume_tiers_and_meters_that_can_fall_wait_for_the_end_of_the_period(tmp_path: Path) -> None:
     tiers = {
         "type": "tiered",
