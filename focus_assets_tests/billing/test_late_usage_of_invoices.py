@@ -249,6 +249,42 @@ def test_only_the_part_that_was_invoiced_has_late_usage(tmp_path: Path) -> None:
     assert findings(found) == []
 
 
+IN_PARTS = dt.datetime(2026, 8, 3, 6, 0, tzinfo=dt.UTC)
+"""61 tokens before it, 78 after it."""
+
+
+def test_what_came_of_the_first_part_after_the_second_froze_moves_no_tier_of_the_second(
+    tmp_path: Path,
+) -> None:
+    """Both lines were made of 61 tokens: 2.0313 = 2.03 and 0.56, then 39 x 0.0333 = 1.2987 = 1.30 and 0.48.
+
+    Ten more came then. Counted from the 71 that are there now, 29 would be left of the first tier and not 39.
+    """
+    first = invoice("61", [("61", "0.0333", "2.03"), TIERS[1]], (FIRST, IN_PARTS), "0")
+    second = invoice("78", [("39", "0.0333", "1.30"), TIERS[2]], (IN_PARTS, NEXT), "61")
+    late_tokens = (2, "ann", "tokens", "large", "10")
+    found = weeks(tmp_path, first, second, usage=(*USED, late_tokens)).compute(1, 8)
+    assert billed(found.rows()) == {"ANN-01": D("2.59"), "ANN-03": D("1.78")}
+    assert set(found.rows()["x_AdjustmentReason"].drop_nulls()) == {"rounding"}
+    assert late(found.rows()).select("ConsumedQuantity", "BilledCost", "x_CorrectedInvoiceId").rows() == [
+        (D(10), D(0), "ANN-01")
+    ]
+    assert findings(found) == []
+
+
+def test_a_maximum_counts_what_was_billed_of_the_first_part_and_not_what_came_since(tmp_path: Path) -> None:
+    """At 1.00 the first line was 61. Ten came before the second was made, which begins at 71; 39 of its 78 are left."""
+    plan = configuration()["plans"][0] | {
+        "rate_cards": [{"feature": "tokens", "price": price("1", maximum_amount="100")}]
+    }
+    first = invoice("61", [("61", "1", "61")], (FIRST, IN_PARTS), "0")
+    second = invoice("78", [("78", "1", "39")], (IN_PARTS, NEXT), "71")
+    late_tokens = (2, "ann", "tokens", "large", "10")
+    found = weeks(tmp_path, first, second, usage=(*USED, late_tokens), plans=[plan]).compute(1, 8)
+    assert billed(found.rows()) == {"ANN-01": D(61), "ANN-03": D(39)}
+    assert findings(found) == []
+
+
 def test_a_line_that_bills_the_difference_also_bills_what_came_late_of_the_one_before(tmp_path: Path) -> None:
     """OpenMeter's charges: 128 were frozen, then 209 in all: 81 x 0.0123 = 0.9963 = 1.00. 11 were used since."""
     cut = dt.datetime(2026, 8, 4, 13, 45, tzinfo=dt.UTC)
