@@ -13,7 +13,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
+from focus_assets.billing.corrections import unbilled_usage
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
@@ -151,6 +153,19 @@ def test_what_came_late_is_a_correction_that_keeps_quantities_and_sku_and_costs_
             "PricingCategory",
         ):
             assert row[name] is None
+
+
+def test_what_came_late_stands_in_one_order_however_rows_came(known: Weeks) -> None:
+    """Equal quantities, so that these do not settle it."""
+    used = known.rows().filter(pl.col("ChargeCategory") == "Usage", pl.col("ChargeClass").is_null())
+    alike = used.with_columns(pl.lit(5).cast(used.schema[name]).alias(name) for name in QUANTITIES)
+    found = [
+        unbilled_usage(rows.lazy(), rows.clear().lazy())
+        for rows in (alike, alike.reverse(), alike.sample(fraction=1, shuffle=True, seed=7))
+    ]
+    assert found[0].height > 2
+    assert_frame_equal(found[1], found[0])
+    assert_frame_equal(found[2], found[0])
 
 
 def test_days_before_the_last_take_back_what_they_had_too_much(known: Weeks) -> None:
