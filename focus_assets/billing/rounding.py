@@ -4,8 +4,8 @@ What belongs here: the difference as a row, or in place. What does not: when a p
 line comes to (``whole_periods``).
 
 A line is settled on the day its charge ends in the billing period. If one row is the whole line and is of that day,
-the row itself is rounded. Else the difference is an Adjustment of its own, with the texts of the line's most
-expensive row, so that it is found wherever that one is.
+the row itself is rounded. Else the difference is an Adjustment of its own, with the texts of the line's first row by
+price, so that it is found wherever that one is.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ from focus_assets.rating.lines import (
 
 ROUNDING: Final = "rounding"
 """PriceComponent and AdjustmentReason of a rounding difference."""
+
+FIRST_ROW: Final = ("SkuPriceId", "SubAccountId", "RegionId", "Tags", "ChargePeriodStart")
+"""By what a line's first row is found. Not by cost: late usage would move what is said of the line to another SKU."""
 
 _COSTS: Final = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost", "PricingCurrencyEffectiveCost")
 _IN_PLACE: Final = ("BilledCost", "EffectiveCost", "PricingCurrencyEffectiveCost")
@@ -187,19 +190,10 @@ def _terms(charged: Charged) -> tuple[object, ...]:
 
 
 def summed_lines(used: pl.DataFrame, day: dt.date) -> pl.DataFrame:
-    """One row per line: its exact costs, and every other column of its most expensive row."""
+    """One row per line: its exact costs, and every other column of its first row."""
     first = [name for name in used.columns if name not in (*_KEY, *_COSTS)]
     return (
-        used.sort(
-            "BilledCost",
-            "SkuPriceId",
-            "SubAccountId",
-            "RegionId",
-            "Tags",
-            "ChargePeriodStart",
-            descending=[True, False, False, False, False, False],
-            maintain_order=True,
-        )
+        used.sort(FIRST_ROW, nulls_last=True, maintain_order=True)
         .group_by(_KEY, maintain_order=True)
         .agg(
             pl.col(_COSTS).sum(),

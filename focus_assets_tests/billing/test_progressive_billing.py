@@ -128,6 +128,25 @@ def test_a_maximum_counts_gross_amounts_of_a_negotiated_percentage_too(
     assert found.reconciled()["finding"].drop_nulls().to_list() == []
 
 
+def test_a_minimum_counts_gross_amounts_too_so_that_parts_can_stay_below_it(tmp_path: Path) -> None:
+    """61 at 1.00 less 20 percent are 48.80, the next 78 are 62.40. The gross 61 and 62.40 are 26.60 short of 150.
+
+    So the charge comes to 137.80: one pass over all 139 would pay 111.20 and the other 38.80.
+    """
+    limited = price("1", minimum_amount="150")
+    card = {"feature": "tokens", "price": limited, "discounts": {"percentage": "20"}}
+    plan = configuration()["plans"][0] | {"rate_cards": [card]}
+    found = split(tmp_path, plans=[plan]).compute()
+    assert billed(found) == {PART: D("48.80"), WEEK: D("89.00")}
+    top_up = found.rows().filter(pl.col("x_PriceComponent") == "minimum_spend", pl.col("InvoiceId") == WEEK)
+    assert top_up["BilledCost"].to_list() == [D("26.60")]
+    counted = found.rows().filter(
+        pl.col("ContractApplied").is_not_null(), pl.col("InvoiceId").is_in([PART, WEEK])
+    )
+    assert counted["EffectiveCost"].sum() == D("137.80")
+    assert found.reconciled()["finding"].drop_nulls().to_list() == []
+
+
 def test_volume_tiers_and_meters_that_can_fall_wait_for_the_end_of_the_period(tmp_path: Path) -> None:
     tiers = {
         "type": "tiered",
