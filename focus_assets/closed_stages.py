@@ -21,7 +21,7 @@ from typing import Any, Final
 import polars as pl
 
 from focus_assets.billing.booking import Booked, booked_in, booking_fact, fingerprint, invoice_of, open_period
-from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod, PeriodClose
+from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod, IssuedPart, PeriodClose
 from focus_assets.billing.closed import (
     PERIOD_COLUMNS,
     ClosedDay,
@@ -219,7 +219,9 @@ def closed_against_focus(lake: Lake, day: dt.date) -> pl.DataFrame:
         rows = lake.scan(FOCUS, [day])
         found: list[tuple[str | None, str | None, str]] = []
         if not same_rows(kept.of(rows), kept.rows):
-            each_alone = [(str(period), [period], []) for period in sorted(kept.periods)]
+            each_alone: list[tuple[str, list[ClosedPeriod], list[IssuedPart]]] = [
+                (str(period), [period], []) for period in sorted(kept.periods)
+            ]
             each_alone += [(part.invoice, [], [part]) for part in sorted(kept.parts)]
             found += [
                 (name, None, "its rows are not those that were kept")
