@@ -35,6 +35,7 @@ from focus_assets.delivery.one_pass import one_pass, source_for
 from focus_assets.delivery.put import keep_version, put_files, put_manifest, remove_retired, sizes
 from focus_assets.delivery.run import DeliveryRun
 from focus_assets.delivery.terms import layout_for, place_of
+from focus_assets.delivery.unforeseen import ANY_ERROR, of_destination, of_month
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.export_dimensions import require_valid
@@ -179,8 +180,9 @@ def deliver_all(
     try:
         check_destinations(lake.url, destinations)
         passed = require_days(lake, month, controls=controls, since=run.since)
-    except FocusAssetsError as error:
-        return [DeliveryFailure(destination.name, month, error) for destination in destinations]
+    except ANY_ERROR as error:
+        failed = of_month(error, lake, month, DATASET)
+        return [DeliveryFailure(destination.name, month, failed) for destination in destinations]
     versions = sorted({destination.focus_version for destination in destinations})
     conforming = {version: _conforming(lake, passed, version) for version in versions}
     if before_put is not None and any(isinstance(each, PassedMonth) for each in conforming.values()):
@@ -192,8 +194,9 @@ def deliver_all(
     with ExitStack() as until_all_are_served:
         try:
             rows = until_all_are_served.enter_context(one_pass(lake, passed, destinations))
-        except FocusAssetsError as error:
-            return [DeliveryFailure(destination.name, month, error) for destination in destinations]
+        except ANY_ERROR as error:
+            failed = of_month(error, lake, month, DATASET, passed.held.days)
+            return [DeliveryFailure(destination.name, month, failed) for destination in destinations]
         # Most of a delivery of few rows is waiting for its store; whole months take memory too.
         with ThreadPoolExecutor(WHOLE_SIDE_BY_SIDE if rows is None else SIDE_BY_SIDE) as pool:
             return list(pool.map(lambda destination: served(destination, rows), destinations))
@@ -220,11 +223,13 @@ def serve(
             _sweep(run.opener(destination), destination, month, dataset)
         result = deliver(lake, destination, month, run, passed=passed, rows=rows)
         # The delivery stands; what cannot be removed now is tried again with the next.
-        with suppress(FocusAssetsError):
+        with suppress(*ANY_ERROR):
             others = _replaced(lake, destination, month, run.now, dataset)
             _tidy(run.opener(destination), destination, others, run.now, dataset)
-    except FocusAssetsError as error:
-        return DeliveryFailure(destination.name, month, error, dataset)
+    except ANY_ERROR as error:
+        days = [] if isinstance(passed, FocusAssetsError) else passed.held.days
+        named = of_destination(error, destination, lake, month, dataset, days)
+        return DeliveryFailure(destination.name, month, named, dataset)
     return result
 
 
@@ -244,8 +249,8 @@ def _schema(destination: Destination, dataset: str, run: DeliveryRun, shape: Sha
 def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | FocusAssetsError:
     try:
         return require_rules(lake, passed, version)
-    except FocusAssetsError as error:
-        return error
+    except ANY_ERROR as error:
+        return of_month(error, lake, passed.month, DATASET, passed.held.days)
 
 
 def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime, dataset: str) -> list[str]:
