@@ -92,8 +92,8 @@ def as_frozen(
             [(each.ends.charge_id, each.ends.period.start) for each in now], _ends(rows), orient="row"
         )
         then = frozen_usage(_until(used, now), earlier, _late_table(now))
-        billed = rows_of(then.lazy(), begun).join(own.lazy(), on=_KEY, how="semi")
-        metered = rows.join(own.lazy(), on=_KEY, how="semi")
+        billed = rows_of(then.lazy(), begun).join(own.lazy(), on=_KEY, how="semi", maintain_order="left")
+        metered = rows.join(own.lazy(), on=_KEY, how="semi", maintain_order="left")
         unbilled.append(unbilled_usage(metered, billed))
         frozen.append(billed)
         rows = rows.join(own.lazy(), on=_KEY, how="anti", maintain_order="left")

@@ -25,7 +25,6 @@ from focus_assets.lake.remembered import Remembered
 _STAGES: Final = ("raw_usage", "normalized_usage", "usage_totals", "unbilled_usage", "catalog", FOCUS)
 _READ_CLOSED_ROWS: Final = ("closed_rows_unchanged",)
 _held: Final = Remembered()
-_from_what_is_there: Final = Remembered()
 
 
 @dataclass(frozen=True)
@@ -82,28 +81,28 @@ def once(
 
 def remember(lake: Lake, day: dt.date, read: WhatIsRead | None, names: Sequence[str]) -> None:
     """Remember controls that found nothing in what they ``read``, if it is there still."""
-    if (
-        names
-        and read is not None
-        and _is_from_what_is_there(lake, day, read)
-        and what_is_read(lake, day) == read
-    ):
+    if names and read is not None and _is_from_what_is_there(lake, day) and what_is_read(lake, day) == read:
         for name in names:
             _held.add((name, *read.by(name)))
 
 
-def _is_from_what_is_there(lake: Lake, day: dt.date, read: WhatIsRead) -> bool:
-    """Whether the lake holds what the day's FOCUS rows were computed from, so that the control has read that."""
-    if read.stages in _from_what_is_there:
-        return True
+def _is_from_what_is_there(lake: Lake, day: dt.date) -> bool:
+    """Whether the lake holds what the day's FOCUS rows were computed from, so that the control has read that.
+
+    Asked each time: what is there of other days may change while the day stays the same.
+    """
     focus = lake.record(FOCUS, day)
     if focus is None:
         return False
+    said: dict[str, dict[dt.date, str]] = {}
     for key, sha256 in focus.inputs.items():
         of = partition_of_input(key)
         if of is not None:
-            record = lake.record(*of)
-            if record is None or record.sha256 != sha256:
-                return False
-    _from_what_is_there.add(read.stages)
-    return True
+            said.setdefault(of[0], {})[of[1]] = sha256
+    try:
+        return all(
+            {day: record.sha256 for day, record in lake.records(dataset, list(days)).items()} == days
+            for dataset, days in said.items()
+        )
+    except (MissingPartitions, CorruptPartition):
+        return False

@@ -112,6 +112,20 @@ def test_a_day_that_is_stale_is_asked_each_time_for_it_may_have_read_what_is_no_
     assert control.asked == 2
 
 
+def test_what_another_control_has_read_says_nothing_of_what_this_one_read_since(
+    lake: Lake, request: pytest.FixtureRequest
+) -> None:
+    """Earlier totals are others only while the second control looks, which so has not seen those of the day's rows."""
+    once("rows", Counted())(lake, DAY)
+    second = Counted()
+    ask = once("another", second)
+    write(lake, "usage_totals", BEFORE, -1)
+    ask(lake, DAY)
+    write(lake, "usage_totals", BEFORE, value_of(request))
+    ask(lake, DAY)
+    assert second.asked == 2
+
+
 def test_what_changes_while_a_control_looks_is_not_remembered(lake: Lake) -> None:
     control = Counted(meanwhile=lambda: write_focus(lake, -7))
     ask = once("rows", control)

@@ -26,7 +26,7 @@ from focus_assets.billing.invoice_rows import (
     credit_text,
     tax_text,
 )
-from focus_assets.billing.rounding import ROUNDING, Settled, adjustments_of, summed_lines
+from focus_assets.billing.rounding import FIRST_ROW, ROUNDING, Settled, adjustments_of, summed_lines
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.invoices import InvoiceDetail
 from focus_assets.catalog.snapshot import Catalog
@@ -304,17 +304,11 @@ def _tax_and_credits(bill: Bill, own: pl.DataFrame, template: Mapping[str, Any])
 
 
 def _template(bill: Bill, own: pl.DataFrame, catalog: Catalog) -> dict[str, Any]:
-    """The texts of the line's most expensive row, for the whole of what the line is for."""
+    """The texts of the line's first row, for the whole of what the line is for."""
     row = base_row(bill.invoice, bill.line, catalog) | {"x_ChargeId": bill.last.charge_id}
     if not own.is_empty():
-        dearest = own.sort(
-            "BilledCost",
-            "SkuPriceId",
-            "ChargePeriodStart",
-            descending=[True, False, False],
-            maintain_order=True,
-        ).row(0, named=True)
-        row = {name: dearest[name] for name in row}
+        first = own.sort(FIRST_ROW, nulls_last=True, maintain_order=True).row(0, named=True)
+        row = {name: first[name] for name in row}
     return row | {
         "ChargeClass": None,
         "ChargeFrequency": "One-Time",

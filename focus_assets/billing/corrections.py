@@ -167,13 +167,19 @@ def unbilled_usage(metered: pl.LazyFrame, billed: pl.LazyFrame) -> pl.DataFrame:
 
     Returns:
         Usage in the billing period of the line, with ChargeClass Correction: quantities and SKU kept, InvoiceId, unit
-        prices and PricingCategory null, at no cost; ``x_CorrectedInvoiceId`` is the invoice of the line.
+        prices and PricingCategory null, at no cost; ``x_CorrectedInvoiceId`` is the invoice of the line. Sorted.
     """
-    return _not_billed(_changed(metered, billed)).with_columns(
-        pl.col("InvoiceId").alias("x_CorrectedInvoiceId"),
-        pl.lit(None, pl.String).alias("InvoiceId"),
-        pl.lit(CORRECTION).alias("ChargeClass"),
-        (pl.lit(_UNBILLED) + pl.col("ChargeDescription")).alias("ChargeDescription"),
+    # Before as well: of equal quantities the first says which price the usage is shown at.
+    changed = _changed(metered, billed).sort(_ORDER, nulls_last=True, maintain_order=True)
+    return (
+        _not_billed(changed)
+        .with_columns(
+            pl.col("InvoiceId").alias("x_CorrectedInvoiceId"),
+            pl.lit(None, pl.String).alias("InvoiceId"),
+            pl.lit(CORRECTION).alias("ChargeClass"),
+            (pl.lit(_UNBILLED) + pl.col("ChargeDescription")).alias("ChargeDescription"),
+        )
+        .sort(_ORDER, nulls_last=True, maintain_order=True)
     )
 
 

@@ -15,9 +15,10 @@ from focus_assets.billing.datasets import INVOICE_DETAILS
 from focus_assets.billing.rounding import ROUNDING, of_lines
 from focus_assets.catalog.credit_charges import Charged
 from focus_assets.decimals import UTC_INSTANT
+from focus_assets.focus.invoice_lines import line_stem
 from focus_assets.settings import BillingSettings
 
-_ISSUED: Final = pl.Schema({"x_ChargeId": pl.String(), "_issued": UTC_INSTANT})
+_ISSUED: Final = pl.Schema({"_stem": pl.String(), "_issued": UTC_INSTANT})
 
 
 def invoice_details(
@@ -35,15 +36,15 @@ def invoice_details(
         issuer: who issues invoices mostly.
         terms: what the configuration says of payment.
     """
-    # A grant that expires on the day it was bought stands there twice.
-    closes = {each.charge_id: close.issues_at(each) for each in last}
+    # By line: parts of one charge that end on one day are on invoices of their own.
+    closes = {line_stem(each): close.issues_at(each) for each in last}
     issued = pl.LazyFrame(list(closes.items()), schema=_ISSUED, orient="row")
     # Every line has a row that is none of rounding; what a line says of itself is what that row says.
     named = pl.col("x_PriceComponent") != ROUNDING
     category = pl.col("ChargeCategory").filter(named).first()
     return in_shape(
         of_lines(rows, last, issuer)
-        .join(issued, on="x_ChargeId")
+        .join(issued, on="_stem")
         .sort("_invoice_id", "_line_id", "ChargePeriodStart", "SkuPriceId", "ChargeDescription")
         .group_by("_invoice_id", "_line_id", maintain_order=True)
         .agg(

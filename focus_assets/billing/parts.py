@@ -4,9 +4,9 @@ What belongs here: which charges are rated part by part. What does not: where qu
 and how a part is rated (``rating.splits``).
 
 A classic line says what was metered before its period (``meteredPreLinePeriodQuantity``) and rates its own part given
-that. A line of OpenMeter's charges does not: it books the difference of two ratings of the quantity to date, which is
-what rating does anyway. Either way rows end where an invoice does. What is not invoiced yet is taken for classic, as
-it is unless OpenMeter was told otherwise.
+that: what comes late of an earlier part does not move it. A line of OpenMeter's charges does not: it books the
+difference of two ratings of the quantity to date, which is what rating does anyway. Either way rows end where an
+invoice does. What is not invoiced yet is taken for classic, as it is unless OpenMeter was told otherwise.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Final
 
 import polars as pl
 
 from focus_assets.catalog.charges import Charge, ChargeSlice, midnight, parts_of
+from focus_assets.catalog.invoices import InvoiceLine
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.rating import SPLITS
+
+_ZERO: Final = Decimal(0)
 
 Boundary = tuple[str, dt.datetime]
 """A charge, and an instant at which an invoice ends within it."""
@@ -51,13 +55,26 @@ def split_table(
     for s in slices:
         if s.part is not None and _is_classic(catalog, s.charge, start):
             ends[s.charge_id] = (s.charge, s.period.start)
-    rows = [
-        (charge_id, part.start, part.end, quantities.get((charge_id, part.start), Decimal(0)))
-        for charge_id, (charge, last) in sorted(ends.items())
-        for part in _parts(catalog, charge)
-        if part.start <= last
-    ]
+    rows = []
+    for charge_id, (charge, last) in sorted(ends.items()):
+        lines = {line.start: line for line in _lines(catalog, charge)}
+        for part in _parts(catalog, charge):
+            if part.start <= last:
+                metered = quantities.get((charge_id, part.start), _ZERO)
+                begins, ends_at = _billed(lines.get(part.start), charge, part, metered)
+                rows.append((charge_id, part.start, part.end, begins, ends_at, metered - begins))
     return pl.LazyFrame(rows, schema=SPLITS, orient="row") if rows else None
+
+
+def _billed(
+    line: InvoiceLine | None, charge: Charge, part: Period, metered: Decimal
+) -> tuple[Decimal, Decimal | None]:
+    """From and to which quantity to date a part is billed; what its line does not say is what was ``metered``."""
+    begins = metered
+    if line is not None and line.metered_before is not None and part.start > charge.period.start:
+        begins = line.metered_before
+    frozen = line.metered if line is not None and line.end == part.end else None
+    return begins, None if frozen is None else begins + frozen
 
 
 def _parts(catalog: Catalog, charge: Charge) -> list[Period]:
@@ -72,9 +89,16 @@ def _is_classic(catalog: Catalog, charge: Charge, start: dt.date) -> bool:
     """Volume tiers cannot be split, and what was metered before the first day is not known at every boundary."""
     if charge.is_priced_by_total or charge.period.start < midnight(start):
         return False
-    later = [
-        part.line
-        for part in catalog.billed_parts.get(_key(charge), ())
-        if charge.period.start < part.line.start < charge.period.end
-    ]
+    later = [line for line in _lines(catalog, charge) if line.start > charge.period.start]
     return all(line.metered_before is not None for line in later)
+
+
+def _lines(catalog: Catalog, charge: Charge) -> list[InvoiceLine]:
+    """The lines that bill a part that begins within the charge, the one of the first invoice last."""
+    found = [
+        part
+        for part in catalog.billed_parts.get(_key(charge), ())
+        if charge.period.start <= part.line.start < charge.period.end and not part.line.is_fee
+    ]
+    made = sorted(found, key=lambda part: (part.invoice.created_at, part.line.id), reverse=True)
+    return [part.line for part in made]

@@ -80,7 +80,7 @@ def reconciled(
         rows: rows of Cost and Usage; lines count what names them in InvoiceDetailId.
         last: the fees and credit, and the slices with which lines end.
         details: rows of Invoice Detail.
-        usage: by charge id, what was used, from another source than ``rows``.
+        usage: by line, what was used, from another source than ``rows``.
         moved: :data:`MOVED`, where lines have been closed and would be others now: that is for other invoices.
 
     A line that nobody charged and whose reference is zero is left out.

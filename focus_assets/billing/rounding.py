@@ -4,8 +4,8 @@ What belongs here: the difference as a row, or in place. What does not: when a p
 line comes to (``whole_periods``).
 
 A line is settled on the day its charge ends in the billing period. If one row is the whole line and is of that day,
-the row itself is rounded. Else the difference is an Adjustment of its own, with the texts of the line's most
-expensive row, so that it is found wherever that one is.
+the row itself is rounded. Else the difference is an Adjustment of its own, with the texts of the line's first row by
+price, so that it is found wherever that one is.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ from focus_assets.rating.lines import (
 
 ROUNDING: Final = "rounding"
 """PriceComponent and AdjustmentReason of a rounding difference."""
+
+FIRST_ROW: Final = ("SkuPriceId", "SubAccountId", "RegionId", "Tags", "ChargePeriodStart")
+"""By what a line's first row is found. Not by cost: late usage would move what is said of the line to another SKU."""
 
 _COSTS: Final = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost", "PricingCurrencyEffectiveCost")
 _IN_PLACE: Final = ("BilledCost", "EffectiveCost", "PricingCurrencyEffectiveCost")
@@ -95,8 +98,8 @@ def settle(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], day: dt.date, 
     parts = [each for each in last if isinstance(each, ChargeSlice) and not _is_whole(each)]
     usage = _usage(used) | (charged_usage(rows, parts) if parts else {})
     # A part in which less was taken than given back has no rating of its own: its rows are rounded as they are.
-    below = {s.charge_id for s in parts if usage.get(s.charge_id, Usage()).quantity < 0}
-    whole = whole_lines([each for each in last if each.charge_id not in below], usage)
+    below = {stem for stem in map(line_stem, parts) if usage.get(stem, Usage()).quantity < 0}
+    whole = whole_lines([each for each in last if line_stem(each) not in below], usage)
     lines = summed_lines(used, day).join(whole, left_on="_line_id", right_on="InvoiceDetailId", how="left")
     exact = pl.col("BilledCost")
     shared = pl.len().over("_line_id") > 1
@@ -126,7 +129,7 @@ def _is_whole(charged: ChargeSlice | Fee) -> bool:
 
 def _with_credits(lines: pl.DataFrame) -> pl.DataFrame:
     """The lines of given credits: what is left of the charge to pay, rounded, less what its other lines come to."""
-    charge = ("x_ChargeId", "_invoice_id")
+    charge = ("_stem", "_invoice_id")
     is_credit = pl.col("x_PriceComponent") == CREDIT_COMPONENT
     left = round_to(pl.col("BilledCost").sum().over(charge), pl.col("_minor_unit"))
     others = pl.when(is_credit).then(pl.lit(0, COST)).otherwise("_total").sum().over(charge)
@@ -137,7 +140,8 @@ def of_lines(rows: pl.LazyFrame, last: Sequence[Charged], issuer: str) -> pl.Laz
     """Those of ``rows`` that are on a line of a fee or of credit in ``last``, or that ends with a slice in it.
 
     Adds ``_invoice_id`` and ``_line_id`` (also where the row was computed before the close), ``_from`` and ``_to`` of
-    the line, and ``_minor_unit``. Fees cost what they do on the invoice, whenever they were computed.
+    the line, ``_stem`` (:func:`~focus_assets.focus.invoice_lines.line_stem`) and ``_minor_unit``. Fees cost what they
+    do on the invoice, whenever they were computed.
     """
     terms = pl.LazyFrame([_terms(each) for each in last], schema=_TERMS, orient="row")
     component = pl.concat_str(
@@ -174,7 +178,7 @@ def of_lines(rows: pl.LazyFrame, last: Sequence[Charged], issuer: str) -> pl.Laz
                 for name in _IN_PLACE
             ),
         )
-        .drop("_invoice", "_stem", "_name", "_only")
+        .drop("_invoice", "_name", "_only")
     )
 
 
@@ -186,19 +190,10 @@ def _terms(charged: Charged) -> tuple[object, ...]:
 
 
 def summed_lines(used: pl.DataFrame, day: dt.date) -> pl.DataFrame:
-    """One row per line: its exact costs, and every other column of its most expensive row."""
+    """One row per line: its exact costs, and every other column of its first row."""
     first = [name for name in used.columns if name not in (*_KEY, *_COSTS)]
     return (
-        used.sort(
-            "BilledCost",
-            "SkuPriceId",
-            "SubAccountId",
-            "RegionId",
-            "Tags",
-            "ChargePeriodStart",
-            descending=[True, False, False, False, False, False],
-            maintain_order=True,
-        )
+        used.sort(FIRST_ROW, nulls_last=True, maintain_order=True)
         .group_by(_KEY, maintain_order=True)
         .agg(
             pl.col(_COSTS).sum(),
@@ -210,8 +205,8 @@ def summed_lines(used: pl.DataFrame, day: dt.date) -> pl.DataFrame:
 
 
 def _usage(used: pl.DataFrame) -> dict[str, Usage]:
-    sums = used.group_by("x_ChargeId").agg(pl.col("ConsumedQuantity").sum())
-    return {charge_id: Usage(quantity or Decimal(0)) for charge_id, quantity in sums.iter_rows()}
+    sums = used.group_by("_stem").agg(pl.col("ConsumedQuantity").sum())
+    return {stem: Usage(quantity or Decimal(0)) for stem, quantity in sums.iter_rows()}
 
 
 def adjustments_of(lines: pl.DataFrame) -> pl.DataFrame:

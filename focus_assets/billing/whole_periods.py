@@ -22,6 +22,7 @@ from focus_assets.catalog.rate_card_terms import ProRatingConfig
 from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, convert, minor_unit, multiply, round_to
 from focus_assets.focus.credit_terms import component_of
 from focus_assets.focus.invoice_lines import line_period, line_stem
+from focus_assets.rating import price_table
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
 from focus_assets.rating.lines import (
     FLAT_FEE_COMPONENT,
@@ -58,7 +59,7 @@ class Usage:
 
 
 def metered_usage(totals: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str, Usage]:
-    """What the charges of ``slices`` used in all, from ``usage_totals`` of all their days."""
+    """What the charges of ``slices`` used in all, from ``usage_totals`` of all their days; by line, which is whole."""
     wanted = [s.charge.charge_id for s in slices]
     sums = (
         totals.filter(pl.col("charge_id").is_in(wanted))
@@ -72,22 +73,26 @@ def metered_usage(totals: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[s
 
 
 def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str, Usage]:
-    """What the charges of ``slices`` used in their billing period and before it, from rows of all their days.
+    """What was used in the parts of charges that end with ``slices`` and before them, from rows of all their days.
 
-    Of a charge that goes on over several billing periods a day's total does not say where within the day one ends.
+    By line (:func:`~focus_assets.focus.invoice_lines.line_stem`): two parts of one charge may end on one day. A day's
+    total does not say where within the day a part ends.
     """
     terms = pl.LazyFrame(
-        sorted({(s.charge_id, s.billed_period.start, s.billed_period.end) for s in slices}),
-        schema={"x_ChargeId": pl.String(), "_from": UTC_INSTANT, "_to": UTC_INSTANT},
+        sorted({(line_stem(s), s.charge_id, s.billed_period.start, s.billed_period.end) for s in slices}),
+        schema={"_stem": pl.String(), "x_ChargeId": pl.String(), "_from": UTC_INSTANT, "_to": UTC_INSTANT},
         orient="row",
     )
     start = pl.col("ChargePeriodStart")
-    cost = multiply(pl.col("PricingQuantity"), pl.col("PricingCurrencyContractedUnitPrice"))
+    # A negotiated percentage is in the contracted price, but limits count earlier parts before it is taken off.
+    price = pl.coalesce("_gross", "PricingCurrencyContractedUnitPrice")
+    cost = multiply(pl.col("PricingQuantity"), price)
     within, earlier = (start >= pl.col("_from")) & (start < pl.col("_to")), start < pl.col("_from")
     sums = (
         rows.filter(pl.col("ChargeCategory") != "Adjustment")
         .join(terms, on="x_ChargeId")
-        .group_by("x_ChargeId")
+        .join(_gross_prices(slices), on=["x_ChargeId", "x_PriceComponent"], how="left")
+        .group_by("_stem")
         .agg(
             pl.col("ConsumedQuantity").filter(within).sum().alias("quantity"),
             pl.col("ConsumedQuantity").filter(earlier).sum().alias("before"),
@@ -95,9 +100,17 @@ def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str
         )
         .collect()
     )
-    return {
-        charge_id: Usage(*(value or _ZERO for value in values)) for charge_id, *values in sums.iter_rows()
-    }
+    return {stem: Usage(*(value or _ZERO for value in values)) for stem, *values in sums.iter_rows()}
+
+
+def _gross_prices(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
+    """By charge and component as rows name them, the unit price before any percentage."""
+    component = pl.concat_str(
+        pl.col("component"), pl.lit(":") + pl.col("tier").cast(pl.String), ignore_nulls=True
+    )
+    return price_table(slices).select(
+        x_ChargeId="charge_id", x_PriceComponent=component, _gross="gross_unit_price"
+    )
 
 
 def whole_lines(last: Sequence[Charged], usage: Mapping[str, Usage]) -> pl.DataFrame:
@@ -105,7 +118,7 @@ def whole_lines(last: Sequence[Charged], usage: Mapping[str, Usage]) -> pl.DataF
 
     Args:
         last: the fees and credit, and one slice of each part, any of it.
-        usage: by charge id; a charge that is not in it used nothing.
+        usage: by line (:func:`~focus_assets.focus.invoice_lines.line_stem`); nothing was used for one not in it.
 
     Raises:
         LineNotRated: usage below zero where tiers are graduated, for instance.
@@ -161,7 +174,7 @@ def _in_money(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> Line:
-    period, used = line_period(charged), usage.get(charged.charge_id, Usage())
+    period, used = line_period(charged), usage.get(stem, Usage())
     price = _prorated(charged) if isinstance(charged, Fee) else charged.rate_card.price
     return Line(
         line_id=stem,

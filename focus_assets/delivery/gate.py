@@ -19,11 +19,19 @@ import polars as pl
 
 from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod
 from focus_assets.delivery.errors import DeliveryRefused
-from focus_assets.delivery.facts import BILLING_MONTHS, billing_month_facts
+from focus_assets.delivery.facts import BILLING_MONTHS, billing_month_facts, billing_month_of_row
 from focus_assets.delivery.ledger import days_delivered
 from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth, billing_months, parse_month
 from focus_assets.focus.project import project
-from focus_assets.focus.rules import AnyRule, TotalsRule, check, rules_for
+from focus_assets.focus.rules import (
+    AnyRule,
+    OneValueRule,
+    RowRule,
+    SchemaRule,
+    TotalsRule,
+    check,
+    rules_for,
+)
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions
 from focus_assets.lake.remembered import Remembered
 from focus_assets.settings import Destination
@@ -225,24 +233,99 @@ def _contradictions(lake: Lake, month: str, day: dt.date, controls: Sequence[Con
 
 
 def _violations(lake: Lake, month: str, days: Sequence[dt.date], version: str) -> Iterator[Refusal]:
+    """What breaks a blocking rule: a day by itself, or where none does the month, all of whose days these are."""
     sha256 = {day: record.sha256 for day, record in lake.records(DATASET, days).items()}
     asked = [day for day in days if not conforms(sha256[day], version)]
-    # Of all days at once, for nearly always nothing is wrong; else again day by day, which alone decides: a service may
-    # change its category from one day to the next.
-    if not asked or not any(_broken(project(lake.scan(DATASET, asked), version), version, by_row=True)):
-        by_day = rules_of_totals(version)
-    else:
-        by_day = None
+    rules = _rules_left(lake, asked, version)
+    found = False
     for day in asked:
-        if by_day == ():
-            remember_conforming(sha256[day], version)
-            continue
         rows = project(lake.scan(DATASET, [day]), version)
-        found = list(_broken(rows, version) if by_day is None else _sentences(rows, by_day, version))
-        if not found:
+        broken = list(_sentences(rows, rules, version)) if rules else []
+        if not broken and _is_still(lake, day, sha256[day]):
             remember_conforming(sha256[day], version)
-        for sentence in found:
+        for sentence in broken:
+            found = True
             yield Refusal(month, day, sentence, _mend(day))
+    together = (month, tuple(sha256.values()), version, _AsTheyAre(rules_for(version)))
+    if found or not days or together in _conforming:
+        return
+    # Where all days were asked at once and no rule of rows was broken, they were asked together already.
+    left = rules if len(asked) == len(days) and rules is not rules_for(version) else _of_several_rows(version)
+    refused = list(_violations_together(lake, month, days, version, left))
+    if not refused and all(_is_still(lake, day, digest) for day, digest in sha256.items()):
+        _conforming.add(together)
+    yield from refused
+
+
+def _rules_left(lake: Lake, days: Sequence[dt.date], version: str) -> tuple[AnyRule, ...]:
+    """What each of ``days`` has to be asked by itself: all rules where one is broken over all days at once.
+
+    Nearly always none is. Then only those of totals are left, which rows of another day may satisfy.
+    """
+    if days and any(_broken(project(lake.scan(DATASET, days), version), version, by_row=True)):
+        return rules_for(version)
+    return rules_of_totals(version)
+
+
+def _of_several_rows(version: str) -> tuple[AnyRule, ...]:
+    return tuple(
+        rule for rule in rules_for(version) if rule.blocking and not isinstance(rule, RowRule | SchemaRule)
+    )
+
+
+def _violations_together(
+    lake: Lake, month: str, days: Sequence[dt.date], version: str, rules: Sequence[AnyRule]
+) -> Iterator[Refusal]:
+    """What rows of the month break on several days that each day by itself does not: one category of a service, say."""
+    rows = {day: _of_month(lake.scan(DATASET, [day]), month) for day in days}
+    report = check(project(_of_month(lake.scan(DATASET, days), month), version), rules, examples=1)
+    for result in report.blocking:
+        rule = result.rule
+        if isinstance(rule, OneValueRule):
+            yield _two_values(
+                month, {day: project(of_day, version) for day, of_day in rows.items()}, rule, version
+            )
+        else:
+            reason = f"FOCUS {version}: {result.sentence.rstrip('.')}: over the days of the month together"
+            yield Refusal(month, days[-1], reason, _mend(days[-1]))
+
+
+def _of_month(rows: pl.LazyFrame, month: str) -> pl.LazyFrame:
+    return rows.filter(billing_month_of_row() == month)
+
+
+def _two_values(
+    month: str, rows: Mapping[dt.date, pl.LazyFrame], rule: OneValueRule, version: str
+) -> Refusal:
+    """The first day on which a key has another value than before, and which days to compute again."""
+    held = (
+        pl.concat(
+            of_day.select(pl.lit(day).alias("day"), key=rule.key, value=rule.value).drop_nulls().unique()
+            for day, of_day in rows.items()
+        )
+        .sort("day", "key", "value")
+        .collect()
+    )
+    first: dict[object, tuple[dt.date, object]] = {}
+    for day, key, value in held.iter_rows():
+        begun, was = first.setdefault(key, (day, value))
+        if value != was:
+            before = max(each for each in rows if each < day)
+            return Refusal(
+                month,
+                day,
+                f"FOCUS {version}: {rule.id} (blocking): {rule.sentence.rstrip('.')}. "
+                f"{rule.key} {key!r} has {rule.value} {was!r} on {begun} and {value!r} on {day}",
+                f"Give what changed another {rule.key}, or compute the earlier days again, as the later are. "
+                f"{materialize(begun, before)}",
+            )
+    raise AssertionError(f"{rule.id} is broken and no key of it has two values")
+
+
+def _is_still(lake: Lake, day: dt.date, sha256: str) -> bool:
+    """Whether a day is what it was before it was asked."""
+    record = lake.record(DATASET, day)
+    return record is not None and record.sha256 == sha256
 
 
 def rules_of_totals(version: str) -> tuple[AnyRule, ...]:
@@ -252,12 +335,26 @@ def rules_of_totals(version: str) -> tuple[AnyRule, ...]:
 
 def conforms(sha256: str, version: str) -> bool:
     """Whether this process has found that a day with that digest breaks no blocking rule of a FOCUS version."""
-    return (sha256, version) in _conforming
+    return (sha256, version, _AsTheyAre(rules_for(version))) in _conforming
 
 
 def remember_conforming(sha256: str, version: str) -> None:
     """Say that a day of ``focus_cost_and_usage`` with that digest breaks none."""
-    _conforming.add((sha256, version))
+    _conforming.add((sha256, version, _AsTheyAre(rules_for(version))))
+
+
+class _AsTheyAre:
+    """Rules, equal to none but the same ones: others may have their names and ask otherwise."""
+
+    def __init__(self, rules: tuple[AnyRule, ...]) -> None:
+        self._rules = rules
+        self._ids = tuple(map(id, rules))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _AsTheyAre) and self._ids == other._ids
+
+    def __hash__(self) -> int:
+        return hash(self._ids)
 
 
 def _broken(rows: pl.LazyFrame, version: str, *, by_row: bool = False) -> Iterator[str]:

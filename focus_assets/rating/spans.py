@@ -29,9 +29,10 @@ def spans(
     """One row per slice with the quantity to date around it; raises :class:`ChargeNotRated` when collected.
 
     Adds to SLICES how many ``windows`` of usage each has, ``before`` and ``after`` (quantity to date at its start and
-    end), ``lowest`` and ``highest``, which no order of its usage leaves, the first two also in priced units
-    (``priced_before``, ``priced_after``), the part of a split period it lies in (see
-    :mod:`~focus_assets.rating.splits`, also with ``priced_split``), and the ``method`` of the charge's prices.
+    end; in a part of a split period as its invoice line counts it), ``lowest`` and ``highest``, which no order of its
+    usage leaves, the first two also in priced units (``priced_before``, ``priced_after``), the part of a split period
+    it lies in (see :mod:`~focus_assets.rating.splits`, also with ``priced_split``), and the ``method`` of the charge's
+    prices.
     ``usage`` needs the slice key and ``quantity``.
     """
     increase = pl.col("quantity").clip(lower_bound=_ZERO).sum().alias("increase")
@@ -55,7 +56,9 @@ def spans(
         prices = prices.join(limits, on="charge_id", how="left").with_columns(
             pl.col("quantity_limit").fill_null(limit)
         )
-    after = pl.col("_opening") + pl.col("quantity").cum_sum().over("charge_id", order_by="slice_from")
+    metered = pl.col("_opening") + pl.col("quantity").cum_sum().over("charge_id", order_by="slice_from")
+    # What came late of an earlier part is that part's, and moves no later one.
+    after = metered - pl.col("split_late").fill_null(_ZERO)
     known = (
         slices.join(moved, on=SLICE_KEY, how="full", coalesce=True)
         .join(opening.select("charge_id", _opening="quantity"), on="charge_id", how="left")

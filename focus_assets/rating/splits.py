@@ -29,21 +29,30 @@ SPLITS: Final = pl.Schema(
         "split_from": UTC_INSTANT,
         "split_to": UTC_INSTANT,
         "split_start": METERED_QUANTITY,
+        "split_end": METERED_QUANTITY,
+        "split_late": METERED_QUANTITY,
     }
 )
 """The parts in which invoices show a charge's period, from its start to the part that is rated, without gaps.
 
-``split_start``: the metered quantity to date at ``split_from``.
+``split_start``, ``split_end``: the metered quantities to date that the part is billed from and to, as they were when
+its line was made; a null end is the start of the next part. ``split_late``: how much more has been metered before
+``split_from`` by now than ``split_start``.
 """
 
 _NOT_SPLIT: Final = pl.Schema(
-    {"split_from": UTC_INSTANT, "split_begins": pl.Boolean(), "split_start": METERED_QUANTITY}
+    {
+        "split_from": UTC_INSTANT,
+        "split_begins": pl.Boolean(),
+        "split_start": METERED_QUANTITY,
+        "split_late": METERED_QUANTITY,
+    }
 )
 
 
 def with_splits(slices: pl.LazyFrame, splits: pl.LazyFrame | None) -> pl.LazyFrame:
-    """``slices`` with the part each lies in: ``split_from``, ``split_start``, and whether the charge begins with it
-    (``split_begins``); null where not split.
+    """``slices`` with the part each lies in: ``split_from``, ``split_start``, ``split_late``, and whether the charge
+    begins with it (``split_begins``); null where not split.
 
     A slice of a split charge that lies in no part has a ``split_from`` and no ``split_start``.
     """
@@ -53,7 +62,7 @@ def with_splits(slices: pl.LazyFrame, splits: pl.LazyFrame | None) -> pl.LazyFra
     within = (
         slices.join(splits.select(SPLITS.names()), on="charge_id")
         .filter(pl.col("split_from") <= pl.col("slice_from"), pl.col("slice_to") <= pl.col("split_to"))
-        .select("charge_id", "slice_from", "split_from", "split_start")
+        .select("charge_id", "slice_from", "split_from", "split_start", "split_late")
     )
     return (
         slices.join(within, on=["charge_id", "slice_from"], how="left")
@@ -69,17 +78,17 @@ def with_splits(slices: pl.LazyFrame, splits: pl.LazyFrame | None) -> pl.LazyFra
 def previously_billed(
     splits: pl.LazyFrame, prices: pl.LazyFrame, conversions: pl.LazyFrame | None
 ) -> pl.LazyFrame:
-    """The gross amounts of the parts before each: charge_id, split_from, previously_billed.
+    """The gross amounts of the parts before each, as they were billed: charge_id, split_from, previously_billed.
 
     ``prices``: SEGMENTS without null prices. Before percentages and limits, and exact: what rounding each detailed
     line adds is no part of it.
     """
-    end = pl.col("split_start").shift(-1).over("charge_id", order_by="split_from")
+    following = pl.col("split_start").shift(-1).over("charge_id", order_by="split_from")
     first = pl.col("split_from") == pl.col("split_from").min().over("charge_id")
     parts = (
         splits.select(SPLITS.names())
-        .with_columns(end.alias("_end"), first.alias("begins"))
-        .filter(pl.col("_end").is_not_null())
+        .with_columns(pl.coalesce("split_end", following).alias("_end"), first.alias("begins"))
+        .filter(following.is_not_null())
     )
     both = {"split_start": "priced_split", "_end": "_priced_end"}
     start, stop = pl.col("priced_split"), pl.col("_priced_end")

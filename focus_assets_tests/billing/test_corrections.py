@@ -92,6 +92,17 @@ def invoiced(tmp_path_factory: pytest.TempPathFactory) -> Weeks:
     return weeks.compute(1, 14)
 
 
+def test_rounding_stays_where_it_was_when_other_usage_of_the_line_becomes_the_dearest(tmp_path: Path) -> None:
+    """10,000 small tokens on the week's last day at 0.0123 are 123.00: no cent is rounded otherwise.
+
+    Before, the dearest row of the line was one of the large model, and now it is one of the small.
+    """
+    found = corrections(late(Weeks(tmp_path), (7, "ann", "tokens", "small", "10000")))
+    assert found.select("SkuId", "x_PriceComponent", "ConsumedQuantity", "BilledCost").rows() == [
+        ("tokens/model=small", "usage:2", D(10000), D(123))
+    ]
+
+
 def test_late_usage_is_billed_in_the_open_period_at_the_tiers_it_moves(rebilled: Weeks) -> None:
     """61 on the 1st leave 39 of the first tier, which the 70 of the 2nd take from the 3rd; cents are rounded anew."""
     found = corrections(rebilled).select(

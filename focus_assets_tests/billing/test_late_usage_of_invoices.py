@@ -13,7 +13,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
+from focus_assets.billing.corrections import unbilled_usage
 from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
@@ -153,6 +155,19 @@ def test_what_came_late_is_a_correction_that_keeps_quantities_and_sku_and_costs_
             assert row[name] is None
 
 
+def test_what_came_late_stands_in_one_order_however_rows_came(known: Weeks) -> None:
+    """Equal quantities, so that these do not settle it."""
+    used = known.rows().filter(pl.col("ChargeCategory") == "Usage", pl.col("ChargeClass").is_null())
+    alike = used.with_columns(pl.lit(5).cast(used.schema[name]).alias(name) for name in QUANTITIES)
+    found = [
+        unbilled_usage(rows.lazy(), rows.clear().lazy())
+        for rows in (alike, alike.reverse(), alike.sample(fraction=1, shuffle=True, seed=7))
+    ]
+    assert found[0].height > 2
+    assert_frame_equal(found[1], found[0])
+    assert_frame_equal(found[2], found[0])
+
+
 def test_days_before_the_last_take_back_what_they_had_too_much(known: Weeks) -> None:
     """198 tokens were rated when the last day began, 139 are billed: 59 at 0.0123 are taken back on it."""
     of_last_day = known.rows().filter(
@@ -246,6 +261,42 @@ def test_only_the_part_that_was_invoiced_has_late_usage(tmp_path: Path) -> None:
     assert billed(found.rows()) == {"ANN-01": D("4.23"), "ANN-04": D("0.14")}
     assert late(found.rows()).select("ConsumedQuantity", "x_CorrectedInvoiceId").sum().row(0)[0] == D(70)
     assert set(late(found.rows())["x_CorrectedInvoiceId"]) == {"ANN-01"}
+    assert findings(found) == []
+
+
+IN_PARTS = dt.datetime(2026, 8, 3, 6, 0, tzinfo=dt.UTC)
+"""61 tokens before it, 78 after it."""
+
+
+def test_what_came_of_the_first_part_after_the_second_froze_moves_no_tier_of_the_second(
+    tmp_path: Path,
+) -> None:
+    """Both lines were made of 61 tokens: 2.0313 = 2.03 and 0.56, then 39 x 0.0333 = 1.2987 = 1.30 and 0.48.
+
+    Ten more came then. Counted from the 71 that are there now, 29 would be left of the first tier and not 39.
+    """
+    first = invoice("61", [("61", "0.0333", "2.03"), TIERS[1]], (FIRST, IN_PARTS), "0")
+    second = invoice("78", [("39", "0.0333", "1.30"), TIERS[2]], (IN_PARTS, NEXT), "61")
+    late_tokens = (2, "ann", "tokens", "large", "10")
+    found = weeks(tmp_path, first, second, usage=(*USED, late_tokens)).compute(1, 8)
+    assert billed(found.rows()) == {"ANN-01": D("2.59"), "ANN-03": D("1.78")}
+    assert set(found.rows()["x_AdjustmentReason"].drop_nulls()) == {"rounding"}
+    assert late(found.rows()).select("ConsumedQuantity", "BilledCost", "x_CorrectedInvoiceId").rows() == [
+        (D(10), D(0), "ANN-01")
+    ]
+    assert findings(found) == []
+
+
+def test_a_maximum_counts_what_was_billed_of_the_first_part_and_not_what_came_since(tmp_path: Path) -> None:
+    """At 1.00 the first line was 61. Ten came before the second was made, which begins at 71; 39 of its 78 are left."""
+    plan = configuration()["plans"][0] | {
+        "rate_cards": [{"feature": "tokens", "price": price("1", maximum_amount="100")}]
+    }
+    first = invoice("61", [("61", "1", "61")], (FIRST, IN_PARTS), "0")
+    second = invoice("78", [("78", "1", "39")], (IN_PARTS, NEXT), "71")
+    late_tokens = (2, "ann", "tokens", "large", "10")
+    found = weeks(tmp_path, first, second, usage=(*USED, late_tokens), plans=[plan]).compute(1, 8)
+    assert billed(found.rows()) == {"ANN-01": D(61), "ANN-03": D(39)}
     assert findings(found) == []
 
 

@@ -7,6 +7,7 @@ the 1st, 67 on the 3rd at noon and 11 on the 7th.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,12 +24,16 @@ MIDDLE = dt.datetime(2026, 8, 3, 12, tzinfo=dt.UTC)
 FIRST = dt.datetime(2026, 8, 1, tzinfo=dt.UTC)
 PART = "ann/20260801-20260803T120000Z/USD"
 WEEK = "ann/20260801-20260808/USD"
+HOUR = dt.timedelta(hours=1)
+HOUR_PART = "ann/20260803T120000Z-20260803T130000Z/USD"
 DAYS = [dt.date(2026, 8, day) for day in range(1, 11)]
 
 
-def split(root: Path, as_of: dt.datetime = AFTER, **changes: object) -> Weeks:
+def split(
+    root: Path, as_of: dt.datetime = AFTER, at: Sequence[dt.datetime] = (MIDDLE,), **changes: object
+) -> Weeks:
     catalog = configuration(**changes)
-    catalog["subscriptions"][0]["progressive_billing"] = [MIDDLE]
+    catalog["subscriptions"][0]["progressive_billing"] = list(at)
     return Weeks(root, catalog=catalog, as_of=as_of)
 
 
@@ -73,6 +78,73 @@ def test_a_maximum_counts_the_gross_amount_of_the_first_part(tmp_path: Path) -> 
     found = split(tmp_path, plans=[plan]).compute()
     assert billed(found) == {PART: D("48.80"), WEEK: D("39.00")}
     assert set(found.reconciled()["finding"]) == {None}
+
+
+@pytest.fixture(scope="module")
+def twice_in_a_day(tmp_path_factory: pytest.TempPathFactory) -> Weeks:
+    """Invoices at noon of the 3rd and an hour later: 67 tokens and 9 requests of that hour are a part of their own."""
+    found = split(tmp_path_factory.mktemp("twice"), at=[MIDDLE, MIDDLE + HOUR])
+    found.usage = [*found.usage, (3, "ann", "requests", None, "9")]
+    return found.compute()
+
+
+def test_two_parts_that_end_on_one_day_are_each_rated_and_rounded_by_themselves(
+    twice_in_a_day: Weeks,
+) -> None:
+    """The first part as above. 67 tokens after 61: 39 x 0.0333 = 1.2987 = 1.30 and 28 x 0.0123 = 0.3444 = 0.34, and 9
+    requests 0.0963 = 0.10 less 0.01 = 0.09. Then 11 x 0.0123 = 0.1353 = 0.14, and 8 requests for 0.08."""
+    assert billed(twice_in_a_day) == {PART: D("2.90"), HOUR_PART: D("1.73"), WEEK: D("0.22")}
+    assert set(twice_in_a_day.reconciled().select("difference", "finding").rows()) == {(D(0), None)}
+
+
+def test_two_parts_that_end_on_one_day_are_issued_each_at_its_own_time(twice_in_a_day: Weeks) -> None:
+    """Three days after they end."""
+    details = twice_in_a_day.rows("focus_invoice_detail").filter(pl.col("InvoiceId").is_in([PART, HOUR_PART]))
+    issued = {row["InvoiceId"]: row["InvoiceIssueDate"] for row in details.to_dicts()}
+    assert issued == {PART: MIDDLE + 72 * HOUR, HOUR_PART: MIDDLE + 73 * HOUR}
+
+
+@pytest.mark.parametrize("percentage", ["20", "100"])
+def test_a_maximum_counts_gross_amounts_of_a_negotiated_percentage_too(
+    tmp_path: Path, percentage: str
+) -> None:
+    """As above, but no other customer has the percentage, so that 0.80 of the published 1.00 is contracted.
+
+    All of it off leaves nothing to pay of either part, and the gross 61 are no less than the minimum of 60.
+    """
+    plan = configuration()["plans"][0] | {"rate_cards": [{"feature": "tokens", "price": price("1")}]}
+    limits = {"maximum_amount": "100"} if percentage == "20" else {"minimum_amount": "60"}
+    own = {
+        "feature": "tokens",
+        "price": price("1", **limits),
+        "discounts": {"percentage": percentage},
+    }
+    ann, _ = configuration()["subscriptions"]
+    found = split(tmp_path, plans=[plan], subscriptions=[ann | {"rate_cards": [own]}]).compute()
+    usage = found.rows().filter(pl.col("x_CustomerKey") == "ann", pl.col("x_PriceComponent") == "usage")
+    assert set(usage["ContractedUnitPrice"]) == {1 - D(percentage) / 100}
+    amounts = {"20": {PART: D("48.80"), WEEK: D("39.00")}, "100": {PART: D(0), WEEK: D(0)}}
+    assert billed(found) == amounts[percentage]
+    assert found.reconciled()["finding"].drop_nulls().to_list() == []
+
+
+def test_a_minimum_counts_gross_amounts_too_so_that_parts_can_stay_below_it(tmp_path: Path) -> None:
+    """61 at 1.00 less 20 percent are 48.80, the next 78 are 62.40. The gross 61 and 62.40 are 26.60 short of 150.
+
+    So the charge comes to 137.80: one pass over all 139 would pay 111.20 and the other 38.80.
+    """
+    limited = price("1", minimum_amount="150")
+    card = {"feature": "tokens", "price": limited, "discounts": {"percentage": "20"}}
+    plan = configuration()["plans"][0] | {"rate_cards": [card]}
+    found = split(tmp_path, plans=[plan]).compute()
+    assert billed(found) == {PART: D("48.80"), WEEK: D("89.00")}
+    top_up = found.rows().filter(pl.col("x_PriceComponent") == "minimum_spend", pl.col("InvoiceId") == WEEK)
+    assert top_up["BilledCost"].to_list() == [D("26.60")]
+    counted = found.rows().filter(
+        pl.col("ContractApplied").is_not_null(), pl.col("InvoiceId").is_in([PART, WEEK])
+    )
+    assert counted["EffectiveCost"].sum() == D("137.80")
+    assert found.reconciled()["finding"].drop_nulls().to_list() == []
 
 
 def test_volume_tiers_and_meters_that_can_fall_wait_for_the_end_of_the_period(tmp_path: Path) -> None:

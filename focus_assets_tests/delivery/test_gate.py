@@ -1,9 +1,11 @@
 """What must never be delivered, and what the refusal tells the person who has to mend it."""
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from focus_assets.delivery import (
@@ -19,6 +21,7 @@ from focus_assets.delivery import (
 from focus_assets.delivery.facts import BillingMonthUnknown
 from focus_assets.delivery.gate import require_days, require_same
 from focus_assets.delivery.months import DATASET
+from focus_assets.focus.rules import RowRule
 from focus_assets.lake import Lake
 from focus_assets.settings import Destination
 from focus_assets_tests.delivery.conftest import NOW
@@ -121,6 +124,105 @@ def test_a_rule_of_one_version_refuses_the_destinations_of_that_version_alone(la
 
     assert isinstance(refused.error, DeliveryRefused)
     assert delivered.outcome == "delivered"
+
+
+def test_a_bad_day_among_days_that_were_found_right_is_found_bad_each_time(lake):
+    assert refusals(lake, billing_months(lake)[AUGUST], versions=["1.2"]) == []
+    write_day(lake, SECOND, [row(SECOND, ListCost=Decimal(3))])
+
+    for _ in range(2):
+        found = refusals(lake, billing_months(lake)[AUGUST], versions=["1.2"])
+        assert {each.day for each in found} == {SECOND}
+
+
+def test_a_file_that_was_changed_in_its_place_after_it_was_found_right_is_not_taken_for_it(lake, tmp_path):
+    assert refusals(lake, billing_months(lake)[AUGUST], versions=["1.2"]) == []
+    other = Lake.open(str(tmp_path / "other"))
+    write_day(other, SECOND, [row(SECOND, ListCost=Decimal(3))])
+    bad = (Path(other.url) / other.path(DATASET, SECOND)).read_bytes()
+    (Path(lake.url) / lake.path(DATASET, SECOND)).write_bytes(bad)
+
+    found = refusals(Lake.open(lake.url), billing_months(lake)[AUGUST], versions=["1.2"])
+
+    assert [each.day for each in found] == [SECOND]
+    assert "cannot be trusted" in found[0].reason
+
+
+def test_a_day_that_kept_a_rule_is_asked_again_once_the_rule_asks_otherwise(lake, monkeypatch):
+    from focus_assets.delivery import gate
+
+    assert refusals(lake, billing_months(lake)[AUGUST], versions=["1.2"]) == []
+    rules = gate.rules_for("1.2")
+    first = next(rule for rule in rules if isinstance(rule, RowRule) and rule.blocking)
+    stricter = replace(first, violation=pl.col("BilledCost").is_not_null(), screen=None, for_types=None)
+    assert stricter == first
+    changed = tuple(stricter if rule is first else rule for rule in rules)
+    monkeypatch.setattr(gate, "rules_for", lambda version: changed)
+
+    found = refusals(lake, billing_months(lake)[AUGUST], versions=["1.2"])
+
+    assert {each.day.day for each in found} == {1, 2, 4}
+    assert all(first.id in each.reason for each in found)
+
+
+def test_a_day_that_is_replaced_while_it_is_asked_is_not_remembered_as_right(lake, monkeypatch):
+    from focus_assets.delivery import gate
+
+    good = [row(SECOND, quantity=77)]
+    write_day(lake, SECOND, [row(SECOND, quantity=77, ListCost=Decimal(3))])
+    asked = gate.project
+
+    def replaced(rows, version):
+        write_day(lake, SECOND, good)
+        return asked(lake.scan(DATASET, [SECOND]), version)
+
+    held = billing_months(lake)[AUGUST]
+    monkeypatch.setattr(gate, "project", replaced)
+    refusals(lake, held, versions=["1.2"])
+    monkeypatch.setattr(gate, "project", asked)
+    write_day(lake, SECOND, [row(SECOND, quantity=77, ListCost=Decimal(3))])
+
+    found = refusals(lake, billing_months(lake)[AUGUST], versions=["1.2"])
+
+    assert [each.day for each in found] == [SECOND]
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+def test_a_service_that_changes_its_category_within_a_month_refuses_it(lake, remembered):
+    third = dt.date(2026, 8, 3)
+    if remembered:
+        assert refusals(lake, billing_months(lake)[AUGUST], versions=["1.2"]) == []
+    for day in days("2026-08-03", "2026-08-04"):
+        write_day(lake, day, [row(day, ServiceCategory="Databases", ServiceSubcategory="Other (Databases)")])
+
+    for _ in range(2):
+        [found] = refusals(lake, billing_months(lake)[AUGUST], versions=["1.2"])
+        assert found.day == third
+        assert "sku.ServiceName_ServiceCategory" in found.reason
+        assert "'AI and Machine Learning' on 2026-08-01" in found.reason
+        assert "'Databases' on 2026-08-03" in found.reason
+        assert "--from 2026-08-01 --to 2026-08-02" in found.remedy
+
+
+def test_a_service_may_change_its_category_from_one_billing_month_to_the_next(lake):
+    september = dt.date(2026, 9, 1)
+    for day in days("2026-08-05", "2026-08-31"):
+        write_day(lake, day, [row(day)])
+    write_day(
+        lake,
+        september,
+        [
+            row(
+                september,
+                BillingPeriodStart=at(september),
+                BillingPeriodEnd=at(dt.date(2026, 10, 1)),
+                ServiceCategory="Databases",
+                ServiceSubcategory="Other (Databases)",
+            )
+        ],
+    )
+    for month in (AUGUST, "2026-09"):
+        assert refusals(lake, billing_months(lake)[month], versions=["1.2"]) == []
 
 
 def test_control_totals_that_differ_refuse_the_month(lake, destination):

@@ -88,3 +88,16 @@ def test_another_storage_stays_as_it_is(tmp_path: Path) -> None:
     assert kept_open(elsewhere) is elsewhere
     with dg.DagsterInstance.from_ref(own) as instance:
         assert type(instance.event_log_storage) is SqliteEventLogStorage
+
+
+def test_a_file_stays_whole_without_each_event_being_forced_to_the_disc(tmp_path: Path) -> None:
+    with opened(tmp_path, keeping=True) as instance:
+        assert dg.materialize([usage], instance=instance, partition_key="2026-08-01").success
+        log = instance.event_log_storage
+        assert isinstance(log, OpenSqliteEventLogStorage)
+        assert log._engines
+        for shard in list(log._engines):
+            with log._connect(shard) as connection:
+                # Only the write-ahead log makes NORMAL (1) safe.
+                assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+                assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1

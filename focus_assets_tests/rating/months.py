@@ -247,7 +247,7 @@ def day_by_day(
 def splits_of(month: Month, cuts: Sequence[int], day: ChargeSlice) -> pl.LazyFrame:
     """SPLITS of a day's charge up to the part that holds the day."""
     rows = [
-        (day.charge.charge_id, part.start, part.end, month.used_before(part.start))
+        (day.charge.charge_id, part.start, part.end, month.used_before(part.start), None, Decimal(0))
         for part in (month.parts(cuts) if cuts else ())
         if part.start < day.period.end
     ]

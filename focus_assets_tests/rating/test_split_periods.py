@@ -202,7 +202,7 @@ def test_a_minimum_counts_what_a_maximum_of_zero_took_off_earlier_parts() -> Non
 def refused(price: dict[str, Any], parts: list[tuple[Any, Any, str]]) -> str:
     sold = charge(price)
     [whole] = slices(sold)
-    rows = [(sold.charge_id, start, end, Decimal(before)) for start, end, before in parts]
+    rows = [(sold.charge_id, start, end, Decimal(before), None, Decimal(0)) for start, end, before in parts]
     with pytest.raises(ChargeNotRated) as caught:
         rated(
             [whole],
