@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, Literal
@@ -29,9 +30,10 @@ from focus_assets.delivery.files import Shape
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
 from focus_assets.delivery.layout import METADATA
 from focus_assets.delivery.manifest import InvalidManifest, Manifest
-from focus_assets.delivery.metadata_files import SchemaFile, schema_file, schema_in_use
+from focus_assets.delivery.metadata_files import Provider, SchemaFile, schema_file, schema_in_use
 from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.one_pass import one_pass, source_for
+from focus_assets.delivery.period_status import look_up_periods
 from focus_assets.delivery.put import keep_version, put_files, put_manifest, remove_retired, sizes
 from focus_assets.delivery.run import DeliveryRun
 from focus_assets.delivery.terms import layout_for, place_of
@@ -114,7 +116,8 @@ def deliver(
     passed = passed or require_days(lake, month, controls=controls)
     if dataset == DATASET:
         passed = require_rules(lake, passed, destination.focus_version)
-    fresh = _schema(destination, dataset, run, shape)
+    look_up_periods(lake, passed)
+    fresh = _schema(dataset, destination.focus_version, run.provider, run.now, shape.columns)
     layout = layout_for(destination, dataset)
     with blaming(destination):
         store = run.opener(destination)
@@ -233,17 +236,15 @@ def serve(
     return result
 
 
-def _schema(destination: Destination, dataset: str, run: DeliveryRun, shape: Shape) -> SchemaFile:
-    now = run.now.astimezone(dt.UTC)
+@lru_cache(maxsize=64)
+def _schema(
+    dataset: str, version: str, provider: Provider, now: dt.datetime, columns: tuple[str, ...]
+) -> SchemaFile:
+    """The schema file of a delivery; many destinations ask for the same."""
+    now = now.astimezone(dt.UTC)
     if dataset == DATASET:
-        return schema_file(destination.focus_version, run.provider, now, shape.columns)
-    return schema_file(
-        destination.focus_version,
-        run.provider,
-        now,
-        dataset=focus_name(dataset),
-        own_columns=own_columns(dataset),
-    )
+        return schema_file(version, provider, now, columns)
+    return schema_file(version, provider, now, dataset=focus_name(dataset), own_columns=own_columns(dataset))
 
 
 def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | FocusAssetsError:
