@@ -36,7 +36,7 @@ ui: $(VENV)/.installed
 	@$(BIN)/focus-assets ui
 
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not referee"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not referee"
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
 pytest_plugins = ("focus_assets_tests.s3_server",)
@@ -11,3 +12,21 @@ pytest_plugins = ("focus_assets_tests.s3_server",)
 settings.register_profile("steady", derandomize=True)
 if "FOCUS_ASSETS_EXAMPLES" not in os.environ:
     settings.load_profile("steady")
+
+
+LONGEST = (
+    "kill/test_killed_demo.py",
+    "ui/test_ui_drive.py",
+    "orchestration/test_real_usage.py",
+    "billing/test_corrections.py",
+    "orchestration/test_restatements.py",
+    "billing/test_openmeter_invoices.py",
+)
+"""Files that take longest, longest first. A file is run by one process, so that what its tests share is made once; what
+is left for the end has to be short, or one process waits for the other."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the others stay in their order."""
+    places = {f"focus_assets_tests/{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.split("::")[0], len(places)))

@@ -26,7 +26,7 @@ from focus_assets.delivery.newest import PATH
 from focus_assets.lake import Lake
 from focus_assets_tests.kill.delivery_process import LATER, NOW, deliver_to, make_lake, restate
 
-pytestmark = [pytest.mark.kill, pytest.mark.xdist_group("kill")]
+pytestmark = pytest.mark.kill
 KILLS = int(os.environ.get("FOCUS_ASSETS_KILLS", "40"))
 SEED = int(os.environ.get("FOCUS_ASSETS_KILLS_SEED", "20260901"))
 MANY = 6

@@ -24,9 +24,6 @@ from focus_assets_tests.real_usage.logs import log
 from focus_assets_tests.real_usage.nasa_ipsc import FIRST_DAY, NASA_LOG, USERS, nasa_jobs
 from focus_assets_tests.real_usage.nasa_ipsc_oracle import cost_oracle, node_seconds_oracle
 
-# 94 days are run once, not in every worker.
-pytestmark = pytest.mark.xdist_group("real usage")
-
 DAYS = 94
 """To the day before ``as_of``; the log itself ends a day earlier, so the last day is empty."""
 

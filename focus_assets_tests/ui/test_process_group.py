@@ -21,8 +21,10 @@ child = subprocess.Popen([sys.executable, "-c", deaf])
 open(sys.argv[1], "w").write(f"{os.getpid()} {child.pid}")
 time.sleep(float(sys.argv[2]))
 """
+# Tests may run with SIGHUP ignored, as under nohup; that would be inherited, and rightly obeyed.
 _WRAPPER = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from focus_assets.commands.process_group import run_together
 sys.exit(run_together([sys.executable, "-c", sys.argv[1], *sys.argv[2:]], environment=dict(os.environ)))
 """

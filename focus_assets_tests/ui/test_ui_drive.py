@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.xdist_group("ui"),
     pytest.mark.skipif(
         not Path(CHROMIUM).exists(), reason=f"no browser at {CHROMIUM}: Debian's package is chromium"
     ),
