@@ -18,6 +18,7 @@ from benchmarks.focus_rows import stored_rows
 from benchmarks.harness import Benchmark
 from focus_assets.delivery import DeliveryResult, DeliveryRun, billing_month_facts, deliver, deliver_all
 from focus_assets.delivery.gate import require_days, require_rules
+from focus_assets.delivery.ledger import remembering
 from focus_assets.delivery.months import DATASET
 from focus_assets.lake import Lake
 from focus_assets.settings import Destination
@@ -58,7 +59,9 @@ def _destinations(given: Path, own: Path) -> list[Destination]:
 def one_pass(given: Path, own: Path) -> str:
     """As the export asset delivers."""
     began = time.process_time()
-    found = deliver_all(_lake(given, own), _destinations(given, own), _MONTH, DeliveryRun(_NOW))
+    lake = _lake(given, own)
+    with remembering(lake):
+        found = deliver_all(lake, _destinations(given, own), _MONTH, DeliveryRun(_NOW))
     print(f"  gate, pass and deliveries: {time.process_time() - began:.1f} CPU-s", file=sys.stderr)
     failed = [one for one in found if not isinstance(one, DeliveryResult)]
     assert not failed, str(failed[0])

@@ -7,13 +7,13 @@ What belongs here: what a delivery consists of. What does not: rows and types (`
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
-from focus_assets.billing.close import ClosedPeriod
+from focus_assets.delivery.by_customer import LakeOfScope
 from focus_assets.delivery.datasets import focus_name, rows_of
 from focus_assets.delivery.files import (
     ENDINGS,
@@ -21,7 +21,6 @@ from focus_assets.delivery.files import (
     Shape,
     control_totals,
     read_file,
-    types_of,
     write_day,
 )
 from focus_assets.delivery.gate import PassedMonth, require_files
@@ -31,11 +30,11 @@ from focus_assets.delivery.manifest import (
     DayCompleteness,
     Generator,
     Manifest,
-    PeriodStatus,
     RetiredFile,
 )
 from focus_assets.delivery.metadata_files import Provider, SchemaFile, month_ends, month_metadata
 from focus_assets.delivery.months import DATASET
+from focus_assets.delivery.period_status import periods_of
 from focus_assets.delivery.scope import Reads, scope_in
 from focus_assets.delivery.terms import asked_terms, layout_for
 from focus_assets.settings import Destination
@@ -75,18 +74,17 @@ def build(
     scope, layout = scope_in(lake, destination, passed), layout_for(destination, dataset)
     shape = replace(Shape.of(destination), dataset=dataset)
     rows = rows_of(lake, dataset, month, passed.held.days, scope, destination)
+    if isinstance(lake, LakeOfScope):
+        # They are in memory already: chosen once, not by each that reads them.
+        rows = {day: frame.collect().lazy() for day, frame in rows.items()}
     written = [write_day(rows[day], day, shape, folder) for day in rows]
     named = [NamedFile(file.day, file.sha256, ENDINGS[shape.format]) for file in written]
     paths = dict(zip((file.day for file in written), layout.data_paths(month, named), strict=True))
-    columns = types_of(shape.show(rows[written[0].day]).collect_schema())
+    columns = written[0].columns
     read = {file.day: read_file(file.local, shape.format, columns) for file in written}
-    if dataset == DATASET:
-        costs = rows
-        if (destination.dimensions or destination.columns) and not destination.partial:
-            require_files(month, destination, read)
-    else:
-        costs = rows_of(lake, DATASET, month, list(passed.span), scope, destination)
-    periods = _periods(pl.concat(costs.values()), passed.issued_while_open)
+    if dataset == DATASET and (destination.dimensions or destination.columns) and not destination.partial:
+        require_files(month, destination, read)
+    periods = periods_of(passed, scope)
     days = _days(before, written, now)
     metadata = folder / "metadata.json"
     entry, data = month_metadata(
@@ -137,31 +135,6 @@ def build(
         generator=Generator.this(),
     )
     return Built(manifest.sealed(), files, schema)
-
-
-def _periods(rows: pl.LazyFrame, issued_while_open: Set[ClosedPeriod]) -> tuple[PeriodStatus, ...]:
-    """Each account's billing periods.
-
-    Open is one of which some row is still an estimate, and one that waits for another invoice: a fee in advance is
-    invoiced on its first day.
-    """
-    keys = ("BillingAccountId", "BillingPeriodStart", "BillingPeriodEnd")
-    found = (
-        rows.group_by(keys)
-        .agg((pl.col("x_IsEstimated").ne_missing(False)).any().alias("open"))
-        .sort(keys)
-        .collect(engine="streaming")
-    )
-    waiting = {(each.account, each.start, each.end) for each in issued_while_open}
-    return tuple(
-        PeriodStatus(
-            billing_account_id=account,
-            start=start.astimezone(dt.UTC),
-            end=end.astimezone(dt.UTC),
-            status="Open" if is_open or (account, start, end) in waiting else "Closed",
-        )
-        for account, start, end, is_open in found.iter_rows()
-    )
 
 
 def _days(

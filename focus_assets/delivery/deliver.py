@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, Literal
@@ -29,12 +30,14 @@ from focus_assets.delivery.files import Shape
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
 from focus_assets.delivery.layout import METADATA
 from focus_assets.delivery.manifest import InvalidManifest, Manifest
-from focus_assets.delivery.metadata_files import SchemaFile, schema_file, schema_in_use
+from focus_assets.delivery.metadata_files import Provider, SchemaFile, schema_file, schema_in_use
 from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.one_pass import one_pass, source_for
+from focus_assets.delivery.period_status import look_up_periods
 from focus_assets.delivery.put import keep_version, put_files, put_manifest, remove_retired, sizes
 from focus_assets.delivery.run import DeliveryRun
 from focus_assets.delivery.terms import layout_for, place_of
+from focus_assets.delivery.unforeseen import ANY_ERROR, of_destination, of_month
 from focus_assets.delivery.urls import check_destinations
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.export_dimensions import require_valid
@@ -113,7 +116,8 @@ def deliver(
     passed = passed or require_days(lake, month, controls=controls)
     if dataset == DATASET:
         passed = require_rules(lake, passed, destination.focus_version)
-    fresh = _schema(destination, dataset, run, shape)
+    look_up_periods(lake, passed)
+    fresh = _schema(dataset, destination.focus_version, run.provider, run.now, shape.columns)
     layout = layout_for(destination, dataset)
     with blaming(destination):
         store = run.opener(destination)
@@ -179,8 +183,9 @@ def deliver_all(
     try:
         check_destinations(lake.url, destinations)
         passed = require_days(lake, month, controls=controls, since=run.since)
-    except FocusAssetsError as error:
-        return [DeliveryFailure(destination.name, month, error) for destination in destinations]
+    except ANY_ERROR as error:
+        failed = of_month(error, lake, month, DATASET)
+        return [DeliveryFailure(destination.name, month, failed) for destination in destinations]
     versions = sorted({destination.focus_version for destination in destinations})
     conforming = {version: _conforming(lake, passed, version) for version in versions}
     if before_put is not None and any(isinstance(each, PassedMonth) for each in conforming.values()):
@@ -192,8 +197,9 @@ def deliver_all(
     with ExitStack() as until_all_are_served:
         try:
             rows = until_all_are_served.enter_context(one_pass(lake, passed, destinations))
-        except FocusAssetsError as error:
-            return [DeliveryFailure(destination.name, month, error) for destination in destinations]
+        except ANY_ERROR as error:
+            failed = of_month(error, lake, month, DATASET, passed.held.days)
+            return [DeliveryFailure(destination.name, month, failed) for destination in destinations]
         # Most of a delivery of few rows is waiting for its store; whole months take memory too.
         with ThreadPoolExecutor(WHOLE_SIDE_BY_SIDE if rows is None else SIDE_BY_SIDE) as pool:
             return list(pool.map(lambda destination: served(destination, rows), destinations))
@@ -220,32 +226,32 @@ def serve(
             _sweep(run.opener(destination), destination, month, dataset)
         result = deliver(lake, destination, month, run, passed=passed, rows=rows)
         # The delivery stands; what cannot be removed now is tried again with the next.
-        with suppress(FocusAssetsError):
+        with suppress(*ANY_ERROR):
             others = _replaced(lake, destination, month, run.now, dataset)
             _tidy(run.opener(destination), destination, others, run.now, dataset)
-    except FocusAssetsError as error:
-        return DeliveryFailure(destination.name, month, error, dataset)
+    except ANY_ERROR as error:
+        days = [] if isinstance(passed, FocusAssetsError) else passed.held.days
+        named = of_destination(error, destination, lake, month, dataset, days)
+        return DeliveryFailure(destination.name, month, named, dataset)
     return result
 
 
-def _schema(destination: Destination, dataset: str, run: DeliveryRun, shape: Shape) -> SchemaFile:
-    now = run.now.astimezone(dt.UTC)
+@lru_cache(maxsize=64)
+def _schema(
+    dataset: str, version: str, provider: Provider, now: dt.datetime, columns: tuple[str, ...]
+) -> SchemaFile:
+    """The schema file of a delivery; many destinations ask for the same."""
+    now = now.astimezone(dt.UTC)
     if dataset == DATASET:
-        return schema_file(destination.focus_version, run.provider, now, shape.columns)
-    return schema_file(
-        destination.focus_version,
-        run.provider,
-        now,
-        dataset=focus_name(dataset),
-        own_columns=own_columns(dataset),
-    )
+        return schema_file(version, provider, now, columns)
+    return schema_file(version, provider, now, dataset=focus_name(dataset), own_columns=own_columns(dataset))
 
 
 def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | FocusAssetsError:
     try:
         return require_rules(lake, passed, version)
-    except FocusAssetsError as error:
-        return error
+    except ANY_ERROR as error:
+        return of_month(error, lake, passed.month, DATASET, passed.held.days)
 
 
 def _replaced(lake: Lake, destination: Destination, month: str, now: dt.datetime, dataset: str) -> list[str]:

@@ -16,6 +16,7 @@ from focus_assets.delivery.deliver import WHOLE_SIDE_BY_SIDE, DeliveryFailure, D
 from focus_assets.delivery.gate import PassedMonth, issued_while_open
 from focus_assets.delivery.months import BillingMonth, billing_months
 from focus_assets.delivery.run import DeliveryRun
+from focus_assets.delivery.unforeseen import ANY_ERROR, of_month
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import Lake
 from focus_assets.settings import Destination
@@ -34,8 +35,15 @@ def deliver_others(
     """
     if not any(others_of(destination) for destination in destinations):
         return []
-    costs = billing_months(lake, run.since, ledger.days_delivered(lake, month))
     asked = [(destination, dataset) for destination in destinations for dataset in others_of(destination)]
+    try:
+        costs = billing_months(lake, run.since, ledger.days_delivered(lake, month))
+    except ANY_ERROR as error:
+        # What was delivered of Cost and Usage stands, and has to be told.
+        return [
+            DeliveryFailure(destination.name, month, of_month(error, lake, month, dataset), dataset)
+            for destination, dataset in asked
+        ]
     passed = {
         key: _passed(lake, key[0], month, costs, key[1])
         for key in dict.fromkeys((dataset, destination.focus_version) for destination, dataset in asked)
@@ -58,9 +66,9 @@ def _passed(
     try:
         held = months_of_dataset(lake, dataset, costs)[month]
         require_dataset(lake, dataset, held, version)
-    except FocusAssetsError as error:
-        return error
-    span = costs[month].digests
-    return PassedMonth(
-        held, dict(span), dataset=dataset, issued_while_open=issued_while_open(lake, list(span))
-    )
+        span = costs[month].digests
+        return PassedMonth(
+            held, dict(span), dataset=dataset, issued_while_open=issued_while_open(lake, list(span))
+        )
+    except ANY_ERROR as error:
+        return of_month(error, lake, month, dataset)

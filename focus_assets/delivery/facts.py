@@ -57,21 +57,6 @@ def billing_month_facts(frame: pl.LazyFrame) -> dict[str, Any]:
     return {BILLING_MONTHS: months}
 
 
-def sums_of(frame: pl.LazyFrame, key: str, value: str) -> pl.LazyFrame:
-    """The sum of ``value`` for each ``key``, sorted by key; rows without a key are left out."""
-    return (
-        frame.filter(pl.col(key).is_not_null() & pl.col(value).is_not_null())
-        .group_by(key)
-        .agg(pl.col(value).sum())
-        .sort(key)
-    )
-
-
-def decimal_texts(sums: pl.DataFrame) -> dict[str, str]:
-    """What :func:`sums_of` gave, as exact decimal text by key."""
-    return {str(group): decimal_text(total) for group, total in sums.iter_rows()}
-
-
 def decimal_text(value: Decimal) -> str:
     """``value`` in plain notation without trailing zeros, such as ``-0.5``; equal values have equal texts."""
     text = format(value, "f")

@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Context, Decimal, Inexact
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +21,9 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from focus_assets.billing.datasets import FOCUS_DATASET
-from focus_assets.delivery.facts import billing_month_of_row, decimal_texts, sums_of
+from focus_assets.delivery.facts import billing_month_of_row, decimal_text
 from focus_assets.delivery.layout import COST_AND_USAGE
-from focus_assets.delivery.manifest import ColumnType, ControlTotals, Scope
+from focus_assets.delivery.manifest import ColumnType, ControlTotals, DecimalText, Scope
 from focus_assets.focus.export_dimensions import as_exported
 from focus_assets.focus.project import project
 from focus_assets.focus.selection import selected
@@ -31,6 +32,9 @@ from focus_assets.settings import Destination
 CUSTOMER: Final = "x_CustomerKey"
 ENDINGS: Final[Mapping[str, str]] = {"parquet": "parquet", "csv": "csv.gz"}
 """How the names of data files end, by format."""
+
+_EXACTLY: Final = Context(prec=60, traps=[Inexact])
+"""Adds sums of 38 digits without rounding."""
 
 _ROW_GROUP: Final = 250_000
 _ZSTD_LEVEL: Final = 3
@@ -84,6 +88,7 @@ class LocalFile:
     sha256: str
     bytes: int
     rows: int
+    columns: tuple[ColumnType, ...]
 
 
 def rows_in_scope(frame: pl.LazyFrame, month: str, scope: Scope) -> pl.LazyFrame:
@@ -101,6 +106,7 @@ def write_day(rows: pl.LazyFrame, day: dt.date, shape: Shape, folder: Path) -> L
     """Write a day's rows in a shape, also when there are none; equal rows give equal bytes."""
     local = folder / f"{day.isoformat()}.{ENDINGS[shape.format]}"
     shown = shape.show(rows)
+    columns = types_of(shown.collect_schema())
     if shape.format == "csv":
         _write_csv(shown, local)
     else:
@@ -112,14 +118,14 @@ def write_day(rows: pl.LazyFrame, day: dt.date, shape: Shape, folder: Path) -> L
         )
     with local.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return LocalFile(day, local, sha256, local.stat().st_size, _rows(local, shown, shape.format))
+    return LocalFile(day, local, sha256, local.stat().st_size, _rows(local, columns, shape.format), columns)
 
 
-def _rows(local: Path, shown: pl.LazyFrame, format: str) -> int:
+def _rows(local: Path, columns: Sequence[ColumnType], format: str) -> int:
     """The rows of a file, told from the file."""
     if format == "parquet":
         return int(pq.read_metadata(local).num_rows)
-    return int(read_file(local, format, types_of(shown.collect_schema())).select(pl.len()).collect().item())
+    return int(read_file(local, format, columns).select(pl.len()).collect().item())
 
 
 def _write_csv(shown: pl.LazyFrame, local: Path) -> None:
@@ -166,14 +172,15 @@ def control_totals(frame: pl.LazyFrame) -> ControlTotals:
     values = [value for _, value in asked.values()]
     counted = [pl.col(value).count().alias(f"values of {value}") for value in values]
     parts = frame.group_by(keys).agg(pl.len().alias("rows"), pl.col(values).sum(), *counted).collect()
-    texts = {
-        # A key whose values are all null has no sum.
-        name: decimal_texts(
-            sums_of(parts.lazy().filter(pl.col(f"values of {value}") > 0), key, value).collect()
-        )
-        for name, (key, value) in asked.items()
-    }
-    return ControlTotals(rows=int(parts["rows"].sum()), **{name: texts.get(name, {}) for name in wanted})
+    texts: dict[str, dict[str, DecimalText]] = {name: {} for name in wanted}
+    for name, (key, value) in asked.items():
+        sums: dict[str, Decimal] = {}
+        for group, total, held in parts.select(key, value, f"values of {value}").iter_rows():
+            # A key whose values are all null has no sum.
+            if group is not None and held:
+                sums[str(group)] = _EXACTLY.add(sums.get(str(group), Decimal(0)), total)
+        texts[name] = {group: decimal_text(sums[group]) for group in sorted(sums)}
+    return ControlTotals(rows=int(parts["rows"].sum()), **texts)
 
 
 def types_of(schema: pl.Schema) -> tuple[ColumnType, ...]:

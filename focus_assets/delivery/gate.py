@@ -63,7 +63,8 @@ class PassedMonth:
 
     ``dataset``: what is delivered of it. ``held`` are the days of that, ``span`` is of Cost and Usage in any case.
     ``issued_while_open`` are billing periods of which an invoice is missing, though rows of them are no estimates.
-    ``labels`` of each customer are kept here once somebody has looked them up.
+    ``labels`` of each customer are kept here once somebody has looked them up, and so are ``periods``: account, start,
+    end, and whether some row is an estimate.
     """
 
     held: BillingMonth
@@ -72,6 +73,9 @@ class PassedMonth:
     dataset: str = DATASET
     issued_while_open: frozenset[ClosedPeriod] = field(default_factory=frozenset)
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
+    periods: dict[str | None, list[tuple[str, dt.datetime, dt.datetime, bool]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def month(self) -> str:

@@ -62,6 +62,9 @@ SCHEMA: Final = pl.Schema(_COLUMNS)
 """Columns of :func:`entries`; the three sums are JSON objects of decimal texts by currency or unit."""
 
 
+_EMPTY: Final = pl.DataFrame(schema=SCHEMA)
+
+
 class LedgerEntry(BaseModel):
     """One delivery: what came to lie at a destination, made from which state of the lake.
 
@@ -194,7 +197,7 @@ def confirm(
 
 def append(lake: Lake, entry: LedgerEntry) -> LedgerEntry:
     """Write ``entry`` under its number, or the next free one where another writer took it."""
-    with newest.forgotten(lake.store):
+    with newest.appending(lake.store):
         while True:
             data = canonical_json(entry.model_dump(mode="json")) + b"\n"
             folder = f"{_folder(entry.destination, entry.dataset)}/{entry.billing_month}"
@@ -240,21 +243,24 @@ def latest_deliveries(lake: Lake) -> pl.DataFrame:
 
 @contextmanager
 def remembering(lake: Lake) -> Iterator[None]:
-    """Remember the newest entries once the ``with`` block has appended its own; for the lake's writer alone.
+    """Remember the newest entries once the ``with`` block has appended its own, unless somebody else appends too.
 
     The ledger is listed once, and of its entries those are read that the block appended.
     """
-    before = newest.remembered(lake.store, SCHEMA)
-    yield
-    # It is a copy: what was delivered stands, whether it can be put or not.
-    with suppress(StoreError):
-        _remember_newest(lake, before)
+    before, version = newest.found(lake.store, SCHEMA)
+    with newest.together(lake.store):
+        yield
+        # It is a copy: what was delivered stands, whether it can be put or not.
+        with suppress(StoreError):
+            _remember_newest(lake, before, version)
 
 
-def _remember_newest(lake: Lake, before: pl.DataFrame | None) -> None:
-    if before is not None and lake.store.exists(newest.PATH):
+def _remember_newest(lake: Lake, before: pl.DataFrame | None, version: str | None) -> None:
+    if before is not None and newest.version(lake.store) == version:
         return
-    after = newest.appends(lake.store)
+    claimed = newest.claim(lake.store)
+    if claimed is None:
+        return
     paths, kept = _newest_below(lake, f"{ROOT}/"), pl.DataFrame(schema=SCHEMA)
     if before is not None:
         lies_at = pl.format(
@@ -267,7 +273,7 @@ def _remember_newest(lake: Lake, before: pl.DataFrame | None) -> None:
         known = before.with_columns(lies_at.alias("path")).filter(pl.col("path").is_in(paths))
         held = set(known["path"])
         paths, kept = [path for path in paths if path not in held], known.drop("path")
-    newest.remember(lake.store, _sorted(pl.concat([kept, _frame(lake, paths)])), after)
+    newest.remember(lake.store, _sorted(pl.concat([kept, _frame(lake, paths)])), claimed)
 
 
 def replacements_of(lake: Lake, destination: str, dataset: str = COST_AND_USAGE) -> pl.DataFrame:
@@ -343,7 +349,7 @@ def _folder(destination: str, dataset: str) -> str:
 
 
 def _frame(lake: Lake, paths: Iterable[str]) -> pl.DataFrame:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for path in paths:
         entry = LedgerEntry.model_validate_json(lake.store.get(path))
         values = entry.model_dump(exclude={"format_version", "totals"})
@@ -351,7 +357,7 @@ def _frame(lake: Lake, paths: Iterable[str]) -> pl.DataFrame:
         for name in ("billed_cost", "effective_cost", "consumed_quantity"):
             values[name] = canonical_json(getattr(entry.totals, name)).decode()
         rows.append(values)
-    return _sorted(pl.DataFrame(rows, schema=SCHEMA)) if rows else pl.DataFrame(schema=SCHEMA)
+    return _sorted(pl.DataFrame(rows, schema=SCHEMA)) if rows else _EMPTY
 
 
 def _sorted(found: pl.DataFrame) -> pl.DataFrame:

@@ -11,26 +11,39 @@ from urllib.parse import unquote
 
 from focus_assets.delivery.errors import DestinationError
 from focus_assets.lake.errors import StoreError
-from focus_assets.lake.urls import ALLOWED, FolderLocation, parse_url
+from focus_assets.lake.urls import ALLOWED, meeting, parse_url, place_of
 from focus_assets.settings import Destination
 
 _AMBIGUOUS: Final = "%?#\\"
 
 
 def check_destinations(lake_url: str, destinations: Sequence[Destination]) -> None:
-    """Raise :class:`DestinationError` for the first URL that is unsafe, in the lake, or used twice."""
-    lake = _place(lake_url)
-    owner: dict[tuple[str, ...], str] = {}
+    """Raise :class:`DestinationError` for the first URL that is unsafe, meets the lake, or meets another's."""
+    lake = place_of(lake_url)
+    places: dict[str, tuple[str, ...]] = {}
     for destination in destinations:
         _require_plain(destination)
-        place = _place(destination.url)
+        place = places[destination.name] = place_of(destination.url)
         if place[: len(lake)] == lake:
             raise _refused(destination, f"{destination.url} lies in the lake's own folder; deliver elsewhere")
-        if (other := owner.setdefault(place, destination.name)) != destination.name:
+        if lake[: len(place)] == place:
             raise _refused(
                 destination,
-                f"{destination.url} is also the URL of {other}; give each a folder or prefix of its own",
+                f"the lake, {lake_url}, lies in {destination.url}: who may read the destination could read the rows "
+                "of all; deliver elsewhere",
             )
+    known = {destination.name: destination for destination in destinations}
+    for name, owner in meeting(places):
+        url = known[name].url
+        if places[name] == places[owner]:
+            raise _refused(
+                known[name], f"{url} is also the URL of {owner}; give each a folder or prefix of its own"
+            )
+        raise _refused(
+            known[name],
+            f"{url} lies in {known[owner].url} of destination {owner}: who may read that could read these rows; give "
+            "each a folder or prefix beside the other's",
+        )
 
 
 def _require_plain(destination: Destination) -> None:
@@ -47,14 +60,6 @@ def _require_plain(destination: Destination) -> None:
     if "://" in url and any(letter in path for letter in _AMBIGUOUS):
         # Stores and browsers disagree on what %2F or a backslash means in a key.
         raise _refused(destination, f"{url} has one of {' '.join(_AMBIGUOUS)}; allowed: {ALLOWED}")
-
-
-def _place(url: str) -> tuple[str, ...]:
-    """Scheme and path parts; for a folder those of its real path, so that a link is not a way round."""
-    location = parse_url(url)
-    if isinstance(location, FolderLocation):
-        return ("file", *location.root.resolve().parts)
-    return (location.scheme, location.bucket, *(part for part in location.prefix.split("/") if part))
 
 
 def _refused(destination: Destination, what: str) -> DestinationError:

@@ -7,6 +7,7 @@ access.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -81,3 +82,28 @@ def parse_url(url: str) -> FolderLocation | BucketLocation:
         return BucketLocation(scheme, parts.netloc, object_path(prefix) if prefix else "")
     except ValueError as error:
         raise StoreError(f"{url!r}: {error}.") from error
+
+
+def place_of(url: str) -> tuple[str, ...]:
+    """Scheme and path parts of what ``url`` names; for a folder those of its real path, so that a link is no way round.
+
+    Raises:
+        StoreError: as :func:`parse_url`.
+    """
+    location = parse_url(url)
+    if isinstance(location, FolderLocation):
+        return ("file", *location.root.resolve().parts)
+    return (location.scheme, location.bucket, *(part for part in location.prefix.split("/") if part))
+
+
+def meeting(places: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+    """Of named places those that lie in another or are the same, each with the name of that other."""
+    owners: dict[tuple[str, ...], str] = {}
+    for name, place in places.items():
+        owners.setdefault(place, name)
+    for name, place in places.items():
+        for length in range(len(place), 0, -1):
+            owner = owners.get(place[:length])
+            if owner is not None and owner != name:
+                yield name, owner
+                break

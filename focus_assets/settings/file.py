@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,8 @@ from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.custom_currencies import CustomCurrency
 from focus_assets.catalog.models import Customer, Day, Entry, Feature, Instant, Meter, Plan, Subscription
 from focus_assets.catalog.snapshot import Catalog, CatalogProblem, FocusDefaults
+from focus_assets.lake.errors import StoreError
+from focus_assets.lake.urls import meeting, place_of
 from focus_assets.settings.billing import BillingSettings
 from focus_assets.settings.destinations import Destination
 from focus_assets.settings.models import (
@@ -129,7 +132,7 @@ class FocusFile(Entry):
     def _destination_problems(self, folder: Path) -> Iterator[tuple[str, str]]:
         # Dagster writes both - and _ as _ in the names of an asset's outputs.
         names = Counter(d.name.replace("-", "_") for d in self.destinations)
-        urls = Counter(resolve_url(d.url, folder) for d in self.destinations)
+        met = self._meetings(folder)
         lake = resolve_url(self.lake.url, folder)
         known = {customer.key for customer in self.customers}
         may_be_local = _is_local(lake) if self.local_destinations is None else self.local_destinations
@@ -141,20 +144,45 @@ class FocusFile(Entry):
                     "give each its own name",
                 )
             url = resolve_url(destination.url, folder)
-            if urls[url] > 1:
-                yield f"destinations[{i}].url", "two destinations share this place; give each its own prefix"
+            if i in met:
+                yield f"destinations[{i}].url", met[i]
             if _is_local(url) and not may_be_local:
                 yield (
                     f"destinations[{i}].url",
                     f"{destination.url!r} is a folder of the machine that delivers; give a bucket such as "
                     "s3://bucket/prefix, or set local_destinations: true where a folder is meant",
                 )
-            if url == lake or url.startswith(f"{lake}/"):
-                yield f"destinations[{i}].url", "lies within the lake; deliveries need a place of their own"
             for key in destination.customers if isinstance(destination.customers, tuple) else ():
                 if key not in known and not self.source.has_catalog:
                     keys = ", ".join(sorted(known)[:20]) or "none"
                     yield f"destinations[{i}].customers", f"unknown customer {key!r}; known customers: {keys}"
+
+    def _meetings(self, folder: Path) -> dict[int, str]:
+        """What is wrong with the URLs that lie in the lake, around it or in another's, by number of the destination."""
+        places: dict[str, tuple[str, ...]] = {}
+        for i, destination in enumerate(self.destinations):
+            # What is no URL at all is refused by whoever opens it.
+            with suppress(StoreError):
+                places[str(i)] = place_of(resolve_url(destination.url, folder))
+        found = {}
+        for name, owner in meeting(places):
+            other = self.destinations[int(owner)]
+            found[int(name)] = (
+                f"is also the URL of destination {other.name!r}; give each its own prefix"
+                if places[name] == places[owner]
+                else f"lies in {other.url!r} of destination {other.name!r}, whose readers could read these rows; "
+                "give each a prefix beside the other's"
+            )
+        with suppress(StoreError):
+            lake = place_of(resolve_url(self.lake.url, folder))
+            for name, place in places.items():
+                if place[: len(lake)] == lake:
+                    found[int(name)] = "lies within the lake; deliveries need a place of their own"
+                elif lake[: len(place)] == place:
+                    found[int(name)] = (
+                        f"holds the lake, {self.lake.url!r}, with the rows of all; deliveries need a place of their own"
+                    )
+        return found
 
     def to_settings(self, folder: Path, config_path: Path | None = None) -> Settings:
         """Settings with every relative place counted from ``folder``."""

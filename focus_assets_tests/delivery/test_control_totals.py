@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -60,3 +61,26 @@ def test_no_rows_are_no_sums(tmp_path: Path) -> None:
         assert control_totals(rows) == ControlTotals(
             rows=0, billed_cost={}, effective_cost={}, consumed_quantity={}
         )
+
+
+def test_sums_of_more_digits_than_python_keeps_by_itself_are_exact() -> None:
+    """Thirty digits of two units in one currency: 28 is what decimal arithmetic rounds to unless told otherwise."""
+    rows = pl.LazyFrame(
+        {
+            "BillingCurrency": ["EUR", "EUR", None],
+            "ConsumedUnit": ["Tokens", "Requests", "Tokens"],
+            "BilledCost": [Decimal("123456789012.000000000000000001"), Decimal("1.000000000000000001"), None],
+        },
+        schema_overrides={"BilledCost": pl.Decimal(38, 18)},
+    ).with_columns(
+        pl.col("BilledCost").alias("EffectiveCost"), pl.col("BilledCost").alias("ConsumedQuantity")
+    )
+
+    found = control_totals(rows)
+
+    assert found.rows == 3
+    assert found.billed_cost == {"EUR": "123456789013.000000000000000002"}
+    assert found.consumed_quantity == {
+        "Requests": "1.000000000000000001",
+        "Tokens": "123456789012.000000000000000001",
+    }

@@ -81,3 +81,46 @@ def test_two_destinations_may_not_share_a_url():
             "/lake",
             [Destination(name="one", url="s3://bucket/x"), Destination(name="two", url="s3://bucket/x/")],
         )
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        ("s3://bucket/x", "s3://bucket/x/y"),
+        ("s3://bucket", "s3://bucket/a/b/c"),
+        ("gs://bucket/x/", "gs://bucket/x/y/"),
+        ("/data/out", "file:///data/out/acme"),
+    ],
+)
+def test_a_destination_inside_another_is_refused_whichever_comes_first(outer, inner):
+    """Readers of the outer could read the inner's rows, and the ledger of the outer would be rebuilt from both."""
+    both = [Destination(name="outer", url=outer), Destination(name="inner", url=inner)]
+    for order in (both, both[::-1]):
+        with pytest.raises(DestinationError) as raised:
+            check_destinations("/lake", order)
+        assert str(raised.value).startswith(
+            f"destination inner: {inner} lies in {outer} of destination outer"
+        )
+
+
+def test_a_link_is_no_way_into_another_destination(tmp_path: Path):
+    (tmp_path / "outer").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "outer")
+    with pytest.raises(DestinationError, match=r"lies in .* of destination outer"):
+        check_destinations(
+            "/lake",
+            [
+                Destination(name="outer", url=str(tmp_path / "outer")),
+                Destination(name="inner", url=str(tmp_path / "link" / "x")),
+            ],
+        )
+
+
+def test_a_destination_around_the_lake_is_refused():
+    with pytest.raises(DestinationError, match="the lake, s3://bucket/lake, lies in s3://bucket: who"):
+        check_destinations("s3://bucket/lake", [Destination(name="mine", url="s3://bucket")])
+
+
+def test_prefixes_that_begin_alike_are_beside_each_other():
+    urls = ["s3://bucket/a", "s3://bucket/ab", "s3://other/a/b", "gs://bucket/a/b", "/bucket/a/b"]
+    check_destinations("/lake", [Destination(name=f"d{n}", url=url) for n, url in enumerate(urls)])

@@ -105,7 +105,9 @@ class World:
 
     def ledger(self) -> list[dict[str, Any]]:
         lake = Lake.open(str(self.root / "lake"))
-        assert lake.store.exists(PATH), "what is newest is remembered after a run that ended"
+        assert lake.store.exists(PATH), (
+            "what is newest is remembered after a run that ended, or who was killed stands there"
+        )
         self.require_newest("before the run that ended")
         return entries(lake).drop("manifest_url", "terms_digest").to_dicts()
 

@@ -212,7 +212,22 @@ def test_a_refusal_names_the_file() -> None:
         (
             "- {name: local,",
             "- {name: other, url: ./out/}\n  - {name: local,",
-            "line 26, destinations[other].url: two destinations share this place",
+            "line 27, destinations[local].url: is also the URL of destination 'other'; give each its own prefix",
+        ),
+        (
+            "- {name: local,",
+            "- {name: other, url: out/../out/there}\n  - {name: local,",
+            "line 26, destinations[other].url: lies in 'out' of destination 'local', whose readers could read",
+        ),
+        (
+            "- {name: local, url: out,",
+            "- {name: one, url: s3://bucket/a/b/c}\n  - {name: two, url: s3://bucket/a/}\n  - {name: local, url: out,",
+            "line 26, destinations[one].url: lies in 's3://bucket/a/' of destination 'two'",
+        ),
+        (
+            "url: out",
+            "url: data",
+            "line 26, destinations[local].url: holds the lake, 'data/lake', with the rows of all",
         ),
     ],
 )
@@ -256,3 +271,8 @@ def test_a_variable_in_the_file_is_refused_because_it_would_not_be_filled_in() -
         "destinations[local].url: holds ${...}; variables are not filled in"
         in refusal(("url: out", 'url: "${OUT}"'))[0]
     )
+
+
+def test_destinations_beside_each_other_are_no_mistake_whatever_their_names_begin_with() -> None:
+    beside = "- {name: one, url: s3://bucket/a/b}\n  - {name: two, url: s3://bucket/a/bc}\n  - {name: local,"
+    assert len(loaded(("- {name: local,", beside)).destinations) == 3
