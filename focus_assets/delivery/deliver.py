@@ -29,7 +29,7 @@ from focus_assets.delivery.errors import DestinationError
 from focus_assets.delivery.files import Shape
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
 from focus_assets.delivery.layout import METADATA
-from focus_assets.delivery.manifest import InvalidManifest, Manifest
+from focus_assets.delivery.manifest import Generator, InvalidManifest, Manifest
 from focus_assets.delivery.metadata_files import Provider, SchemaFile, schema_file, schema_in_use
 from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.one_pass import one_pass, source_for
@@ -117,7 +117,9 @@ def deliver(
     if dataset == DATASET:
         passed = require_rules(lake, passed, destination.focus_version)
     look_up_periods(lake, passed)
-    fresh = _schema(dataset, destination.focus_version, run.provider, run.now, shape.columns)
+    fresh = _schema(
+        dataset, destination.focus_version, run.provider, Generator.this(), run.now, shape.columns
+    )
     layout = layout_for(destination, dataset)
     with blaming(destination):
         store = run.opener(destination)
@@ -238,13 +240,20 @@ def serve(
 
 @lru_cache(maxsize=64)
 def _schema(
-    dataset: str, version: str, provider: Provider, now: dt.datetime, columns: tuple[str, ...]
+    dataset: str,
+    version: str,
+    provider: Provider,
+    generator: Generator,
+    now: dt.datetime,
+    columns: tuple[str, ...],
 ) -> SchemaFile:
     """The schema file of a delivery; many destinations ask for the same."""
     now = now.astimezone(dt.UTC)
     if dataset == DATASET:
-        return schema_file(version, provider, now, columns)
-    return schema_file(version, provider, now, dataset=focus_name(dataset), own_columns=own_columns(dataset))
+        return schema_file(version, provider, generator, now, columns)
+    return schema_file(
+        version, provider, generator, now, dataset=focus_name(dataset), own_columns=own_columns(dataset)
+    )
 
 
 def _conforming(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth | FocusAssetsError:

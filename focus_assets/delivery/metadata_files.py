@@ -62,6 +62,7 @@ class SchemaFile:
 def schema_file(
     version: str,
     provider: Provider,
+    generator: Generator,
     created: dt.datetime,
     columns: Sequence[str] | None = None,
     dataset: str = COST_AND_USAGE,
@@ -74,7 +75,7 @@ def schema_file(
     described = schema_object(
         version,
         created=created,
-        generator_version=Generator.this().version,
+        generator_version=generator.version,
         tag_prefixes=provider.tag_prefixes,
         columns=columns,
         dataset=dataset,
