@@ -281,14 +281,15 @@ def _rebilled(changed: pl.DataFrame) -> pl.DataFrame:
     with_quantity = changed.filter(quantity_differs & own_quantity)
     cost_alone = changed.filter(~(quantity_differs & own_quantity))
     schema = internal_schema()
-    is_credit = pl.col("ChargeCategory") == "Credit"
+    kind = pl.col("ChargeCategory")
     others = [name for name in schema if name not in (*_COSTS, *_BOUGHT, "ChargeCategory")]
     adjusted = (
         cost_alone.group_by(_BOUGHT, maintain_order=True)
         .agg(
             pl.col(_COSTS).sum(),
-            pl.when(is_credit.all())
-            .then(pl.lit("Credit"))
+            # Of what has no price tax and credit stay what they are, so that each adds up by itself.
+            pl.when(((kind == "Credit") | (kind == "Tax")).all() & (kind.n_unique() == 1))
+            .then(kind.first())
             .otherwise(pl.lit("Adjustment"))
             .alias("ChargeCategory"),
             *(pl.col(name).drop_nulls().first() for name in others),
@@ -298,7 +299,9 @@ def _rebilled(changed: pl.DataFrame) -> pl.DataFrame:
             *(pl.lit(None, schema[name]).alias(name) for name in (*_QUANTITIES, *_UNITS, *_UNIT_PRICES)),
             pl.lit(None, pl.String).alias("PricingCategory"),
             pl.lit("One-Time").alias("ChargeFrequency"),
-            pl.coalesce("x_AdjustmentReason", pl.lit("correction")).alias("x_AdjustmentReason"),
+            pl.when(kind == "Adjustment")
+            .then(pl.coalesce("x_AdjustmentReason", pl.lit("correction")))
+            .alias("x_AdjustmentReason"),
         )
     )
     return pl.concat([with_quantity.select(schema.names()), adjusted.select(schema.names())])

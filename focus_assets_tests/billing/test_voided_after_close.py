@@ -233,17 +233,50 @@ def test_a_voided_part_is_taken_back_while_another_part_of_the_charge_stays_bill
     assert found.compute(1, 7).rows().equals(rows)
 
 
-def test_usage_of_a_voided_invoice_counts_once_towards_its_minimum(tmp_path: Path) -> None:
-    """139 at 1.00 are 139, well above the minimum of 10: counted when invoiced, taken back, and open once more."""
-    plan = configuration()["plans"][0] | {
-        "rate_cards": [{"feature": "tokens", "price": price("1", minimum_amount="10")}]
-    }
-    made = invoice("139", [("139", "1", "139")])
-    found = weeks(tmp_path, made, usage=USED, plans=[plan], **ONLY_ANN)
-    found.terms = BillingSettings(late_usage="not_billed", contract_commitments=CommitmentSettings())
-    found.compute(1, 7)
-    gone = made | {"status": "voided", "voided_at": ISSUED}
-    found.catalog = {**found.catalog, "invoices": [gone]}
-    applied = found.compute(1, 7).rows()["ContractApplied"].drop_nulls()
-    elements = [each for text in applied for each in json.loads(text, parse_float=D, parse_int=D)["Elements"]]
-    assert sum(each["ContractCommitmentAppliedCost"] for each in elements) == 139
+def applied(rows: pl.DataFrame) -> Decimal:
+    """What counts towards commitments."""
+    texts = rows["ContractApplied"].drop_nulls()
+    elements = [each for text in texts for each in json.loads(text, parse_float=D, parse_int=D)["Elements"]]
+    return sum((each["ContractCommitmentAppliedCost"] for each in elements), D(0))
+
+
+AT_LEAST_TEN = [
+    configuration()["plans"][0]
+    | {"rate_cards": [{"feature": "tokens", "price": price("1", minimum_amount="10")}]}
+]
+
+
+@pytest.mark.parametrize("late_usage", ["not_billed", "rebilled"])
+@pytest.mark.parametrize("tax", ["0", "27.8"])
+@pytest.mark.parametrize("net", ["139", "100"])
+def test_usage_of_a_voided_invoice_counts_once_towards_its_minimum(
+    tmp_path: Path, late_usage: Any, tax: str, net: str
+) -> None:
+    """139 at 1.00 are 139, well above the minimum of 10: counted when invoiced, taken back, and open once more.
+
+    Never counted are 39 that somebody took off the line by hand, and tax of 27.80; so taking these back is not either.
+    """
+    made = invoice("139", [("139", "1", net)])
+    made["lines"][0] |= {"tax": tax, "by_hand": net != "139"}
+    made["total"] = D(net) + D(tax)
+    found = weeks(tmp_path, made, usage=USED, plans=AT_LEAST_TEN, **ONLY_ANN)
+    found.terms = BillingSettings(late_usage=late_usage, contract_commitments=CommitmentSettings())
+    before = found.compute(1, 7).rows()
+    assert (before["BilledCost"].sum(), applied(before)) == (D(net) + D(tax), 139)
+    found.catalog = {**found.catalog, "invoices": [made | {"status": "voided", "voided_at": ISSUED}]}
+    rows = found.compute(1, 7).rows()
+    assert (rows["BilledCost"].sum(), applied(rows)) == (139, 139)
+    sums = rows.group_by("ChargeCategory").agg(pl.col("BilledCost").sum())
+    assert dict(sums.iter_rows()).get("Tax", 0) == 0
+
+
+def test_late_usage_that_given_credit_pays_counts_before_credit(tmp_path: Path) -> None:
+    """139, then 30 more after the close, all paid by a gift of 200: 169 count."""
+    gift = {"key": "gift", "customer": "ann", "amount": "200", "effective_at": "2026-08-01T00:00:00Z"}
+    catalog = configuration(plans=AT_LEAST_TEN, credits=[gift], **ONLY_ANN)
+    found = Weeks(tmp_path, usage=USED, catalog=catalog).compute(1, 7)
+    assert applied(found.rows()) == 139
+    found.usage = (*USED, (2, "ann", "tokens", "large", "30"))
+    rows = found.compute(1, 7).rows()
+    assert (applied(rows), rows["BilledCost"].sum()) == (169, 0)
+    assert rows.filter(pl.col("ChargeCategory") == "Credit")["x_AdjustmentReason"].null_count() == 5
