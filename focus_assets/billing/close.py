@@ -113,6 +113,23 @@ class PeriodClose:
             if not self.has_closed(each) and (invoice := self.invoice_of(each)) is not None
         }
 
+    def issued_instants(self, charged: Iterable[Charged]) -> set[tuple[str, dt.datetime]]:
+        """By subscription, the instants at which invoices in the middle are issued that were so in open periods."""
+        charged = list(charged)
+        invoices = self.kept_invoices | {part.invoice for part in self.issued_parts(charged)}
+        return {
+            (each.subscription.key, middle.end)
+            for each in charged
+            if isinstance(each, ChargeSlice)
+            and (middle := _in_the_middle(each)) is not None
+            and self.invoice_of(each) in invoices
+        }
+
+    def is_over(self, period: ClosedPeriod) -> bool:
+        """Whether a billing period has closed, or would have if any charge were in it."""
+        closes = self.closes_at(Period(period.start, period.end))
+        return period in self.kept or (closes is not None and closes <= self.as_of)
+
     def issued_while_open(self, charged: Iterable[Charged]) -> set[ClosedPeriod]:
         """The billing periods of ``charged`` that are open and have an invoice in the middle that is issued."""
         return {part.period for part in self.issued_parts(charged)}
