@@ -89,21 +89,27 @@ class PeriodClose:
 
     def has_closed(self, charged: Charged) -> bool:
         """Whether its billing period has closed."""
-        return ClosedPeriod.of(charged) in self.kept or self._is_issued(charged, charged.billing)
+        is_kept = ClosedPeriod.of(charged) in self.kept
+        return (is_kept and self._has_every_row(charged)) or self._is_issued(charged, charged.billing)
 
     def invoice_of(self, charged: Charged) -> str | None:
         """The invoice it is on, such as ``acme/20260801-20260901/USD``; ``None`` until that is issued."""
         middle = _in_the_middle(charged)
         name = self.invoice_name(charged.customer.account_id, middle or charged.billing, charged.currency)
-        issued = self.has_closed(charged) or name in self.kept_invoices
+        is_kept = name in self.kept_invoices and self._has_every_row(charged)
+        issued = self.has_closed(charged) or is_kept
         return name if issued or (middle is not None and self._is_issued(charged, middle)) else None
 
     def _is_issued(self, charged: Charged, period: Period) -> bool:
         closes = self.closes_at(period)
+        return closes is not None and closes <= self.as_of and self._has_every_row(charged)
+
+    def _has_every_row(self, charged: Charged) -> bool:
+        """Whether nothing of it in its billing period was before the first day; else no invoice is made of it."""
         subscription = charged.subscription
         # Credit that no subscription can use is all there is of its calendar month: none of it was before.
         begun = max(charged.billing.start, subscription.active_from if subscription else midnight(self.start))
-        return closes is not None and closes <= self.as_of and begun >= midnight(self.start)
+        return begun >= midnight(self.start)
 
     def issued_parts(self, charged: Iterable[Charged]) -> set[IssuedPart]:
         """The issued invoices in the middle of those billing periods of ``charged`` that are open."""
