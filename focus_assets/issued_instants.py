@@ -24,6 +24,8 @@ DATASET: Final = "issued_instants"
 Instants = Mapping[str, frozenset[dt.datetime]]
 """By the key of a subscription."""
 
+NONE: Final[Instants] = {}
+
 
 def issued_instants(lake: Lake) -> Instants:
     """Every instant at which usage of a subscription was invoiced in the middle of a billing period."""
