@@ -28,6 +28,7 @@ from focus_assets.billing.commitments import contract_commitments
 from focus_assets.billing.corrected_lines import corrected_lines
 from focus_assets.billing.datasets import BILLING_PERIODS, CONTRACT_COMMITMENTS, INVOICE_DETAILS
 from focus_assets.billing.invoices import invoice_details
+from focus_assets.billing.period_invoices import issued_invoices
 from focus_assets.billing.periods import Snapshot, billing_periods
 from focus_assets.billing.prepaid import ended_grants, prepaid_commitments
 from focus_assets.billing.reconcile import LINES, reconciled, unsettled
@@ -193,7 +194,8 @@ def closed_period_days(focus: Upstream, catalog: Upstream, close: PeriodClose) -
     for day in focus.days:
         snapshot, charged = _charged(catalog, day)
         closing = closing_on(focus.lake, day, close)
-        frame = close_day(focus.lake, day, charged, closing, closed_periods(snapshot, close.as_of))
+        by_invoices, issued = closed_periods(snapshot, close.as_of), issued_invoices(snapshot)
+        frame = close_day(focus.lake, day, charged, closing, by_invoices, issued)
         lines = Upstream(focus.lake, INVOICE_DETAILS.name, [day])
         keep_lines(focus.lake, day, lines.on(day))
         inputs = focus.digest(day) | catalog.digest(day) | lines.digest(day) | closing.fingerprint(charged)

@@ -33,6 +33,7 @@ from focus_assets.billing.closed import (
 from focus_assets.billing.contract_applied import NO_COMMITMENTS, Commitments
 from focus_assets.billing.corrections import CORRECTION, Booking, LateUsage, corrections
 from focus_assets.billing.datasets import CLOSED_PERIODS
+from focus_assets.billing.period_invoices import PeriodInvoice
 from focus_assets.catalog.credit_charges import Charged
 from focus_assets.issued_instants import keep_issued_instants
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord, input_key
@@ -88,7 +89,7 @@ class Today:
         late_usage: what becomes of changes in closed periods.
         issuer: who issues invoices mostly.
         committed: what corrections count towards, with the amount that they correct.
-        voided: OpenMeter's ids of invoices that were voided.
+        voided: the imported invoices that were voided.
     """
 
     charged: Sequence[Charged]
@@ -96,7 +97,7 @@ class Today:
     late_usage: LateUsage
     issuer: str
     committed: Commitments = NO_COMMITMENTS
-    voided: Collection[str] = ()
+    voided: Collection[PeriodInvoice] = ()
 
 
 @contextmanager
@@ -140,7 +141,15 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
     bookings = {of: Booking(period, invoice_of(period, close)) for of, period in booked.items()}
     rated = {each.charge_id for each in charged}
     added = corrections(
-        would_be, closed.rows, bookings, today.late_usage, today.issuer, day, rated, today.voided
+        would_be,
+        closed.rows,
+        bookings,
+        today.late_usage,
+        today.issuer,
+        day,
+        rated,
+        today.voided,
+        closed.invoices,
     )
     added = today.committed.applied_to(added.lazy()).collect()
     used = {of: booked[of] for of in booked if of in waiting or _books(added, booked[of])}
@@ -283,13 +292,14 @@ def close_day(
     charged: Sequence[Charged],
     close: PeriodClose,
     by_invoices: Collection[tuple[str, dt.datetime, dt.datetime]] = (),
+    issued: Collection[PeriodInvoice] = (),
 ) -> pl.DataFrame:
     """Keep what has closed of a day of ``focus_cost_and_usage`` for good; returns all that is kept.
 
     Closed are the billing periods of ``charged`` that have an invoice, or are closed ``by_invoices`` that were
-    imported (customer, start and end), also where they have no rows, and whatever else is no estimate. What an issued
-    invoice in the middle of an open period bills is kept too. The result is
-    :data:`~focus_assets.billing.datasets.CLOSED_PERIODS`: of periods that are kept as a whole.
+    imported (customer, start and end), also where they have no rows, and whatever else is no estimate. With each it is
+    kept which imported invoices were ``issued``. What an issued invoice in the middle of an open period bills is kept
+    too. The result is :data:`~focus_assets.billing.datasets.CLOSED_PERIODS`: of periods that are kept as a whole.
     """
     rows = lake.scan(FOCUS, [day])
     found = rows.filter(pl.col("x_IsEstimated").eq_missing(False)).select(PERIOD_COLUMNS).unique().collect()
@@ -301,7 +311,7 @@ def close_day(
     }
     # Before the rows: once they are kept, their charges have to stay cut.
     keep_issued_instants(lake, close.issued_instants(charged))
-    close_rows(lake, day, rows, periods, close.issued_parts(charged))
+    close_rows(lake, day, rows, periods, close.issued_parts(charged), issued)
     schema = CLOSED_PERIODS.schema
     with closed_on(lake, day) as kept:
         if not kept.periods:

@@ -15,9 +15,9 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -25,6 +25,7 @@ from typing import Final
 import polars as pl
 
 from focus_assets.billing.close import ClosedPeriod, IssuedPart
+from focus_assets.billing.period_invoices import PeriodInvoice
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.invoice_lines import is_on
 from focus_assets.focus.schema import internal_schema
@@ -36,6 +37,7 @@ PERIOD_COLUMNS: Final = ("BillingAccountId", "BillingPeriodStart", "BillingPerio
 
 _PERIODS: Final = "focus_assets.closed_periods"
 _PARTS: Final = "focus_assets.issued_parts"
+_INVOICES: Final = "focus_assets.known_invoices"
 _OBJECT: Final = re.compile(r"(\d{4})-([0-9a-f]{64})\.parquet")
 _ROW_GROUP: Final = 250_000
 
@@ -50,13 +52,17 @@ class ClosedRowsChanged(FocusAssetsError):
 
 @dataclass(frozen=True)
 class ClosedDay:
-    """What has closed of a day: ``periods``, ``parts`` of others, and their ``rows`` (stored shape), in a ``file``."""
+    """What has closed of a day: ``periods``, ``parts`` of others, and their ``rows`` (stored shape), in a ``file``.
+
+    ``invoices``: by period, OpenMeter's ids of the imported invoices that were issued when it closed.
+    """
 
     number: int = 0
     sha256: str = ""
     periods: frozenset[ClosedPeriod] = frozenset()
     file: Path | None = None
     parts: frozenset[IssuedPart] = frozenset()
+    invoices: Mapping[ClosedPeriod, frozenset[str]] = field(default_factory=dict)
 
     @property
     def rows(self) -> pl.LazyFrame:
@@ -105,7 +111,11 @@ def closed_on(lake: Lake, day: dt.date) -> Iterator[ClosedDay]:
             for invoice, period in json.loads(metadata.get(_PARTS, "[]"))
         )
         periods = frozenset(map(ClosedPeriod.parse, json.loads(metadata[_PERIODS])))
-        yield ClosedDay(number, sha256, periods, file, frozenset(parts))
+        invoices = {
+            ClosedPeriod.parse(period): frozenset(ids)
+            for period, ids in json.loads(metadata.get(_INVOICES, "{}")).items()
+        }
+        yield ClosedDay(number, sha256, periods, file, frozenset(parts), invoices)
 
 
 def close_rows(
@@ -114,8 +124,11 @@ def close_rows(
     rows: pl.LazyFrame,
     periods: Iterable[ClosedPeriod],
     parts: Iterable[IssuedPart] = (),
+    invoices: Iterable[PeriodInvoice] = (),
 ) -> None:
     """Keep the ``rows`` (a day's file, stored shape) of ``periods`` and of ``parts`` of others for good.
+
+    ``invoices`` are those that are issued now. Those of periods that close with this call are kept too.
 
     Rows of what is kept already have to be there as they were. Nothing is written where nothing new closes.
     Call it as the lake's writer.
@@ -127,6 +140,10 @@ def close_rows(
         wanted, wanted_parts = kept.periods | set(periods), kept.parts | set(parts)
         if (wanted, wanted_parts) == (kept.periods, kept.parts):
             return
+        known = {str(period): sorted(ids) for period, ids in kept.invoices.items()}
+        for invoice in sorted(invoices):
+            if invoice.period in wanted - kept.periods:
+                known.setdefault(str(invoice.period), []).append(invoice.id)
         file = Path(folder, "rows.parquet")
         of_periods(rows, wanted, wanted_parts).sink_parquet(
             file,
@@ -136,6 +153,7 @@ def close_rows(
             metadata={
                 _PERIODS: json.dumps(sorted(map(str, wanted))),
                 _PARTS: json.dumps([[each.invoice, str(each.period)] for each in sorted(wanted_parts)]),
+                _INVOICES: json.dumps(known, sort_keys=True),
             },
         )
         written = pl.scan_parquet(file, glob=False, hive_partitioning=False)

@@ -19,7 +19,9 @@ from typing import Any, Final
 import polars as pl
 
 from focus_assets.billing.commitments import contract_of, minimum_of
+from focus_assets.billing.invoice_rows import INVOICE_LINE, TAX
 from focus_assets.billing.prepaid import is_commitment
+from focus_assets.billing.rounding import ROUNDING
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.credit_charges import Charged
 from focus_assets.catalog.snapshot import Catalog
@@ -27,11 +29,12 @@ from focus_assets.decimals import UNIT_PRICE, multiply
 from focus_assets.focus.credit_terms import POOL
 from focus_assets.focus.schema import internal_schema
 from focus_assets.lake import canonical_json
-from focus_assets.rating.lines import CREDIT_PURCHASE_COMPONENT
+from focus_assets.rating.lines import CREDIT_COMPONENT, CREDIT_PURCHASE_COMPONENT
 from focus_assets.settings import CommitmentSettings
 
 _COLUMN: Final = "ContractApplied"
 _RESOURCE: Final = ("ResourceId", "ResourceName", "ResourceType")
+_WITHOUT_PRICE: Final = (ROUNDING, INVOICE_LINE, TAX, CREDIT_COMPONENT)
 _TERMS: Final = pl.Schema(
     {
         "_id": pl.String(),
@@ -53,11 +56,15 @@ class Commitments:
         """``rows`` (stored shape, in their order) with ContractApplied, null where nothing is committed."""
         if self.minimums.is_empty() and self.credits.is_empty():
             return rows.with_columns(pl.lit(None, pl.String).alias(_COLUMN))
-        # What takes usage back without a price, of a voided invoice say, takes back what it counted for.
-        is_correction = pl.col("ChargeClass").eq_missing("Correction") & pl.col(
-            "x_AdjustmentReason"
-        ).eq_missing("correction")
-        counts = pl.col("ChargeCategory").is_in(["Usage", "Purchase"]) | is_correction
+        # A correction counts where what it corrects did: usage and fees, and their cost alone. What rounding, invoices
+        # by hand, tax and credit added never counted, so taking it back does not either.
+        of_cost = (
+            pl.col("ChargeClass").eq_missing("Correction")
+            & (pl.col("ChargeCategory") == "Adjustment")
+            & pl.col("x_AdjustmentReason").eq_missing("correction")
+            & ~pl.col("x_PriceComponent").is_in(_WITHOUT_PRICE)
+        )
+        counts = pl.col("ChargeCategory").is_in(["Usage", "Purchase"]) | of_cost
         in_money = pl.col("PricingCurrency") == pl.col("BillingCurrency")
         of_minimum = (
             pl.when(in_money)

@@ -4,8 +4,8 @@ What belongs here: the difference between what a day's rows would be now and wha
 What does not: keeping closed rows (``closed``) and the period that takes the difference (``booking``).
 
 Closed rows and all corrections of them add up to what a fresh computation gives: ``rebilled`` in every quantity and
-cost, ``not_billed`` in quantities. Earlier corrections that have been closed count as closed rows, so computing a day
-again, or in another order, adds nothing twice.
+cost, ``not_billed`` in quantities, and in costs too where an imported invoice was voided. Earlier corrections that have
+been closed count as closed rows, so computing a day again, or in another order, adds nothing twice.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import polars as pl
 
 from focus_assets.billing.close import ClosedPeriod
 from focus_assets.billing.closed import PERIOD_COLUMNS
+from focus_assets.billing.period_invoices import PeriodInvoice
 from focus_assets.decimals import UTC_INSTANT
 from focus_assets.focus.invoice_lines import invoice_id
 from focus_assets.focus.schema import internal_schema
@@ -82,6 +83,10 @@ BOOKINGS: Final = pl.Schema(
 )
 
 
+_INVOICE: Final = (*PERIOD_COLUMNS, "x_OpenMeterInvoiceId")
+_BILLED_ANEW: Final = "_billed_anew"
+
+
 @dataclass(frozen=True)
 class Booking:
     """The period that corrections are billed in, and its invoice once it has closed too."""
@@ -98,7 +103,8 @@ def corrections(
     issuer: str,
     day: dt.date,
     rated: Collection[str],
-    voided: Collection[str] = (),
+    voided: Collection[PeriodInvoice] = (),
+    known: Mapping[ClosedPeriod, Collection[str]] | None = None,
 ) -> pl.DataFrame:
     """The rows that correct closed rows of one day, in the stored shape, sorted.
 
@@ -110,19 +116,91 @@ def corrections(
         issuer: who issues invoices mostly (:func:`~focus_assets.focus.invoice_lines.default_issuer`).
         day: the day.
         rated: ids of the charges and fees that there are on it now.
-        voided: OpenMeter's ids of invoices that nobody has to pay any more.
+        voided: invoices of OpenMeter that nobody has to pay any more.
+        known: by period that has closed, OpenMeter's ids of the invoices that were issued when it did.
 
     Returns:
         ``rebilled``: a row for each price of what was bought, with quantities and costs as they differ; where no
         quantity differs, one Adjustment without prices and quantities. ``not_billed``: usage alone, without invoice
-        and prices, at no cost; and Adjustments of what others bill since less what voided invoices billed. Nothing
-        where a charge differs in no amount.
+        and prices, at no cost; but of what invoices billed that were voided since, or others bill in their place,
+        the same as ``rebilled``. Nothing where a charge differs in no amount.
     """
-    changed = _changed(fresh, closed)
-    rows = _rebilled(changed) if late_usage == "rebilled" else _not_billed(changed)
-    if late_usage == "not_billed" and voided:
-        rows = pl.concat([rows, _billed_otherwise(fresh, closed, voided)])
+    fresh, closed = _marked(fresh, closed, voided, known or {})
+    if late_usage == "rebilled":
+        rows = _rebilled(_changed(fresh, closed))
+    else:
+        anew = pl.col(_BILLED_ANEW)
+        rows = pl.concat(
+            [
+                _not_billed(_changed(fresh.filter(~anew), closed.filter(~anew))),
+                _rebilled(_changed(fresh.filter(anew), closed.filter(anew))),
+            ]
+        )
     return _booked(rows, bookings, issuer, day, rated)
+
+
+def _marked(
+    fresh: pl.LazyFrame,
+    closed: pl.LazyFrame,
+    voided: Collection[PeriodInvoice],
+    known: Mapping[ClosedPeriod, Collection[str]],
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Both with ``_billed_anew``: whether invoices billed it that were voided since the close, or bill it instead.
+
+    The others correct the voided one, so their rows name it. A day may have rows of one of them alone, so which there
+    are is not told by its rows.
+    """
+    schema = {name: internal_schema()[name] for name in (*_INVOICE, "InvoiceId")}
+    invoices = [name for name in schema if name != "InvoiceId"]
+    rows = [(*period, invoice) for period, ids in sorted(known.items()) for invoice in sorted(ids)]
+    kept = pl.concat(
+        [
+            pl.LazyFrame(rows, schema={name: schema[name] for name in invoices}, orient="row"),
+            closed.select(invoices).drop_nulls(),
+        ]
+    ).unique()
+    gone = (
+        pl.LazyFrame([(*each.period, each.id, each.number) for each in voided], schema=schema, orient="row")
+        .join(kept, on=invoices, how="semi")
+        .collect()
+    )
+    anew = pl.lit(True).alias(_BILLED_ANEW)
+    by_period = gone.group_by(PERIOD_COLUMNS).agg(pl.col("InvoiceId").min().alias("_void"))
+    since = (
+        fresh.join(
+            kept.with_columns(pl.lit(True).alias("_kept")), on=invoices, how="left", maintain_order="left"
+        )
+        .join(by_period.lazy(), on=PERIOD_COLUMNS, how="left", maintain_order="left")
+        .with_columns(
+            pl.all_horizontal(
+                pl.col("x_OpenMeterInvoiceId").is_not_null(),
+                pl.col("_kept").is_null(),
+                pl.col("_void").is_not_null(),
+            ).alias(_BILLED_ANEW)
+        )
+        .with_columns(pl.when(_BILLED_ANEW).then("_void").otherwise("InvoiceId").alias("InvoiceId"))
+        .drop("_kept", "_void")
+    )
+    numbers = (
+        gone.lazy().select("BillingAccountId", pl.col("InvoiceId").alias("x_CorrectedInvoiceId")).unique()
+    )
+    of_void = (
+        closed.join(gone.lazy().select(*invoices, anew), on=invoices, how="left", maintain_order="left")
+        .join(
+            numbers.with_columns(pl.lit(True).alias("_corrects")),
+            on=["BillingAccountId", "x_CorrectedInvoiceId"],
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(
+            (
+                pl.col(_BILLED_ANEW).eq_missing(True)
+                | (pl.col("ChargeClass").eq_missing(CORRECTION) & pl.col("_corrects").eq_missing(True))
+            ).alias(_BILLED_ANEW)
+        )
+        .drop("_corrects")
+    )
+    return since, of_void
 
 
 def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
@@ -132,13 +210,14 @@ def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     fresh, closed = (rows.filter(pl.col("x_ChargeId").is_in(ids)) for rows in (fresh, closed))
     corrected = pl.col("ChargeClass").eq_missing(CORRECTION)
     period = ("BillingPeriodStart", "BillingPeriodEnd")
+    text = pl.col("ChargeDescription").str.strip_prefix(_CORRECTED).str.strip_prefix(_UNBILLED)
     taken_back = closed.select(columns).with_columns(
         *(-pl.col(name) for name in _AMOUNTS),
         # Where an earlier correction was billed says nothing of what it corrects.
         *(pl.when(~corrected).then(pl.col(name)).alias(name) for name in period),
         pl.when(corrected).then("x_CorrectedInvoiceId").otherwise("InvoiceId").alias("InvoiceId"),
         pl.col("InvoiceDetailId").str.split(CORRECTED_LINE).list.first().alias("InvoiceDetailId"),
-        pl.col("ChargeDescription").str.strip_prefix(_CORRECTED).str.strip_prefix(_UNBILLED),
+        text,
     )
     others = [name for name in columns if name not in (*_AMOUNTS, *_PRICED)]
     # A quantity that is null on every row stays null: a fee consumes nothing, not 0.
@@ -147,7 +226,7 @@ def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     ]
     differs = pl.any_horizontal(pl.col(name).fill_null(0) != 0 for name in _AMOUNTS)
     found = (
-        pl.concat([fresh.select(columns), taken_back])
+        pl.concat([fresh.select(columns).with_columns(text), taken_back])
         .group_by(_PRICED, maintain_order=True)
         .agg(*sums, *(pl.col(name).drop_nulls().first() for name in others))
         .with_columns(pl.col(name).max().over("x_ChargeId", "ChargePeriodStart") for name in period)
@@ -202,14 +281,15 @@ def _rebilled(changed: pl.DataFrame) -> pl.DataFrame:
     with_quantity = changed.filter(quantity_differs & own_quantity)
     cost_alone = changed.filter(~(quantity_differs & own_quantity))
     schema = internal_schema()
-    is_credit = pl.col("ChargeCategory") == "Credit"
+    kind = pl.col("ChargeCategory")
     others = [name for name in schema if name not in (*_COSTS, *_BOUGHT, "ChargeCategory")]
     adjusted = (
         cost_alone.group_by(_BOUGHT, maintain_order=True)
         .agg(
             pl.col(_COSTS).sum(),
-            pl.when(is_credit.all())
-            .then(pl.lit("Credit"))
+            # Of what has no price tax and credit stay what they are, so that each adds up by itself.
+            pl.when(((kind == "Credit") | (kind == "Tax")).all() & (kind.n_unique() == 1))
+            .then(kind.first())
             .otherwise(pl.lit("Adjustment"))
             .alias("ChargeCategory"),
             *(pl.col(name).drop_nulls().first() for name in others),
@@ -219,7 +299,9 @@ def _rebilled(changed: pl.DataFrame) -> pl.DataFrame:
             *(pl.lit(None, schema[name]).alias(name) for name in (*_QUANTITIES, *_UNITS, *_UNIT_PRICES)),
             pl.lit(None, pl.String).alias("PricingCategory"),
             pl.lit("One-Time").alias("ChargeFrequency"),
-            pl.coalesce("x_AdjustmentReason", pl.lit("correction")).alias("x_AdjustmentReason"),
+            pl.when(kind == "Adjustment")
+            .then(pl.coalesce("x_AdjustmentReason", pl.lit("correction")))
+            .alias("x_AdjustmentReason"),
         )
     )
     return pl.concat([with_quantity.select(schema.names()), adjusted.select(schema.names())])
@@ -244,49 +326,6 @@ def _not_billed(changed: pl.DataFrame) -> pl.DataFrame:
             pl.lit(None, pl.String).alias("InvoiceDetailId"),
         )
         .select(schema.names())
-    )
-
-
-def _billed_otherwise(fresh: pl.LazyFrame, closed: pl.LazyFrame, voided: Collection[str]) -> pl.DataFrame:
-    """The costs of closed rows on voided invoices, negated, and those of invoices that bill their periods since."""
-    schema = internal_schema()
-    key = [*_BOUGHT, "ChargeCategory"]
-    kind = pl.col("ChargeCategory")
-    others = [name for name in schema if name not in (*_COSTS, *key)]
-    void = closed.filter(pl.col("x_OpenMeterInvoiceId").is_in(list(voided)))
-    numbers = void.select("InvoiceId").unique().collect().to_series().to_list()
-    corrected = closed.filter(
-        pl.col("ChargeClass").eq_missing(CORRECTION), pl.col("x_CorrectedInvoiceId").is_in(numbers)
-    ).with_columns(pl.col("x_CorrectedInvoiceId").alias("InvoiceId"))
-    known = closed.select("x_OpenMeterInvoiceId").unique()
-    since = (
-        fresh.filter(pl.col("x_OpenMeterInvoiceId").is_not_null())
-        .join(known, on="x_OpenMeterInvoiceId", how="anti", maintain_order="left")
-        .join(
-            # What another invoice bills instead corrects the voided one.
-            void.group_by(PERIOD_COLUMNS).agg(pl.col("InvoiceId").min().alias("_void")),
-            on=PERIOD_COLUMNS,
-            maintain_order="left",
-        )
-        .with_columns(pl.col("_void").alias("InvoiceId"))
-    )
-    taken_back = pl.concat([void, corrected]).with_columns(-pl.col(name) for name in _COSTS)
-    net = pl.any_horizontal(pl.col(name).sum().over(_CHARGE) != 0 for name in _COSTS)
-    return (
-        pl.concat([rows.select(schema.names()) for rows in (taken_back, since)])
-        .with_columns(pl.when(kind.is_in(["Tax", "Credit"])).then(kind).otherwise(pl.lit("Adjustment")))
-        .group_by(key, maintain_order=True)
-        .agg(pl.col(_COSTS).sum(), *(pl.col(name).drop_nulls().first() for name in others))
-        .filter(pl.any_horizontal(pl.col(name) != 0 for name in _COSTS))
-        .filter(net)
-        .with_columns(
-            *(pl.lit(None, schema[name]).alias(name) for name in (*_QUANTITIES, *_UNITS, *_UNIT_PRICES)),
-            pl.lit(None, pl.String).alias("PricingCategory"),
-            pl.lit("One-Time").alias("ChargeFrequency"),
-            pl.when(kind == "Adjustment").then(pl.lit("correction")).alias("x_AdjustmentReason"),
-        )
-        .select(pl.col(name).cast(dtype) for name, dtype in schema.items())
-        .collect()
     )
 
 
