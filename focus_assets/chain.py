@@ -37,6 +37,7 @@ from focus_assets.focus.credits import Spent, with_credits
 from focus_assets.focus.dimensions import resolve
 from focus_assets.focus.invoice_lines import default_issuer
 from focus_assets.invoice_stages import InvoicedDay, invoiced_day
+from focus_assets.issued_instants import NONE, Instants, with_issued_instants
 from focus_assets.lake import Lake, day_ranges
 from focus_assets.rated_day import rated_day
 from focus_assets.settings import CommitmentSettings
@@ -126,11 +127,15 @@ def catalog_on(catalog: Upstream, day: dt.date) -> Catalog:
     return Catalog.from_frame(catalog.on(day))
 
 
-def catalog_days(catalog: Catalog, days: Sequence[dt.date]) -> Iterator[DayOutput]:
-    """``catalog``: the configuration as it stood on each day, refused whole if a dimension resolves nowhere."""
+def catalog_days(catalog: Catalog, days: Sequence[dt.date], issued: Instants = NONE) -> Iterator[DayOutput]:
+    """``catalog``: the configuration as it stood on each day, with ``issued`` instants that it names no longer.
+
+    Refused whole if a dimension resolves nowhere.
+    """
     resolve(catalog)
+    known = with_issued_instants(catalog, issued)
     for day in days:
-        yield DayOutput(day, catalog.on(day).to_frame())
+        yield DayOutput(day, known.on(day).to_frame())
 
 
 def slices_of_days(
@@ -303,7 +308,7 @@ def focus_cost_and_usage_days(
                     for key, sha256 in digests(totals.lake, dataset, [read]).items()
                 }
                 | dict(kept.inputs),
-                kept.facts(imported.facts(facts, closing.issued_while_open(charged))),
+                kept.facts(imported.facts(facts, closing.issued_while_open(charged) | kept.waiting)),
             )
 
 

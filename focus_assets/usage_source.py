@@ -28,6 +28,7 @@ from focus_assets.chain import (
 from focus_assets.cloudevents import CloudEventsSource, KeptKeys, days_looked_back_on
 from focus_assets.cloudevents.file_days import remember, remembered
 from focus_assets.datasets import CATALOG
+from focus_assets.issued_instants import issued_instants
 from focus_assets.lake import Lake
 from focus_assets.openmeter import OpenMeterSource, asked_once, catalog_now, invoices_now, unlinked
 from focus_assets.settings import Settings
@@ -43,7 +44,7 @@ def catalog_snapshots(settings: Settings, lake: Lake, days: Sequence[dt.date]) -
     """
     openmeter = settings.source.openmeter
     if openmeter is None or openmeter.catalog == "file":
-        yield from catalog_days(settings.catalog, days)
+        yield from catalog_days(settings.catalog, days, issued_instants(lake))
         return
     kept = [day for day in days if lake.record(CATALOG.name, day) is not None]
     new = [day for day in days if day not in kept]

@@ -89,21 +89,27 @@ class PeriodClose:
 
     def has_closed(self, charged: Charged) -> bool:
         """Whether its billing period has closed."""
-        return ClosedPeriod.of(charged) in self.kept or self._is_issued(charged, charged.billing)
+        is_kept = ClosedPeriod.of(charged) in self.kept
+        return (is_kept and self._has_every_row(charged)) or self._is_issued(charged, charged.billing)
 
     def invoice_of(self, charged: Charged) -> str | None:
         """The invoice it is on, such as ``acme/20260801-20260901/USD``; ``None`` until that is issued."""
         middle = _in_the_middle(charged)
         name = self.invoice_name(charged.customer.account_id, middle or charged.billing, charged.currency)
-        issued = self.has_closed(charged) or name in self.kept_invoices
+        is_kept = name in self.kept_invoices and self._has_every_row(charged)
+        issued = self.has_closed(charged) or is_kept
         return name if issued or (middle is not None and self._is_issued(charged, middle)) else None
 
     def _is_issued(self, charged: Charged, period: Period) -> bool:
         closes = self.closes_at(period)
+        return closes is not None and closes <= self.as_of and self._has_every_row(charged)
+
+    def _has_every_row(self, charged: Charged) -> bool:
+        """Whether nothing of it in its billing period was before the first day; else no invoice is made of it."""
         subscription = charged.subscription
         # Credit that no subscription can use is all there is of its calendar month: none of it was before.
         begun = max(charged.billing.start, subscription.active_from if subscription else midnight(self.start))
-        return closes is not None and closes <= self.as_of and begun >= midnight(self.start)
+        return begun >= midnight(self.start)
 
     def issued_parts(self, charged: Iterable[Charged]) -> set[IssuedPart]:
         """The issued invoices in the middle of those billing periods of ``charged`` that are open."""
@@ -112,6 +118,23 @@ class PeriodClose:
             for each in charged
             if not self.has_closed(each) and (invoice := self.invoice_of(each)) is not None
         }
+
+    def issued_instants(self, charged: Iterable[Charged]) -> set[tuple[str, dt.datetime]]:
+        """By subscription, the instants at which invoices in the middle are issued that were so in open periods."""
+        charged = list(charged)
+        invoices = self.kept_invoices | {part.invoice for part in self.issued_parts(charged)}
+        return {
+            (each.subscription.key, middle.end)
+            for each in charged
+            if isinstance(each, ChargeSlice)
+            and (middle := _in_the_middle(each)) is not None
+            and self.invoice_of(each) in invoices
+        }
+
+    def is_over(self, period: ClosedPeriod) -> bool:
+        """Whether a billing period has closed, or would have if any charge were in it."""
+        closes = self.closes_at(Period(period.start, period.end))
+        return period in self.kept or (closes is not None and closes <= self.as_of)
 
     def issued_while_open(self, charged: Iterable[Charged]) -> set[ClosedPeriod]:
         """The billing periods of ``charged`` that are open and have an invoice in the middle that is issued."""

@@ -92,7 +92,9 @@ def corrected(rows: pl.LazyFrame, details: pl.LazyFrame, moved: pl.DataFrame) ->
         .join(moved.lazy().rename({_KEY: "_line"}), on="_line", how="left")
         .collect()
     )
-    alone = (pl.len().over("_line") == 1) & pl.col("_pending").is_null()
+    # Of a charge that nobody knows any more each day has a line of its own: other days' are not here.
+    of_a_day = line.list.last().str.contains("/", literal=True)
+    alone = (pl.len().over("_line") == 1) & pl.col("_pending").is_null() & ~of_a_day
     zero = pl.lit(0, COST)
     found = charged.with_columns(
         pl.when(alone).then(pl.col("moved").fill_null(zero)).otherwise("charged").alias("reference"),

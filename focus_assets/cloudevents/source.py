@@ -173,7 +173,7 @@ class MeteredRange:
         frames = [frame for frame in frames if not frame.is_empty()]
         if not frames:
             return RAW_USAGE.empty()
-        return pl.concat(frames).sort(RAW_USAGE.order, nulls_last=False).lazy()
+        return RAW_USAGE.in_order(pl.concat(frames)).lazy()
 
     def quarantined(self, day: dt.date) -> pl.LazyFrame:
         """The day's ``quarantined_events`` rows."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from focus_assets.delivery.by_customer import LakeOfScope
-from focus_assets.delivery.datasets import focus_name, rows_of
+from focus_assets.delivery.datasets import as_decided, focus_name, rows_of
 from focus_assets.delivery.files import (
     ENDINGS,
     LocalFile,
@@ -34,6 +34,7 @@ from focus_assets.delivery.manifest import (
 )
 from focus_assets.delivery.metadata_files import Provider, SchemaFile, month_ends, month_metadata
 from focus_assets.delivery.months import DATASET
+from focus_assets.delivery.one_value import require_one_value
 from focus_assets.delivery.period_status import periods_of
 from focus_assets.delivery.scope import Reads, scope_in
 from focus_assets.delivery.terms import asked_terms, layout_for
@@ -84,6 +85,9 @@ def build(
     read = {file.day: read_file(file.local, shape.format, columns) for file in written}
     if dataset == DATASET and (destination.dimensions or destination.columns) and not destination.partial:
         require_files(month, destination, read)
+    if dataset == DATASET and (destination.dimensions or destination.focus_version in passed.apart):
+        shown = {day: as_decided(frame, destination) for day, frame in rows.items()}
+        require_one_value(month, destination, shown)
     periods = periods_of(passed, scope)
     days = _days(before, written, now)
     metadata = folder / "metadata.json"

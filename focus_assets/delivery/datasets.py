@@ -91,7 +91,7 @@ def rows_of(
         return {day: rows_in_scope(lake.scan(dataset, [day]), month, scope) for day in days}
     if dataset == PRICE_LIST.name:
         return _prices(lake, month, days, scope, destination)
-    rows = {day: _decided(_chosen(lake, dataset, month, day, scope), destination) for day in days}
+    rows = {day: as_decided(_chosen(lake, dataset, month, day, scope), destination) for day in days}
     return _periods(rows) if dataset == BILLING_PERIODS.name else rows
 
 
@@ -103,7 +103,7 @@ def _chosen(lake: Scans, dataset: str, month: str, day: dt.date, scope: Scope) -
     return rows.filter(pl.col(CUSTOMER).is_in(list(scope.customers)).fill_null(value=False))
 
 
-def _decided(rows: pl.LazyFrame, destination: Destination) -> pl.LazyFrame:
+def as_decided(rows: pl.LazyFrame, destination: Destination) -> pl.LazyFrame:
     """What an export says of a column, as its rows of Cost and Usage do."""
     held = rows.collect_schema().names()
     said = {name: value for name, value in decided(destination.dimensions).items() if name in held}
@@ -128,7 +128,7 @@ def _prices(
         rows = rows_in_scope(lake.scan(COST_AND_USAGE, [day]), month, scope)
         charged: list[Charged] = [*slices_on(catalog, day), *fees_on(catalog, day)]
         listed.append(price_list(rows, charged).with_columns(pl.lit(day).alias(_DAY)))
-    prices = _decided(pl.concat(listed), destination)
+    prices = as_decided(pl.concat(listed), destination)
     names = PRICE_LIST.schema.names()
     once = (
         prices.group_by([name for name in names if name not in _CHARGED])

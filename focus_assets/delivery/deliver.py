@@ -12,9 +12,10 @@ then a delivery of the month removes them.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -48,6 +49,7 @@ from focus_assets.lake.folder import FolderStore
 from focus_assets.lake.store import ObjectStore
 from focus_assets.settings import Destination
 
+_log: Final = logging.getLogger(__name__)
 _TIDYING: Final = dt.timedelta(days=31)
 """How long after the grace period deliveries of other months remove what a month retired."""
 
@@ -191,7 +193,11 @@ def deliver_all(
     versions = sorted({destination.focus_version for destination in destinations})
     conforming = {version: _conforming(lake, passed, version) for version in versions}
     if before_put is not None and any(isinstance(each, PassedMonth) for each in conforming.values()):
-        before_put(passed)
+        try:
+            before_put(passed)
+        except ANY_ERROR as error:
+            failed = of_month(error, lake, month, DATASET, passed.held.days)
+            return [DeliveryFailure(destination.name, month, failed) for destination in destinations]
 
     def served(destination: Destination, rows: RowsByCustomer | None) -> DeliveryResult | DeliveryFailure:
         return serve(lake, destination, month, run, conforming[destination.focus_version], rows=rows)
@@ -228,9 +234,11 @@ def serve(
             _sweep(run.opener(destination), destination, month, dataset)
         result = deliver(lake, destination, month, run, passed=passed, rows=rows)
         # The delivery stands; what cannot be removed now is tried again with the next.
-        with suppress(*ANY_ERROR):
+        try:
             others = _replaced(lake, destination, month, run.now, dataset)
             _tidy(run.opener(destination), destination, others, run.now, dataset)
+        except ANY_ERROR as error:
+            _log.warning("destination %s: what was retired could not be removed: %s", destination.name, error)
     except ANY_ERROR as error:
         days = [] if isinstance(passed, FocusAssetsError) else passed.held.days
         named = of_destination(error, destination, lake, month, dataset, days)

@@ -22,16 +22,9 @@ from focus_assets.delivery.errors import DeliveryRefused
 from focus_assets.delivery.facts import BILLING_MONTHS, billing_month_facts, billing_month_of_row
 from focus_assets.delivery.ledger import days_delivered
 from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth, billing_months, parse_month
+from focus_assets.delivery.one_value import differs
 from focus_assets.focus.project import project
-from focus_assets.focus.rules import (
-    AnyRule,
-    OneValueRule,
-    RowRule,
-    SchemaRule,
-    TotalsRule,
-    check,
-    rules_for,
-)
+from focus_assets.focus.rules import AnyRule, TotalsRule, check, rules_for
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions
 from focus_assets.lake.remembered import Remembered
 from focus_assets.settings import Destination
@@ -63,6 +56,8 @@ class PassedMonth:
 
     ``dataset``: what is delivered of it. ``held`` are the days of that, ``span`` is of Cost and Usage in any case.
     ``issued_while_open`` are billing periods of which an invoice is missing, though rows of them are no estimates.
+    ``apart`` are those of ``versions`` whose rules of one value days of the month break together: each destination has
+    to be asked whether it shows that.
     ``labels`` of each customer are kept here once somebody has looked them up, and so are ``periods``: account, start,
     end, and whether some row is an estimate.
     """
@@ -72,6 +67,7 @@ class PassedMonth:
     versions: frozenset[str] = field(default_factory=frozenset)
     dataset: str = DATASET
     issued_while_open: frozenset[ClosedPeriod] = field(default_factory=frozenset)
+    apart: frozenset[str] = field(default_factory=frozenset)
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
     periods: dict[str | None, list[tuple[str, dt.datetime, dt.datetime, bool]]] = field(
         default_factory=dict, compare=False, repr=False
@@ -137,7 +133,8 @@ def require_rules(lake: Lake, passed: PassedMonth, version: str) -> PassedMonth:
     if version in passed.versions:
         return passed
     _refuse(passed.month, list(_violations(lake, passed.month, passed.held.days, version)))
-    return replace(passed, versions=passed.versions | {version})
+    apart = frozenset() if _is_of_one_value(lake, passed, version) else frozenset({version})
+    return replace(passed, versions=passed.versions | {version}, apart=passed.apart | apart)
 
 
 def require_files(month: str, destination: Destination, files: Mapping[dt.date, pl.LazyFrame]) -> None:
@@ -237,28 +234,17 @@ def _contradictions(lake: Lake, month: str, day: dt.date, controls: Sequence[Con
 
 
 def _violations(lake: Lake, month: str, days: Sequence[dt.date], version: str) -> Iterator[Refusal]:
-    """What breaks a blocking rule: a day by itself, or where none does the month, all of whose days these are."""
+    """What each day breaks of the blocking rules by itself."""
     sha256 = {day: record.sha256 for day, record in lake.records(DATASET, days).items()}
     asked = [day for day in days if not conforms(sha256[day], version)]
     rules = _rules_left(lake, asked, version)
-    found = False
     for day in asked:
         rows = project(lake.scan(DATASET, [day]), version)
         broken = list(_sentences(rows, rules, version)) if rules else []
         if not broken and _is_still(lake, day, sha256[day]):
             remember_conforming(sha256[day], version)
         for sentence in broken:
-            found = True
             yield Refusal(month, day, sentence, _mend(day))
-    together = (month, tuple(sha256.values()), version, _AsTheyAre(rules_for(version)))
-    if found or not days or together in _conforming:
-        return
-    # Where all days were asked at once and no rule of rows was broken, they were asked together already.
-    left = rules if len(asked) == len(days) and rules is not rules_for(version) else _of_several_rows(version)
-    refused = list(_violations_together(lake, month, days, version, left))
-    if not refused and all(_is_still(lake, day, digest) for day, digest in sha256.items()):
-        _conforming.add(together)
-    yield from refused
 
 
 def _rules_left(lake: Lake, days: Sequence[dt.date], version: str) -> tuple[AnyRule, ...]:
@@ -271,59 +257,22 @@ def _rules_left(lake: Lake, days: Sequence[dt.date], version: str) -> tuple[AnyR
     return rules_of_totals(version)
 
 
-def _of_several_rows(version: str) -> tuple[AnyRule, ...]:
-    return tuple(
-        rule for rule in rules_for(version) if rule.blocking and not isinstance(rule, RowRule | SchemaRule)
-    )
-
-
-def _violations_together(
-    lake: Lake, month: str, days: Sequence[dt.date], version: str, rules: Sequence[AnyRule]
-) -> Iterator[Refusal]:
-    """What rows of the month break on several days that each day by itself does not: one category of a service, say."""
-    rows = {day: _of_month(lake.scan(DATASET, [day]), month) for day in days}
-    report = check(project(_of_month(lake.scan(DATASET, days), month), version), rules, examples=1)
-    for result in report.blocking:
-        rule = result.rule
-        if isinstance(rule, OneValueRule):
-            yield _two_values(
-                month, {day: project(of_day, version) for day, of_day in rows.items()}, rule, version
-            )
-        else:
-            reason = f"FOCUS {version}: {result.sentence.rstrip('.')}: over the days of the month together"
-            yield Refusal(month, days[-1], reason, _mend(days[-1]))
+def _is_of_one_value(lake: Lake, passed: PassedMonth, version: str) -> bool:
+    """Whether no day of the month contradicts another; remembered, for each destination asks."""
+    together = (passed.month, tuple(passed.span.items()), version, _AsTheyAre(rules_for(version)))
+    if together in _conforming:
+        return True
+    if differs(
+        {day: _of_month(lake.scan(DATASET, [day]), passed.month) for day in passed.held.days}, version
+    ):
+        return False
+    require_same(lake, passed)
+    _conforming.add(together)
+    return True
 
 
 def _of_month(rows: pl.LazyFrame, month: str) -> pl.LazyFrame:
     return rows.filter(billing_month_of_row() == month)
-
-
-def _two_values(
-    month: str, rows: Mapping[dt.date, pl.LazyFrame], rule: OneValueRule, version: str
-) -> Refusal:
-    """The first day on which a key has another value than before, and which days to compute again."""
-    held = (
-        pl.concat(
-            of_day.select(pl.lit(day).alias("day"), key=rule.key, value=rule.value).drop_nulls().unique()
-            for day, of_day in rows.items()
-        )
-        .sort("day", "key", "value")
-        .collect()
-    )
-    first: dict[object, tuple[dt.date, object]] = {}
-    for day, key, value in held.iter_rows():
-        begun, was = first.setdefault(key, (day, value))
-        if value != was:
-            before = max(each for each in rows if each < day)
-            return Refusal(
-                month,
-                day,
-                f"FOCUS {version}: {rule.id} (blocking): {rule.sentence.rstrip('.')}. "
-                f"{rule.key} {key!r} has {rule.value} {was!r} on {begun} and {value!r} on {day}",
-                f"Give what changed another {rule.key}, or compute the earlier days again, as the later are. "
-                f"{materialize(begun, before)}",
-            )
-    raise AssertionError(f"{rule.id} is broken and no key of it has two values")
 
 
 def _is_still(lake: Lake, day: dt.date, sha256: str) -> bool:

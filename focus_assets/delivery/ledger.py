@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -23,13 +24,15 @@ from focus_assets.delivery import newest
 from focus_assets.delivery.layout import COST_AND_USAGE, month_of_manifest
 from focus_assets.delivery.manifest import ControlTotals, InvalidManifest, Manifest, canonical_json
 from focus_assets.delivery.terms import asked_terms, place_of
+from focus_assets.delivery.unforeseen import ANY_ERROR
 from focus_assets.lake import Lake
-from focus_assets.lake.errors import ConditionFailed, StoreError
+from focus_assets.lake.errors import ConditionFailed
 from focus_assets.lake.store import ObjectStore
 from focus_assets.settings import Destination
 
 ROOT: Final = "_ledger"
 _ENDING: Final = ".json"
+_log: Final = logging.getLogger(__name__)
 
 _COLUMNS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "destination": pl.String,
@@ -251,29 +254,41 @@ def remembering(lake: Lake) -> Iterator[None]:
     with newest.together(lake.store):
         yield
         # It is a copy: what was delivered stands, whether it can be put or not.
-        with suppress(StoreError):
+        try:
             _remember_newest(lake, before, version)
+        except ANY_ERROR as error:
+            _log.warning("%s: which deliveries are newest could not be remembered: %s", lake.url, error)
 
 
 def _remember_newest(lake: Lake, before: pl.DataFrame | None, version: str | None) -> None:
-    if before is not None and newest.version(lake.store) == version:
+    before = None if before is None else before.with_columns(_lies_at().alias("path"))
+    if (
+        before is not None
+        and newest.version(lake.store) == version
+        # Nobody has said that he appends; but one who slept and was killed may have done so unsaid.
+        and set(before["path"]) == set(_newest_below(lake, f"{ROOT}/"))
+    ):
         return
     claimed = newest.claim(lake.store)
     if claimed is None:
         return
     paths, kept = _newest_below(lake, f"{ROOT}/"), pl.DataFrame(schema=SCHEMA)
     if before is not None:
-        lies_at = pl.format(
-            f"{ROOT}/{{}}{{}}/{{}}/{{}}{_ENDING}",
-            "destination",
-            pl.when(pl.col("dataset") == COST_AND_USAGE).then(pl.lit("")).otherwise("." + pl.col("dataset")),
-            "billing_month",
-            pl.col("sequence").cast(pl.String).str.zfill(6),
-        )
-        known = before.with_columns(lies_at.alias("path")).filter(pl.col("path").is_in(paths))
+        known = before.filter(pl.col("path").is_in(paths))
         held = set(known["path"])
         paths, kept = [path for path in paths if path not in held], known.drop("path")
     newest.remember(lake.store, _sorted(pl.concat([kept, _frame(lake, paths)])), claimed)
+
+
+def _lies_at() -> pl.Expr:
+    """Where an entry of :data:`SCHEMA` lies."""
+    return pl.format(
+        f"{ROOT}/{{}}{{}}/{{}}/{{}}{_ENDING}",
+        "destination",
+        pl.when(pl.col("dataset") == COST_AND_USAGE).then(pl.lit("")).otherwise("." + pl.col("dataset")),
+        "billing_month",
+        pl.col("sequence").cast(pl.String).str.zfill(6),
+    )
 
 
 def replacements_of(lake: Lake, destination: str, dataset: str = COST_AND_USAGE) -> pl.DataFrame:

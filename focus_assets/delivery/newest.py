@@ -66,8 +66,8 @@ def appending(store: ObjectStore) -> Iterator[None]:
     try:
         yield
         with _guard:
-            # A machine that slept that long in the middle: others may have passed it over.
-            if _named[store.identity].older_than(FORGOTTEN_AFTER / 2):
+            # Others may have passed it over: it slept in the middle, or their clock is ahead of this one.
+            if not _stands(store):
                 _enter(store)
     finally:
         with _guard:
@@ -132,6 +132,9 @@ def claim(store: ObjectStore) -> Claim | None:
             return None
         if store.identity not in _named:
             _enter(store)
+        elif not _stands(store):
+            # Passed over: what lies there may lack what this process appended.
+            _enter(store)
         mine = _named.pop(store.identity)
         there = store.read(PATH)
         if there is not None and set(_names(there)) == {mine.name}:
@@ -156,6 +159,12 @@ def _enter(store: ObjectStore) -> None:
     mine = _Named(uuid.uuid4().hex, _now())
     _change(store, add={mine.name: mine.since}, strike=None if before is None else before.name)
     _named[store.identity] = mine
+
+
+def _stands(store: ObjectStore) -> bool:
+    """Whether this process is in the note still."""
+    there = store.read(PATH)
+    return there is not None and _named[store.identity].name in _names(there)
 
 
 def _leave_if_done(store: ObjectStore) -> None:

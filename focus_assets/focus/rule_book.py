@@ -23,8 +23,9 @@ FinOps Open Cost and Usage Specification ([FOCUS](https://focus.finops.org)), ©
 
 - **must** blocks: `check` exits 1, nothing is delivered. **should** is a recommendation and is shown.
 - Rules look at each row by itself unless their sentence speaks of several, and a null is never taken for a value.
-- Rules that speak of several rows are asked of the rows of a file, before a delivery of each day and of all rows of the
-  billing month: a service that changes its category within the month holds it back as it would fail `check`.
+- Rules that speak of several rows are asked of the rows of a file; before a delivery of each day, and those of one
+  value (one category of a service) of all days that a destination gets of a billing month, where one of the values is
+  not on an issued invoice yet: what is can be changed no more.
 - A rule whose columns a file does not have, or has in another type, is reported as not run.
 - Costs are compared exactly where they are decimals, to the places they are stored with. Kept as floats or as text,
   they may differ by a billionth of the amount.

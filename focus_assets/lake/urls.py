@@ -92,7 +92,13 @@ def place_of(url: str) -> tuple[str, ...]:
     """
     location = parse_url(url)
     if isinstance(location, FolderLocation):
-        return ("file", *location.root.resolve().parts)
+        try:
+            return ("file", *location.root.resolve().parts)
+        except (
+            OSError,
+            RuntimeError,
+        ) as error:  # a link that leads to itself, a folder that must not be looked into
+            raise StoreError(f"{url!r} leads nowhere: {error}.") from error
     return (location.scheme, location.bucket, *(part for part in location.prefix.split("/") if part))
 
 

@@ -141,7 +141,7 @@ class OpenMeterRange:
             _charge_rows(day, "to_date", to_date).lazy(),
             _charge_rows(day, "opening", opening).lazy(),
         ]
-        frame = pl.concat(rows).sort(RAW_USAGE.order, nulls_last=False).collect()
+        frame = RAW_USAGE.in_order(pl.concat(rows).collect())
         _require_distinct(day, frame)
         # Not the requests: their number varies with the network, and records of equal days have to be equal.
         self._counts[day] = {"rows": frame.height}

@@ -4,8 +4,9 @@ What belongs here: that storage. What does not: which instance there is (``insta
 
 Dagster's own opens its file, asks which columns it has, compiles its statement and closes the file again for every
 event, twice for events of assets; in range runs that was 39 % of the CPU seconds (``benchmarks/chain.py``). The files
-are the same, so that the UI and the daemon read them with Dagster's own class. Events are not forced to the disc one by
-one: a killed process loses none of them, and a machine that loses its power the last few, of runs that it cut off.
+are the same, so that the UI and the daemon read them with Dagster's own class. Events of a run are not forced to the
+disc one by one: a killed process loses none of them, and a machine that loses its power the last few. Those in the
+index of all runs are, for sensors keep their place in it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sql import create_engine
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
@@ -51,7 +53,8 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
         if engine is None:
             timeout = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
             engine = create_engine(self.conn_string_for_shard(shard), connect_args=timeout)
-            event.listen(engine, "connect", _not_forced_one_by_one)
+            if shard != INDEX_SHARD_NAME:
+                event.listen(engine, "connect", _not_forced_one_by_one)
         self._engines[shard] = engine
         while len(self._engines) > _KEPT_OPEN:
             self._engines.popitem(last=False)[1].dispose()

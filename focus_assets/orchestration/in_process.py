@@ -20,6 +20,7 @@ from focus_assets.billing.datasets import BILLING_DATASETS
 from focus_assets.billing_stages import period_close, periods_closed_otherwise
 from focus_assets.chain import DayOutput, catalog_days
 from focus_assets.errors import FocusAssetsError
+from focus_assets.issued_instants import issued_instants
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord
 from focus_assets.orchestration import orphans
 from focus_assets.orchestration.assets.all_deliveries import deliveries_of, run_of
@@ -112,7 +113,7 @@ class Chain:
         complete = [each for each, found in records.items() if None not in found]
         stale = self._stale(complete) | self._closed_otherwise(complete)
         # A server's catalog is a snapshot that a day keeps; there is nothing to compare it with.
-        configured = [] if self.settings.source.has_catalog else catalog_days(self.settings.catalog, days)
+        configured = [] if self.settings.source.has_catalog else self._configured(days)
         catalogs = {output.day: output for output in configured}
         return [
             each
@@ -123,6 +124,9 @@ class Chain:
             or each in elsewhere
             or not self._is_whole(each, catalogs.get(each))
         ]
+
+    def _configured(self, days: Sequence[dt.date]) -> Iterator[DayOutput]:
+        return catalog_days(self.settings.catalog, days, issued_instants(self.lake))
 
     def run(self, days: Sequence[dt.date], outcome: Outcome, progress: Progress | None = None) -> None:
         """Materialize ``days`` with every check, in runs of at most ``days_per_run`` adjacent days."""

@@ -17,6 +17,7 @@ from focus_assets.billing.close import PeriodClose
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import DayOutput, Upstream
 from focus_assets.datasets import NORMALIZED_USAGE
+from focus_assets.issued_instants import issued_instants
 from focus_assets.lake import Lake
 from focus_assets.settings import BillingSettings, CommitmentSettings
 
@@ -126,7 +127,9 @@ class Weeks:
         """Every stage of days of August."""
         days = [dt.date(2026, 8, n) for n in range(first, last + 1)]
         lake, close = self.lake, self.close
-        catalog = self._write("catalog", days, chain.catalog_days(Catalog.model_validate(self.catalog), days))
+        configured = Catalog.model_validate(self.catalog)
+        snapshots = chain.catalog_days(configured, days, issued_instants(lake))
+        catalog = self._write("catalog", days, snapshots)
         usage = self._write(NORMALIZED_USAGE.name, days, (self._normalized(day) for day in days))
         totals = self._write("usage_totals", days, chain.usage_totals_days(usage, catalog))
         focus = self._write(

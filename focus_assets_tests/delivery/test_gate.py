@@ -187,44 +187,6 @@ def test_a_day_that_is_replaced_while_it_is_asked_is_not_remembered_as_right(lak
     assert [each.day for each in found] == [SECOND]
 
 
-@pytest.mark.parametrize("remembered", [False, True])
-def test_a_service_that_changes_its_category_within_a_month_refuses_it(lake, remembered):
-    third = dt.date(2026, 8, 3)
-    if remembered:
-        assert refusals(lake, billing_months(lake)[AUGUST], versions=["1.2"]) == []
-    for day in days("2026-08-03", "2026-08-04"):
-        write_day(lake, day, [row(day, ServiceCategory="Databases", ServiceSubcategory="Other (Databases)")])
-
-    for _ in range(2):
-        [found] = refusals(lake, billing_months(lake)[AUGUST], versions=["1.2"])
-        assert found.day == third
-        assert "sku.ServiceName_ServiceCategory" in found.reason
-        assert "'AI and Machine Learning' on 2026-08-01" in found.reason
-        assert "'Databases' on 2026-08-03" in found.reason
-        assert "--from 2026-08-01 --to 2026-08-02" in found.remedy
-
-
-def test_a_service_may_change_its_category_from_one_billing_month_to_the_next(lake):
-    september = dt.date(2026, 9, 1)
-    for day in days("2026-08-05", "2026-08-31"):
-        write_day(lake, day, [row(day)])
-    write_day(
-        lake,
-        september,
-        [
-            row(
-                september,
-                BillingPeriodStart=at(september),
-                BillingPeriodEnd=at(dt.date(2026, 10, 1)),
-                ServiceCategory="Databases",
-                ServiceSubcategory="Other (Databases)",
-            )
-        ],
-    )
-    for month in (AUGUST, "2026-09"):
-        assert refusals(lake, billing_months(lake)[month], versions=["1.2"]) == []
-
-
 def test_control_totals_that_differ_refuse_the_month(lake, destination):
     def control(_: Lake, day: dt.date) -> list[str]:
         return ["usage_totals says 12, FOCUS consumed 11"] if day == SECOND else []

@@ -110,16 +110,29 @@ def test_a_run_lists_the_ledger_once_and_reads_what_it_appended(full: Lake) -> N
     with remembering(full):
         append(full, entry("d3", "2026-05", VERSIONS + 1))
         append(full, entry("d4", "2026-05", 1, "focus_billing_period"))
-    assert asked(full) == {"read": 4, "put": 4, "list": 1, "get": 2}
+    assert asked(full) == {"read": 7, "put": 4, "list": 1, "get": 2}
     found = latest_deliveries(full)
     assert found.height == DESTINATIONS * MONTHS + 1
     assert found.to_dicts() == by_listing(full)
 
 
-def test_a_run_that_appends_nothing_lists_nothing(full: Lake) -> None:
+def test_a_run_that_appends_nothing_lists_the_ledger_and_puts_nothing(full: Lake) -> None:
     with remembering(full):
         pass
-    assert asked(full) == {"read": 2}
+    assert asked(full) == {"read": 2, "list": 1}
+
+
+def test_an_entry_that_was_hidden_is_found_by_the_next_run_also_where_that_appends_nothing(
+    full: Lake,
+) -> None:
+    """As one leaves it who slept while he appended and was killed."""
+    data = entry("hidden", "2026-05", 1).model_dump_json().encode()
+    full.store.put("_ledger/hidden/2026-05/000001.json", data, if_absent=True)
+    assert latest_deliveries(full).to_dicts() != by_listing(full)
+    with remembering(full):
+        pass
+    assert remembers(full)
+    assert latest_deliveries(full).to_dicts() == by_listing(full)
 
 
 def test_what_is_appended_is_newest_at_once_also_where_the_run_is_killed_before_its_end(full: Lake) -> None:
@@ -260,6 +273,22 @@ def test_an_append_that_slept_is_not_hidden_though_it_was_passed_over(
         assert remembers(empty)
         data = entry("slept", "2026-05", 1).model_dump_json().encode()
         empty.store.put("_ledger/slept/2026-05/000001.json", data, if_absent=True)
+    assert latest_deliveries(empty).to_dicts() == by_listing(empty)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_clock_that_is_ahead_hides_no_entry_of_those_it_passes_over(
+    empty: Lake, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    ahead = dt.datetime.now(dt.UTC) + newest.FORGOTTEN_AFTER + dt.timedelta(minutes=1)
+    with remembering(empty) if together else nullcontext(), newest.appending(empty.store):
+        with monkeypatch.context() as other, as_another_process():
+            other.setattr(newest, "_now", lambda: ahead)
+            with remembering(empty):
+                append(empty, entry("one", "2026-05", 1))
+        assert remembers(empty)
+        data = entry("passed over", "2026-05", 1).model_dump_json().encode()
+        empty.store.put("_ledger/passed over/2026-05/000001.json", data, if_absent=True)
     assert latest_deliveries(empty).to_dicts() == by_listing(empty)
 
 

@@ -19,6 +19,7 @@ from focus_assets.delivery import (
     build,
     deliver_all,
     entries,
+    ledger,
     verify,
 )
 from focus_assets.lake import Lake
@@ -111,19 +112,47 @@ def test_a_scan_of_the_whole_month_that_fails_names_the_day(
     assert entries(lake).is_empty()
 
 
-@pytest.mark.parametrize("where", ["require_days", "require_rules", "one_pass"])
+@pytest.mark.parametrize("where", ["require_days", "require_rules", "one_pass", "before_put"])
 def test_what_fails_for_all_is_told_to_each_and_is_no_traceback(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(STEPS, where, full)
+    if where != "before_put":
+        monkeypatch.setattr(STEPS, where, full)
+    before_put = full if where == "before_put" else None
 
-    found = deliver_all(lake, destinations(tmp_path), AUGUST, DeliveryRun(NOW))
+    found = deliver_all(lake, destinations(tmp_path), AUGUST, DeliveryRun(NOW), before_put=before_put)
 
     assert [each.destination for each in found] == ["first", "broken", "last"]
     for each in found:
         assert isinstance(each, DeliveryFailure)
         assert isinstance(each.error, DeliveryRefused)
         assert "billing month 2026-08 was not delivered: OSError: [Errno 28] No space left" in str(each.error)
+
+
+def test_deliveries_stand_where_what_is_newest_cannot_be_remembered(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ledger.newest, "claim", full)
+    with ledger.remembering(lake):
+        found = deliver_all(lake, destinations(tmp_path), AUGUST, DeliveryRun(NOW))
+    assert all(isinstance(each, DeliveryResult) for each in found)
+    assert "which deliveries are newest could not be remembered: [Errno 28]" in caplog.text
+    assert ledger.latest_deliveries(lake).height == 3
+
+
+def test_a_delivery_stands_where_what_was_retired_cannot_be_removed(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(STEPS, "_replaced", broken)
+    found = deliver_all(lake, destinations(tmp_path), AUGUST, DeliveryRun(NOW))
+    assert all(isinstance(each, DeliveryResult) for each in found)
+    assert "destination broken: what was retired could not be removed: 'a defect'" in caplog.text

@@ -6,6 +6,7 @@ import pytest
 
 from focus_assets.lake import Lake, StoreError, open_store
 from focus_assets.lake.paths import day_of_record, partition_of_input
+from focus_assets.lake.urls import place_of
 
 
 @pytest.mark.parametrize("form", ["{0}", "file://{0}", "file://localhost{0}", "{0}/"])
@@ -82,3 +83,9 @@ def test_only_records_of_days_count_as_days() -> None:
         "x/_record.json",
     ):
         assert day_of_record(path) is None
+
+
+def test_a_link_that_leads_to_itself_is_an_error_that_names_the_url(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(StoreError, match="loop/bucket' leads nowhere"):
+        place_of(str(tmp_path / "loop" / "bucket"))

@@ -20,7 +20,7 @@ from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import entries_of, remembering
 from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.restatements import remember_days
-from focus_assets.errors import FocusAssetsError
+from focus_assets.delivery.unforeseen import ANY_ERROR
 from focus_assets.focus.tags import vendor_prefix
 from focus_assets.lake import Lake
 from focus_assets.orchestration.assets.common import LAKE_POOL, OWNERS
@@ -132,12 +132,16 @@ def deliver_in_run(
                 results += deliver_others(
                     opened, [each for each in chosen if each.name in served], month, run
                 )
-            lake.refresh_views()
+            try:
+                lake.refresh_views()
+            except ANY_ERROR as error:
+                # The deliveries stand, and what came of them has to be told.
+                context.log.warning(f"The SQL views could not be made anew: {error}")
     try:
         for unsent in send_notices(opened, settings.destinations):
             context.log.warning(str(unsent))
-    except FocusAssetsError as error:
-        # The deliveries stand, and what came of them has to be told; the sensor sends what is owed.
+    except ANY_ERROR as error:
+        # The sensor sends what is owed.
         context.log.warning(f"Notices could not be sent: {error}")
     return results
 
