@@ -14,6 +14,7 @@ BENCHMARKS = {
     for each in (
         chain.BENCHMARK,
         metering.BENCHMARK,
+        metering.MEMORY_BENCHMARK,
         look_back.BENCHMARK,
         pull.BENCHMARK,
         rating.BENCHMARK,

@@ -97,7 +97,7 @@ def _measured(side: Side, given: Path, own: Path) -> Measured:
     try:
         cpu, peak, answer = receiver.recv()
     except EOFError:
-        raise RuntimeError(f"{side.__name__} failed; its error is above") from None
+        raise RuntimeError(f"{side} failed; its error is above") from None
     process.join()
     return Measured(time.perf_counter() - began, cpu, peak, answer)
 

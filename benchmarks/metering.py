@@ -13,6 +13,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 DAY = dt.date(2026, 8, 17)
 MEMORY = "2GB"
+LITTLE_MEMORY = "512MB"
 THREADS = 2
 _DUPLICATES = 50
 """One event in so many comes twice."""
@@ -73,10 +75,10 @@ def prepare(folder: Path, events: int) -> int:
     return write_events(folder / "events", events)
 
 
-def connected(own: Path) -> duckdb.DuckDBPyConnection:
+def connected(own: Path, memory: str = MEMORY) -> duckdb.DuckDBPyConnection:
     """DuckDB with the limits both sides have; what does not fit is spilled."""
     spill = own / "spill"
-    return duckdb.connect(config={"memory_limit": MEMORY, "threads": THREADS, "temp_directory": str(spill)})
+    return duckdb.connect(config={"memory_limit": memory, "threads": THREADS, "temp_directory": str(spill)})
 
 
 def plain(given: Path, own: Path) -> str:
@@ -102,9 +104,9 @@ def plain(given: Path, own: Path) -> str:
     return answer(pl.scan_parquet(own / "raw_usage.parquet"))
 
 
-def metered(given: Path, own: Path) -> str:
+def metered(given: Path, own: Path, memory: str = MEMORY) -> str:
     """The project's own source, to the same file."""
-    meter_day(given, own, lambda opened: None)
+    meter_day(given, own, lambda opened: None, memory)
     return answer(pl.scan_parquet(own / "raw_usage.parquet"))
 
 
@@ -123,14 +125,14 @@ def tokens() -> Meter:
     )
 
 
-def meter_day(given: Path, own: Path, after: Callable[..., object]) -> None:
+def meter_day(given: Path, own: Path, after: Callable[..., object], memory: str = MEMORY) -> None:
     """Meter the day, write its rows, and whatever else is wanted of the opened files."""
     from focus_assets.catalog.snapshot import Catalog
     from focus_assets.cloudevents import CloudEventsSource
 
     meter = tokens()
     catalog = Catalog.model_validate({"defaults": {"provider_name": "Test"}, "meters": [meter]})
-    with connected(own) as connection:
+    with connected(own, memory) as connection:
         source = CloudEventsSource(Settings(str(given / "events")), connection)
         with source.open([DAY], [meter]) as opened:
             opened.raw_usage(DAY, catalog, []).sink_parquet(own / "raw_usage.parquet", compression="zstd")
@@ -157,5 +159,18 @@ BENCHMARK = Benchmark(
     size=10_000_000,
     prepare=prepare,
     sides={"shortest SQL": plain, "focus_assets": metered},
+    packages=("duckdb", "polars", "pyarrow"),
+)
+
+MEMORY_BENCHMARK = Benchmark(
+    name="memory",
+    question=(
+        f"What does a smaller memory limit cost, and what peak comes of it? Events to raw_usage as in metering, under "
+        f"DuckDB memory limits of {MEMORY} and {LITTLE_MEMORY}."
+    ),
+    unit="events",
+    size=10_000_000,
+    prepare=prepare,
+    sides={MEMORY: metered, LITTLE_MEMORY: partial(metered, memory=LITTLE_MEMORY)},
     packages=("duckdb", "polars", "pyarrow"),
 )
