@@ -4,9 +4,8 @@ What belongs here: the column, and ResourceId of what is purchased. What does no
 (``commitments``, ``prepaid``); both are listed by the same rules, so that each id is in Contract Commitment.
 
 Usage, fees and the top-up of a charge with a minimum spend count towards it, after discounts and before credit, and
-so do corrections of their cost alone; what
-prepaid credit paid, what of it expires and its own purchase count towards that credit. FOCUS 1.3 wants a Purchase
-to have the commitment as its resource, and so it has here.
+so do corrections of their cost alone; what prepaid credit paid, what of it expires and its own purchase count towards
+that credit. FOCUS 1.3 wants a Purchase to have the commitment as its resource, and so it has here.
 """
 
 from __future__ import annotations

@@ -184,20 +184,23 @@ def deliver_all(
     some destination. Call it as the lake's writer: what a killed delivery of the month left unfinished in a folder is
     removed.
     """
+
+    def refused(error: BaseException, days: Sequence[dt.date] = ()) -> list[DeliveryResult | DeliveryFailure]:
+        failed = of_month(error, lake, month, DATASET, days)
+        return [DeliveryFailure(destination.name, month, failed) for destination in destinations]
+
     try:
         check_destinations(lake.url, destinations)
         passed = require_days(lake, month, controls=controls, since=run.since)
     except ANY_ERROR as error:
-        failed = of_month(error, lake, month, DATASET)
-        return [DeliveryFailure(destination.name, month, failed) for destination in destinations]
+        return refused(error)
     versions = sorted({destination.focus_version for destination in destinations})
     conforming = {version: _conforming(lake, passed, version) for version in versions}
     if before_put is not None and any(isinstance(each, PassedMonth) for each in conforming.values()):
         try:
             before_put(passed)
         except ANY_ERROR as error:
-            failed = of_month(error, lake, month, DATASET, passed.held.days)
-            return [DeliveryFailure(destination.name, month, failed) for destination in destinations]
+            return refused(error, passed.held.days)
 
     def served(destination: Destination, rows: RowsByCustomer | None) -> DeliveryResult | DeliveryFailure:
         return serve(lake, destination, month, run, conforming[destination.focus_version], rows=rows)
@@ -206,8 +209,7 @@ def deliver_all(
         try:
             rows = until_all_are_served.enter_context(one_pass(lake, passed, destinations))
         except ANY_ERROR as error:
-            failed = of_month(error, lake, month, DATASET, passed.held.days)
-            return [DeliveryFailure(destination.name, month, failed) for destination in destinations]
+            return refused(error, passed.held.days)
         # Most of a delivery of few rows is waiting for its store; whole months take memory too.
         with ThreadPoolExecutor(WHOLE_SIDE_BY_SIDE if rows is None else SIDE_BY_SIDE) as pool:
             return list(pool.map(lambda destination: served(destination, rows), destinations))

@@ -259,7 +259,7 @@ def _rules_left(lake: Lake, days: Sequence[dt.date], version: str) -> tuple[AnyR
 
 def _is_of_one_value(lake: Lake, passed: PassedMonth, version: str) -> bool:
     """Whether no day of the month contradicts another; remembered, for each destination asks."""
-    together = (passed.month, tuple(passed.span.items()), version, _AsTheyAre(rules_for(version)))
+    together = (passed.month, tuple(passed.span.items()), version, _TheSameRules(rules_for(version)))
     if together in _conforming:
         return True
     if differs(
@@ -288,15 +288,15 @@ def rules_of_totals(version: str) -> tuple[AnyRule, ...]:
 
 def conforms(sha256: str, version: str) -> bool:
     """Whether this process has found that a day with that digest breaks no blocking rule of a FOCUS version."""
-    return (sha256, version, _AsTheyAre(rules_for(version))) in _conforming
+    return (sha256, version, _TheSameRules(rules_for(version))) in _conforming
 
 
 def remember_conforming(sha256: str, version: str) -> None:
     """Say that a day of ``focus_cost_and_usage`` with that digest breaks none."""
-    _conforming.add((sha256, version, _AsTheyAre(rules_for(version))))
+    _conforming.add((sha256, version, _TheSameRules(rules_for(version))))
 
 
-class _AsTheyAre:
+class _TheSameRules:
     """Rules, equal to none but the same ones: others may have their names and ask otherwise."""
 
     def __init__(self, rules: tuple[AnyRule, ...]) -> None:
@@ -304,7 +304,7 @@ class _AsTheyAre:
         self._ids = tuple(map(id, rules))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _AsTheyAre) and self._ids == other._ids
+        return isinstance(other, _TheSameRules) and self._ids == other._ids
 
     def __hash__(self) -> int:
         return hash(self._ids)

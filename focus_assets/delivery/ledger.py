@@ -272,7 +272,7 @@ def _remember_newest(lake: Lake, before: pl.DataFrame | None, version: str | Non
     claimed = newest.claim(lake.store)
     if claimed is None:
         return
-    paths, kept = _newest_below(lake, f"{ROOT}/"), pl.DataFrame(schema=SCHEMA)
+    paths, kept = _newest_below(lake, f"{ROOT}/"), _EMPTY
     if before is not None:
         known = before.filter(pl.col("path").is_in(paths))
         held = set(known["path"])

@@ -130,10 +130,8 @@ def claim(store: ObjectStore) -> Claim | None:
     with _guard:
         if _under_way[store.identity]:
             return None
-        if store.identity not in _named:
-            _enter(store)
-        elif not _stands(store):
-            # Passed over: what lies there may lack what this process appended.
+        if store.identity not in _named or not _stands(store):
+            # Also where it was passed over: what lies there may lack what this process appended.
             _enter(store)
         mine = _named.pop(store.identity)
         there = store.read(PATH)

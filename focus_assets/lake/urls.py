@@ -94,10 +94,8 @@ def place_of(url: str) -> tuple[str, ...]:
     if isinstance(location, FolderLocation):
         try:
             return ("file", *location.root.resolve().parts)
-        except (
-            OSError,
-            RuntimeError,
-        ) as error:  # a link that leads to itself, a folder that must not be looked into
+        except (OSError, RuntimeError) as error:
+            # A folder that must not be looked into; a link that leads to itself.
             raise StoreError(f"{url!r} leads nowhere: {error}.") from error
     return (location.scheme, location.bucket, *(part for part in location.prefix.split("/") if part))
 

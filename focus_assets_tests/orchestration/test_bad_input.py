@@ -83,7 +83,7 @@ def require_whole(company: Company) -> None:
     if not root.is_dir():
         return
     lake = Lake.open(str(root))
-    expected = {root / ".writer.lock", *root.glob(MEMORY)}
+    expected = {root / ".writer.lock", *root.glob(".put.lock"), *root.glob(MEMORY)}
     for dataset in CHAIN:
         for day in lake.days(dataset):
             (file,) = lake.files(dataset, [day])
