@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Test processes: one for each processor that may be used, two at least.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 2))(0))))')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo test check lint ui bench constraints clean
@@ -38,7 +40,7 @@ ui: $(VENV)/.installed
 	@$(BIN)/focus-assets ui
 
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not referee"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not referee"
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
