@@ -162,6 +162,10 @@ def test_days_come_to_the_same_bytes_in_whatever_order_they_are_computed_again(t
         weeks.usage = [*weeks.usage, LATE]
         for day in order:
             weeks.compute(day, day)
+    # Days that were computed before what they read, the line of the part on the 3rd for one.
+    of_changed = found[1].lake.stale_inputs_of("focus_cost_and_usage", DAYS[:7])
+    for day in [day.day for day, inputs in of_changed.items() if inputs]:
+        found[1].compute(day, day)
     assert digests(found[0], DAYS[:7]) == digests(found[1], DAYS[:7])
     assert paid(found[1]) == amounts("2.59", "1.7784", "0")
 
