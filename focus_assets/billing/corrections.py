@@ -4,8 +4,9 @@ What belongs here: the difference between what a day's rows would be now and wha
 What does not: keeping closed rows (``closed``) and the period that takes the difference (``booking``).
 
 Closed rows and all corrections of them add up to what a fresh computation gives: ``rebilled`` in every quantity and
-cost, ``not_billed`` in quantities, and in costs too where an imported invoice was voided. Earlier corrections that have
-been closed count as closed rows, so computing a day again, or in another order, adds nothing twice.
+cost, ``not_billed`` in quantities, and in costs too where an imported invoice was voided or issued since (see
+``billed_anew``). Earlier corrections that have been closed count as closed rows, so computing a day again, or in
+another order, adds nothing twice.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+from focus_assets.billing.billed_anew import ANEW, APART, AS_BEFORE, BILLED, marked
 from focus_assets.billing.close import ClosedPeriod
 from focus_assets.billing.closed import PERIOD_COLUMNS
 from focus_assets.billing.period_invoices import PeriodInvoice
@@ -83,10 +85,6 @@ BOOKINGS: Final = pl.Schema(
 )
 
 
-_INVOICE: Final = (*PERIOD_COLUMNS, "x_OpenMeterInvoiceId")
-_BILLED_ANEW: Final = "_billed_anew"
-
-
 @dataclass(frozen=True)
 class Booking:
     """The period that corrections are billed in, and its invoice once it has closed too."""
@@ -105,6 +103,7 @@ def corrections(
     rated: Collection[str],
     voided: Collection[PeriodInvoice] = (),
     known: Mapping[ClosedPeriod, Collection[str]] | None = None,
+    by_itself: Collection[ClosedPeriod] = (),
 ) -> pl.DataFrame:
     """The rows that correct closed rows of one day, in the stored shape, sorted.
 
@@ -118,89 +117,45 @@ def corrections(
         rated: ids of the charges and fees that there are on it now.
         voided: invoices of OpenMeter that nobody has to pay any more.
         known: by period that has closed, OpenMeter's ids of the invoices that were issued when it did.
+        by_itself: periods that have closed without invoices of OpenMeter.
 
     Returns:
         ``rebilled``: a row for each price of what was bought, with quantities and costs as they differ; where no
         quantity differs, one Adjustment without prices and quantities. ``not_billed``: usage alone, without invoice
         and prices, at no cost; but of what invoices billed that were voided since, or others bill in their place,
-        the same as ``rebilled``. Nothing where a charge differs in no amount.
+        the same as ``rebilled``. Either way what an invoice bills that was issued since, beside those that billed the
+        period, are rows of that invoice. Nothing where a charge differs in no amount.
     """
-    fresh, closed = _marked(fresh, closed, voided, known or {})
+    corrected = pl.col("ChargeClass").eq_missing(CORRECTION)
+    unbilled = pl.col("ChargeDescription").str.starts_with(_UNBILLED).fill_null(False)
+    fresh, closed = marked(fresh, closed, voided, known or {}, by_itself, corrected, unbilled)
+    how = pl.col(BILLED)
+    others = how != APART
     if late_usage == "rebilled":
-        rows = _rebilled(_changed(fresh, closed))
+        rows = _rebilled(_changed(fresh.filter(others), closed.filter(others)))
     else:
-        anew = pl.col(_BILLED_ANEW)
+        before, anew = how == AS_BEFORE, how == ANEW
         rows = pl.concat(
             [
-                _not_billed(_changed(fresh.filter(~anew), closed.filter(~anew))),
+                _not_billed(_changed(fresh.filter(before), closed.filter(before))),
                 _rebilled(_changed(fresh.filter(anew), closed.filter(anew))),
             ]
         )
-    return _booked(rows, bookings, issuer, day, rated)
-
-
-def _marked(
-    fresh: pl.LazyFrame,
-    closed: pl.LazyFrame,
-    voided: Collection[PeriodInvoice],
-    known: Mapping[ClosedPeriod, Collection[str]],
-) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Both with ``_billed_anew``: whether invoices billed it that were voided since the close, or bill it instead.
-
-    The others correct the voided one, so their rows name it. A day may have rows of one of them alone, so which there
-    are is not told by its rows.
-    """
-    schema = {name: internal_schema()[name] for name in (*_INVOICE, "InvoiceId")}
-    invoices = [name for name in schema if name != "InvoiceId"]
-    rows = [(*period, invoice) for period, ids in sorted(known.items()) for invoice in sorted(ids)]
-    kept = pl.concat(
+    apart = _apart(fresh.filter(~others), closed.filter(~others))
+    return pl.concat(
         [
-            pl.LazyFrame(rows, schema={name: schema[name] for name in invoices}, orient="row"),
-            closed.select(invoices).drop_nulls(),
+            _booked(rows, bookings, issuer, day, rated),
+            _booked(apart, bookings, issuer, day, rated, apart=True),
         ]
-    ).unique()
-    gone = (
-        pl.LazyFrame([(*each.period, each.id, each.number) for each in voided], schema=schema, orient="row")
-        .join(kept, on=invoices, how="semi")
-        .collect()
-    )
-    anew = pl.lit(True).alias(_BILLED_ANEW)
-    by_period = gone.group_by(PERIOD_COLUMNS).agg(pl.col("InvoiceId").min().alias("_void"))
-    since = (
-        fresh.join(
-            kept.with_columns(pl.lit(True).alias("_kept")), on=invoices, how="left", maintain_order="left"
-        )
-        .join(by_period.lazy(), on=PERIOD_COLUMNS, how="left", maintain_order="left")
-        .with_columns(
-            pl.all_horizontal(
-                pl.col("x_OpenMeterInvoiceId").is_not_null(),
-                pl.col("_kept").is_null(),
-                pl.col("_void").is_not_null(),
-            ).alias(_BILLED_ANEW)
-        )
-        .with_columns(pl.when(_BILLED_ANEW).then("_void").otherwise("InvoiceId").alias("InvoiceId"))
-        .drop("_kept", "_void")
-    )
-    numbers = (
-        gone.lazy().select("BillingAccountId", pl.col("InvoiceId").alias("x_CorrectedInvoiceId")).unique()
-    )
-    of_void = (
-        closed.join(gone.lazy().select(*invoices, anew), on=invoices, how="left", maintain_order="left")
-        .join(
-            numbers.with_columns(pl.lit(True).alias("_corrects")),
-            on=["BillingAccountId", "x_CorrectedInvoiceId"],
-            how="left",
-            maintain_order="left",
-        )
-        .with_columns(
-            (
-                pl.col(_BILLED_ANEW).eq_missing(True)
-                | (pl.col("ChargeClass").eq_missing(CORRECTION) & pl.col("_corrects").eq_missing(True))
-            ).alias(_BILLED_ANEW)
-        )
-        .drop("_corrects")
-    )
-    return since, of_void
+    ).sort(_ORDER, nulls_last=True, maintain_order=True)
+
+
+def _apart(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
+    """Rows of invoices that were issued since the close, as they are; of those that have been closed, what differs."""
+    known = closed.select("x_OpenMeterInvoiceId").unique()
+    both = fresh.join(known, on="x_OpenMeterInvoiceId", how="semi", maintain_order="left")
+    new = fresh.join(known, on="x_OpenMeterInvoiceId", how="anti", maintain_order="left")
+    return pl.concat([new.select(internal_schema().names()).collect(), _rebilled(_changed(both, closed))])
 
 
 def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
@@ -335,8 +290,10 @@ def _booked(
     issuer: str,
     day: dt.date,
     rated: Collection[str],
+    *,
+    apart: bool = False,
 ) -> pl.DataFrame:
-    """The rows in the periods that take them, with ChargeClass, invoice and line."""
+    """The rows in the periods that take them, with ChargeClass, invoice and line; those ``apart`` keep the latter."""
     schema = internal_schema()
     places = pl.DataFrame(
         [
@@ -373,18 +330,21 @@ def _booked(
             places.group_by(account).last(), on=account, how="inner", maintain_order="left", suffix="_of"
         ),
     ]
+    of_the_period = (
+        pl.lit(None, pl.String).alias("x_OpenMeterInvoiceId"),
+        pl.col("_estimated").alias("x_IsEstimated"),
+        invoice.alias("InvoiceId"),
+        pl.when(pl.col("_invoice").is_not_null()).then(line).alias("InvoiceDetailId"),
+    )
     return (
         pl.concat(part.select(*rows.columns, "_from", "_to", "_invoice", "_estimated") for part in parts)
         .with_columns(
             pl.col("InvoiceId").alias("x_CorrectedInvoiceId"),
-            pl.lit(None, pl.String).alias("x_OpenMeterInvoiceId"),
             pl.lit(CORRECTION).alias("ChargeClass"),
             (what + pl.col("ChargeDescription")).alias("ChargeDescription"),
             pl.col("_from").alias("BillingPeriodStart"),
             pl.col("_to").alias("BillingPeriodEnd"),
-            pl.col("_estimated").alias("x_IsEstimated"),
-            invoice.alias("InvoiceId"),
-            pl.when(pl.col("_invoice").is_not_null()).then(line).alias("InvoiceDetailId"),
+            *(() if apart else of_the_period),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in schema.items())
         .sort(_ORDER, nulls_last=True, maintain_order=True)
