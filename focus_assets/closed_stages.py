@@ -31,7 +31,8 @@ from focus_assets.billing.closed import (
     same_rows,
 )
 from focus_assets.billing.contract_applied import NO_COMMITMENTS, Commitments
-from focus_assets.billing.corrections import CORRECTION, Booking, LateUsage, corrections
+from focus_assets.billing.correction_signs import is_correction
+from focus_assets.billing.corrections import Booking, LateUsage, corrections
 from focus_assets.billing.datasets import CLOSED_PERIODS
 from focus_assets.billing.period_invoices import PeriodInvoice
 from focus_assets.catalog.credit_charges import Charged
@@ -203,7 +204,7 @@ def recomputed_rows(lake: Lake, day: dt.date) -> list[pl.LazyFrame]:
 
 def kept_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
     """The rows of ``focus_cost_and_usage`` of ``days`` without corrections; errors as :meth:`Lake.scan`."""
-    return lake.scan(FOCUS, days).filter(~pl.col("ChargeClass").eq_missing(CORRECTION))
+    return lake.scan(FOCUS, days).filter(~is_correction())
 
 
 def kept_fact(kept: pl.DataFrame, charged: Sequence[Charged], close: PeriodClose) -> dict[str, Any]:

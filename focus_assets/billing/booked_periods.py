@@ -13,7 +13,7 @@ import polars as pl
 
 from focus_assets.billing.booking import invoice_of
 from focus_assets.billing.close import ClosedPeriod, PeriodClose
-from focus_assets.billing.corrections import CORRECTION
+from focus_assets.billing.correction_signs import is_correction
 from focus_assets.billing.datasets import BILLING_PERIODS
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.plans import billing_cadence
@@ -37,7 +37,7 @@ def booked_periods(
         close: what closes now.
     """
     corrected = (
-        rows.filter(pl.col("ChargeClass") == CORRECTION)
+        rows.filter(is_correction())
         .select(*_KEY[:3], pl.col("BillingAccountId").alias(_KEY[3]), "x_CustomerKey", "BillingCurrency")
         .unique()
         .join(listed.select(_KEY), on=_KEY, how="anti")

@@ -17,18 +17,14 @@ from typing import Final, Literal
 
 import polars as pl
 
+from focus_assets.billing.billed_anew import BILLED_ANEW, billed_anew
 from focus_assets.billing.close import ClosedPeriod
 from focus_assets.billing.closed import PERIOD_COLUMNS
+from focus_assets.billing.correction_signs import CORRECTED_LINE, CORRECTION, is_correction
 from focus_assets.billing.period_invoices import PeriodInvoice
-from focus_assets.decimals import UTC_INSTANT
+from focus_assets.decimals import UTC_INSTANT, multiply
 from focus_assets.focus.invoice_lines import invoice_id
 from focus_assets.focus.schema import internal_schema
-
-CORRECTION: Final = "Correction"
-"""ChargeClass of what corrects a closed period."""
-
-CORRECTED_LINE: Final = "/corrected/"
-"""In InvoiceDetailId, between the corrected line and the start of the period that its correction is billed in."""
 
 _CORRECTED: Final = "Correction, "
 _UNBILLED: Final = "Late usage that is not billed, "
@@ -45,6 +41,7 @@ _UNIT_PRICES: Final = (
     "PricingCurrencyListUnitPrice",
 )
 _UNITS: Final = ("ConsumedUnit", "PricingUnit")
+_PRICE_OF: Final = {"ContractedCost": "ContractedUnitPrice", "ListCost": "ListUnitPrice"}
 
 _CHARGE: Final = ("x_ChargeId", "SkuId", "BillingCurrency")
 """Where nothing of these changes in sum, nothing is corrected: labels and names of closed rows stay as they are."""
@@ -83,10 +80,6 @@ BOOKINGS: Final = pl.Schema(
 )
 
 
-_INVOICE: Final = (*PERIOD_COLUMNS, "x_OpenMeterInvoiceId")
-_BILLED_ANEW: Final = "_billed_anew"
-
-
 @dataclass(frozen=True)
 class Booking:
     """The period that corrections are billed in, and its invoice once it has closed too."""
@@ -111,7 +104,8 @@ def corrections(
     Args:
         fresh: the day's rows of closed periods as they would be now.
         closed: the day's closed rows, earlier corrections among them.
-        bookings: by closed period, where its changes are billed.
+        bookings: by closed period, where its changes are billed. Of an open one it is the period itself: what changed
+            on an invoice in its middle.
         late_usage: what becomes of them.
         issuer: who issues invoices mostly (:func:`~focus_assets.focus.invoice_lines.default_issuer`).
         day: the day.
@@ -124,83 +118,25 @@ def corrections(
         quantity differs, one Adjustment without prices and quantities. ``not_billed``: usage alone, without invoice
         and prices, at no cost; but of what invoices billed that were voided since, or others bill in their place,
         the same as ``rebilled``. Nothing where a charge differs in no amount.
+
+        ChargeClass is ``Correction``, but null within the corrected period. Usage that is not billed keeps its prices
+        there, for FOCUS lets only corrections be without, and only Billed and Effective are 0.
     """
-    fresh, closed = _marked(fresh, closed, voided, known or {})
+    fresh, closed = billed_anew(fresh, closed, voided, known or {})
     if late_usage == "rebilled":
         rows = _rebilled(_changed(fresh, closed))
     else:
-        anew = pl.col(_BILLED_ANEW)
+        anew = pl.col(BILLED_ANEW)
         rows = pl.concat(
             [
-                _not_billed(_changed(fresh.filter(~anew), closed.filter(~anew))),
+                _not_billed(
+                    _changed(fresh.filter(~anew), closed.filter(~anew)),
+                    [of for of, booking in bookings.items() if booking.period == of],
+                ),
                 _rebilled(_changed(fresh.filter(anew), closed.filter(anew))),
             ]
         )
     return _booked(rows, bookings, issuer, day, rated)
-
-
-def _marked(
-    fresh: pl.LazyFrame,
-    closed: pl.LazyFrame,
-    voided: Collection[PeriodInvoice],
-    known: Mapping[ClosedPeriod, Collection[str]],
-) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Both with ``_billed_anew``: whether invoices billed it that were voided since the close, or bill it instead.
-
-    The others correct the voided one, so their rows name it. A day may have rows of one of them alone, so which there
-    are is not told by its rows.
-    """
-    schema = {name: internal_schema()[name] for name in (*_INVOICE, "InvoiceId")}
-    invoices = [name for name in schema if name != "InvoiceId"]
-    rows = [(*period, invoice) for period, ids in sorted(known.items()) for invoice in sorted(ids)]
-    kept = pl.concat(
-        [
-            pl.LazyFrame(rows, schema={name: schema[name] for name in invoices}, orient="row"),
-            closed.select(invoices).drop_nulls(),
-        ]
-    ).unique()
-    gone = (
-        pl.LazyFrame([(*each.period, each.id, each.number) for each in voided], schema=schema, orient="row")
-        .join(kept, on=invoices, how="semi")
-        .collect()
-    )
-    anew = pl.lit(True).alias(_BILLED_ANEW)
-    by_period = gone.group_by(PERIOD_COLUMNS).agg(pl.col("InvoiceId").min().alias("_void"))
-    since = (
-        fresh.join(
-            kept.with_columns(pl.lit(True).alias("_kept")), on=invoices, how="left", maintain_order="left"
-        )
-        .join(by_period.lazy(), on=PERIOD_COLUMNS, how="left", maintain_order="left")
-        .with_columns(
-            pl.all_horizontal(
-                pl.col("x_OpenMeterInvoiceId").is_not_null(),
-                pl.col("_kept").is_null(),
-                pl.col("_void").is_not_null(),
-            ).alias(_BILLED_ANEW)
-        )
-        .with_columns(pl.when(_BILLED_ANEW).then("_void").otherwise("InvoiceId").alias("InvoiceId"))
-        .drop("_kept", "_void")
-    )
-    numbers = (
-        gone.lazy().select("BillingAccountId", pl.col("InvoiceId").alias("x_CorrectedInvoiceId")).unique()
-    )
-    of_void = (
-        closed.join(gone.lazy().select(*invoices, anew), on=invoices, how="left", maintain_order="left")
-        .join(
-            numbers.with_columns(pl.lit(True).alias("_corrects")),
-            on=["BillingAccountId", "x_CorrectedInvoiceId"],
-            how="left",
-            maintain_order="left",
-        )
-        .with_columns(
-            (
-                pl.col(_BILLED_ANEW).eq_missing(True)
-                | (pl.col("ChargeClass").eq_missing(CORRECTION) & pl.col("_corrects").eq_missing(True))
-            ).alias(_BILLED_ANEW)
-        )
-        .drop("_corrects")
-    )
-    return since, of_void
 
 
 def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
@@ -208,13 +144,13 @@ def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     columns = internal_schema().names()
     ids = _charges_that_differ(fresh.select(columns), closed.select(columns))
     fresh, closed = (rows.filter(pl.col("x_ChargeId").is_in(ids)) for rows in (fresh, closed))
-    corrected = pl.col("ChargeClass").eq_missing(CORRECTION)
+    corrected, elsewhere = is_correction(), pl.col("ChargeClass").eq_missing(CORRECTION)
     period = ("BillingPeriodStart", "BillingPeriodEnd")
     text = pl.col("ChargeDescription").str.strip_prefix(_CORRECTED).str.strip_prefix(_UNBILLED)
     taken_back = closed.select(columns).with_columns(
         *(-pl.col(name) for name in _AMOUNTS),
-        # Where an earlier correction was billed says nothing of what it corrects.
-        *(pl.when(~corrected).then(pl.col(name)).alias(name) for name in period),
+        # Where an earlier correction was billed says nothing of what it corrects, unless it was the same period.
+        *(pl.when(~elsewhere).then(pl.col(name)).alias(name) for name in period),
         pl.when(corrected).then("x_CorrectedInvoiceId").otherwise("InvoiceId").alias("InvoiceId"),
         pl.col("InvoiceDetailId").str.split(CORRECTED_LINE).list.first().alias("InvoiceDetailId"),
         text,
@@ -278,8 +214,8 @@ def _rebilled(changed: pl.DataFrame) -> pl.DataFrame:
         pl.col(name).sum().over(_BOUGHT).fill_null(0) != 0 for name in _QUANTITIES
     )
     own_quantity = pl.any_horizontal(pl.col(name).fill_null(0) != 0 for name in _QUANTITIES)
-    with_quantity = changed.filter(quantity_differs & own_quantity)
-    cost_alone = changed.filter(~(quantity_differs & own_quantity))
+    with_quantity, rest = _as_products(changed.filter(quantity_differs & own_quantity))
+    cost_alone = pl.concat([changed.filter(~(quantity_differs & own_quantity)), rest])
     schema = internal_schema()
     kind = pl.col("ChargeCategory")
     others = [name for name in schema if name not in (*_COSTS, *_BOUGHT, "ChargeCategory")]
@@ -307,8 +243,22 @@ def _rebilled(changed: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([with_quantity.select(schema.names()), adjusted.select(schema.names())])
 
 
-def _not_billed(changed: pl.DataFrame) -> pl.DataFrame:
+def _as_products(changed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """``changed`` with costs of price times quantity, and what that leaves: products are rounded, sums are not."""
+    products = changed.with_columns(
+        pl.coalesce(multiply(pl.col("PricingQuantity"), pl.col(price)), cost).alias(cost)
+        for cost, price in _PRICE_OF.items()
+    )
+    left = [(changed[name] - products[name]).alias(name) for name in _COSTS]
+    rest = changed.with_columns(left).filter(pl.any_horizontal(pl.col(name) != 0 for name in _COSTS))
+    return products, rest
+
+
+def _not_billed(changed: pl.DataFrame, within: Collection[ClosedPeriod] = ()) -> pl.DataFrame:
+    """Usage at no cost, and without prices but in the periods ``within`` which it is corrected."""
     schema = internal_schema()
+    own = pl.DataFrame(sorted(within), schema={name: schema[name] for name in PERIOD_COLUMNS}, orient="row")
+    inside = pl.col("_within").eq_missing(True)
     # Nobody pays for it, so which tier it moved what into does not matter: it is shown at the price that most has.
     used = [name for name in _BOUGHT if name not in ("SkuPriceId", "x_PriceComponent")]
     others = [name for name in schema if name not in (*_QUANTITIES, *used)]
@@ -318,10 +268,22 @@ def _not_billed(changed: pl.DataFrame) -> pl.DataFrame:
         .group_by(used, maintain_order=True)
         .agg(pl.col(_QUANTITIES).sum(), *(pl.col(name).drop_nulls().first() for name in others))
         .filter(pl.any_horizontal(pl.col(name) != 0 for name in _QUANTITIES))
+        .join(
+            own.with_columns(pl.lit(True).alias("_within")),
+            on=PERIOD_COLUMNS,
+            how="left",
+            maintain_order="left",
+        )
         .with_columns(
-            *(pl.lit(0, schema[name]).alias(name) for name in _COSTS),
-            *(pl.lit(None, schema[name]).alias(name) for name in _UNIT_PRICES),
-            pl.lit(None, pl.String).alias("PricingCategory"),
+            *(pl.lit(0, schema[name]).alias(name) for name in _COSTS if name not in _PRICE_OF),
+            *(pl.when(inside).then(name).alias(name) for name in (*_UNIT_PRICES, "PricingCategory")),
+            *(
+                pl.when(inside)
+                .then(multiply(pl.col("PricingQuantity"), pl.col(price)))
+                .otherwise(pl.lit(0, schema[cost]))
+                .alias(cost)
+                for cost, price in _PRICE_OF.items()
+            ),
             # No line of an invoice has it; what it belongs to is x_CorrectedInvoiceId's.
             pl.lit(None, pl.String).alias("InvoiceDetailId"),
         )
@@ -367,6 +329,10 @@ def _booked(
     # A charge of which nothing but corrections is left does not say which period it was of: any of its account will do.
     account = ["BillingAccountId", "BillingCurrency"]
     known = pl.col("BillingPeriodStart").is_not_null()
+    same = pl.all_horizontal(
+        pl.col("BillingPeriodStart").eq_missing(pl.col("_from")),
+        pl.col("BillingPeriodEnd").eq_missing(pl.col("_to")),
+    )
     parts = [
         rows.filter(known).join(places, on=PERIOD_COLUMNS, how="inner", maintain_order="left"),
         rows.filter(~known).join(
@@ -378,7 +344,7 @@ def _booked(
         .with_columns(
             pl.col("InvoiceId").alias("x_CorrectedInvoiceId"),
             pl.lit(None, pl.String).alias("x_OpenMeterInvoiceId"),
-            pl.lit(CORRECTION).alias("ChargeClass"),
+            pl.when(~same).then(pl.lit(CORRECTION)).alias("ChargeClass"),
             (what + pl.col("ChargeDescription")).alias("ChargeDescription"),
             pl.col("_from").alias("BillingPeriodStart"),
             pl.col("_to").alias("BillingPeriodEnd"),
