@@ -82,10 +82,14 @@ BOOKINGS: Final = pl.Schema(
 
 @dataclass(frozen=True)
 class Booking:
-    """The period that corrections are billed in, and its invoice once it has closed too."""
+    """The period that corrections are billed in, whether it has ``closed`` too, and its invoice then.
+
+    There is none where OpenMeter makes the invoices: it bills no corrections.
+    """
 
     period: ClosedPeriod
     invoice: str | None
+    closed: bool
 
 
 def corrections(
@@ -310,7 +314,7 @@ def _booked(
                 b.period.start,
                 b.period.end,
                 b.invoice,
-                b.invoice is None,
+                not b.closed,
             )
             for of, b in sorted(bookings.items())
         ],
