@@ -126,7 +126,8 @@ class Weeks:
 
     @property
     def close(self) -> PeriodClose:
-        return PeriodClose(self.as_of, self.close_after_days, START)
+        days = self.terms.close_after_days
+        return PeriodClose(self.as_of, self.close_after_days, START, without_invoice_after_days=days)
 
     def compute(self, first: int = 1, last: int = 10, *, anew: bool = False) -> Weeks:
         """Every stage of days of August.
