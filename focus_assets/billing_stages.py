@@ -26,8 +26,10 @@ from focus_assets.billing.close import PeriodClose, days_before, ending
 from focus_assets.billing.closed_lines import keep_lines, with_imported_lines, with_kept_lines
 from focus_assets.billing.commitments import contract_commitments
 from focus_assets.billing.corrected_lines import corrected_lines
+from focus_assets.billing.corrections import LateUsage
 from focus_assets.billing.datasets import BILLING_PERIODS, CONTRACT_COMMITMENTS, INVOICE_DETAILS
 from focus_assets.billing.invoices import invoice_details
+from focus_assets.billing.parts import boundaries
 from focus_assets.billing.period_invoices import issued_invoices
 from focus_assets.billing.periods import Snapshot, billing_periods
 from focus_assets.billing.prepaid import ended_grants, prepaid_commitments
@@ -41,6 +43,7 @@ from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import FOCUS, DayOutput, Upstream, catalog_on, digests
 from focus_assets.closed_stages import (
+    billed_rows,
     booked_on,
     close_day,
     closing_on,
@@ -54,7 +57,8 @@ from focus_assets.delivery.dataset_months import month_facts
 from focus_assets.delivery.facts import BILLING_MONTHS
 from focus_assets.focus.invoice_lines import default_issuer, line_stem
 from focus_assets.focus.price_list import price_list
-from focus_assets.lake import Lake
+from focus_assets.issued_parts import UNBILLED, unbilled_on
+from focus_assets.lake import Lake, MissingPartitions
 from focus_assets.later_periods import closes_on
 from focus_assets.settings import BillingSettings, Settings
 
@@ -263,7 +267,7 @@ def _closed_by_itself(lake: Lake, day: dt.date) -> pl.DataFrame:
     days = [started + dt.timedelta(days=n) for n in range((day - started).days + 1)]
     kept, fresh = kept_rows(lake, days), computed_rows(lake, days)
     usage = metered_usage(lake.scan(USAGE_TOTALS.name, days), [s for s in last if _is_whole(s)])
-    usage |= charged_usage(fresh, [s for s in last if not _is_whole(s)])
+    usage |= charged_usage(fresh, [s for s in last if not _is_whole(s)], billed_rows(lake, days))
     moved = moved_lines(fresh, kept)
     lines = reconciled(kept, details, [*last, *fees], usage, moved)
     others = [lost(kept, details, lines), corrected(lake.scan(FOCUS, days), details, moved)]
@@ -309,11 +313,14 @@ def _is_whole(s: ChargeSlice) -> bool:
     return s.billed_period == s.charge.period
 
 
-def periods_closed_otherwise(lake: Lake, days: Sequence[dt.date], close: PeriodClose) -> set[dt.date]:
+def periods_closed_otherwise(
+    lake: Lake, days: Sequence[dt.date], close: PeriodClose, late_usage: LateUsage = "rebilled"
+) -> set[dt.date]:
     """Those of ``days`` that were computed when other billing periods had closed than ``close`` says.
 
-    FOCUS rows are judged by the billing periods they are in, and commitments by the prepaid credits that have ended.
-    Days without a catalog or FOCUS rows are not judged. Raises CorruptPartition.
+    FOCUS rows are judged by the billing periods they are in, and by what invoices in the middle of these keep where
+    ``late_usage`` is not billed; commitments by the prepaid credits that have ended. Days without a catalog or FOCUS
+    rows are not judged. Raises CorruptPartition.
     """
     found = set()
     for day in days:
@@ -324,11 +331,26 @@ def periods_closed_otherwise(lake: Lake, days: Sequence[dt.date], close: PeriodC
         booked, closes = booked_on(record), closes_on(lake, snapshot, charged, close)
         now = fingerprint(closing_on(lake, day, close), charged, booked, closes)
         changed = not now.items() <= record.inputs.items()
+        changed |= _parts_kept(lake, snapshot, charged, close.start, late_usage) != record.inputs.get(
+            UNBILLED
+        )
         if committed is not None:
             changed |= not ended_grants(day, snapshot, close).items() <= committed.inputs.items()
         if changed:
             found.add(day)
     return found
+
+
+def _parts_kept(
+    lake: Lake, snapshot: Catalog, charged: Sequence[Charged], start: dt.date, late_usage: LateUsage
+) -> str | None:
+    """What the record of a day says now of earlier parts; what cannot be read makes the day stale by itself."""
+    slices = [each for each in charged if isinstance(each, ChargeSlice)]
+    try:
+        unbilled = unbilled_on(lake, snapshot, boundaries(snapshot, slices, start), start, late_usage)
+    except MissingPartitions:
+        return None
+    return unbilled.fingerprint.get(UNBILLED)
 
 
 def _snapshot(catalog: Upstream, day: dt.date) -> tuple[Catalog, list[ChargeSlice]]:

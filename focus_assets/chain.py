@@ -27,7 +27,7 @@ from focus_assets.catalog.credit_charges import Charged, credits_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.closed_stages import Today, closing_on, computed_rows, with_closed_rows
+from focus_assets.closed_stages import Today, closing_on, settling_rows, with_closed_rows
 from focus_assets.credit_stages import BilledBefore, CreditFacts, days_of_credit, used_before
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.errors import FocusAssetsError
@@ -253,7 +253,7 @@ def focus_cost_and_usage_days(
         snapshot, usage = catalog_on(catalog, day), normalized.on(day)
         closing = closing_on(totals.lake, day, close)
         invoiced, fees = closing.invoiced(found), closing.invoiced(fees_on(snapshot, day))
-        imported = invoiced_day(totals.lake, snapshot, day, found, fees, start, close.as_of)
+        imported = invoiced_day(totals.lake, snapshot, day, found, fees, start, close.as_of, late_usage)
         grants, credits_due = snapshot.credits, credits_on(snapshot, day)
         paid_on = days_of_credit(grants, day, start)
         rateable = rateable_usage(usage, found, opening)
@@ -277,7 +277,6 @@ def focus_cost_and_usage_days(
         billed = charged_before(last, day, start)
         if last or (grants and any(fee.invoice for fee in fees)):
             ended: list[ChargeSlice | Fee] = [*last, *(fee for fee in fees if grants and fee.invoice)]
-            parts = [computed_rows(totals.lake, billed)] if billed else []
             own = rows
             if not grants:
                 ids = {s.charge_id for s in last}
@@ -285,7 +284,8 @@ def focus_cost_and_usage_days(
                 used = rateable_usage(usage, slices_of_ended, opening)
                 rated = rated_day(used, opening, before, slices_of_ended, splits=imported.splits)
                 own = build(rated, slices_of_ended, snapshot, in_order=True)
-            rows = settle(pl.concat([*parts, own]), ended, day, default_issuer(snapshot)).applied_to(rows)
+            with settling_rows(totals.lake, day, billed, own, late_usage) as (fresh, counted):
+                rows = settle(fresh, ended, day, default_issuer(snapshot), counted).applied_to(rows)
         rows = imported.applied_to(rows)
         charged: list[Charged] = [*invoiced, *fees, *credits_due]
         committed = commitments_of(snapshot, charged, commitments, start)
@@ -305,7 +305,7 @@ def focus_cost_and_usage_days(
                     for dataset, read in imported.days_read
                     for key, sha256 in digests(totals.lake, dataset, [read]).items()
                 }
-                | dict(kept.inputs),
+                | {**imported.fingerprint, **kept.inputs},
                 kept.facts(imported.facts(facts, closing.issued_while_open(charged) | kept.waiting)),
             )
 

@@ -157,6 +157,7 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
         rated,
         voided_invoices(today.catalog),
         closed.invoices,
+        close.kept,
     )
     added = today.committed.applied_to(added.lazy()).collect()
     used = {of: booked[of] for of in booked if of in waiting or _books(added, booked[of])}
@@ -211,6 +212,37 @@ def recomputed_rows(lake: Lake, day: dt.date) -> list[pl.LazyFrame]:
 def kept_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
     """The rows of ``focus_cost_and_usage`` of ``days`` without corrections; errors as :meth:`Lake.scan`."""
     return lake.scan(FOCUS, days).filter(~is_correction())
+
+
+def billed_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
+    """The rows of ``days`` as later invoices count them; errors as :meth:`Lake.scan`.
+
+    As if nothing had closed, but where late usage is not billed: then what has closed counts as it was.
+    """
+    records = lake.records(FOCUS, days)
+    kept = {day for day, record in records.items() if record.facts.get(LATE_USAGE) == "not_billed"}
+    if not kept:
+        return computed_rows(lake, days)
+    return pl.concat((kept_rows if day in kept else computed_rows)(lake, [day]) for day in records)
+
+
+@contextmanager
+def settling_rows(
+    lake: Lake, day: dt.date, days: Sequence[dt.date], own: pl.LazyFrame, late_usage: LateUsage
+) -> Iterator[tuple[pl.LazyFrame, pl.LazyFrame | None]]:
+    """Rows of earlier ``days`` and ``own`` ones as if nothing had closed, and as later invoices count them.
+
+    The latter are None where that is the same. They can be read inside.
+    """
+    fresh = pl.concat([computed_rows(lake, days), own]) if days else own
+    if late_usage != "not_billed":
+        yield fresh, None
+        return
+    with closed_on(lake, day) as closed:
+        if closed.file is not None:
+            kept = closed.rows.filter(~is_correction())
+            own = pl.concat([kept, closed.of(own, others=True)])
+        yield fresh, pl.concat([billed_rows(lake, days), own]) if days else own
 
 
 def kept_fact(kept: pl.DataFrame, charged: Sequence[Charged], close: PeriodClose) -> dict[str, Any]:

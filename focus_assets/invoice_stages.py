@@ -19,19 +19,18 @@ from focus_assets.billing.billed_rows import billed_rows
 from focus_assets.billing.bills import Bill, bills_on, closed_periods
 from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod
 from focus_assets.billing.closed import PERIOD_COLUMNS
+from focus_assets.billing.corrections import LateUsage
 from focus_assets.billing.parts import Boundary, boundaries, split_table
-from focus_assets.catalog.charges import ChargeSlice, midnight
+from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.fees import Fee
-from focus_assets.catalog.periods import Period
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.closed_stages import Facts, computed_rows
-from focus_assets.datasets import NORMALIZED_USAGE, USAGE_TOTALS
 from focus_assets.decimals import UTC_INSTANT
 from focus_assets.focus.schema import internal_schema
+from focus_assets.issued_parts import unbilled_on
 from focus_assets.lake import Lake
 from focus_assets.late_stages import Rows, as_frozen
-from focus_assets.usage.rateable import earlier_days, no_earlier_totals, opening_quantities
-from focus_assets.usage.totals import windows_of_charges
+from focus_assets.quantities_at import quantities_at
 
 FOCUS = "focus_cost_and_usage"
 
@@ -45,7 +44,7 @@ class InvoicedDay:
     """A day's charges as invoices bill them. ``splits`` is what rating needs; ``days_read`` by dataset.
 
     ``closed``: billing periods whose invoices are all issued, by customer, start and end. ``quantities``: what had been
-    metered where parts begin.
+    metered where parts begin. ``fingerprint``: what else the record says that the day rests on.
     """
 
     lake: Lake
@@ -57,6 +56,7 @@ class InvoicedDay:
     splits: pl.LazyFrame | None
     days_read: tuple[tuple[str, dt.date], ...]
     quantities: Mapping[Boundary, Decimal] = field(default_factory=dict)
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
     unbilled: pl.DataFrame | None = None
 
     @property
@@ -139,8 +139,11 @@ def invoiced_day(
     fees: Sequence[Fee],
     start: dt.date,
     as_of: dt.datetime,
+    late_usage: LateUsage = "rebilled",
 ) -> InvoicedDay:
     """What the invoices in ``catalog`` bill of a day's ``slices`` and ``fees``; ``start`` is the first day of all.
+
+    ``late_usage``: what becomes of usage of invoices in the middle of periods that came after they were issued.
 
     Raises MissingPartitions where a part of a charge began on a day whose usage is not in the lake.
     """
@@ -148,11 +151,17 @@ def invoiced_day(
         return InvoicedDay(lake, catalog, day, start, (), frozenset(), None, ())
     bills = tuple(bills_on(catalog, [*slices, *fees]))
     read: set[tuple[str, dt.date]] = {(FOCUS, each) for each in days_of_lines(bills, day, start)}
-    quantities, used = _quantities_at(lake, boundaries(catalog, slices, start), start)
+    begins = boundaries(catalog, slices, start)
+    quantities, used = quantities_at(lake, begins, start)
     read |= used
-    splits = split_table(catalog, slices, start, quantities)
+    unbilled = unbilled_on(lake, catalog, begins, start, late_usage)
+    read |= unbilled.days_read
+    splits = split_table(catalog, slices, start, quantities, unbilled.quantities)
     closed = frozenset(closed_periods(catalog, as_of))
-    return InvoicedDay(lake, catalog, day, start, bills, closed, splits, tuple(sorted(read)), quantities)
+    days_read = tuple(sorted(read))
+    return InvoicedDay(
+        lake, catalog, day, start, bills, closed, splits, days_read, quantities, unbilled.fingerprint
+    )
 
 
 def days_of_lines(bills: Sequence[Bill], day: dt.date, start: dt.date) -> list[dt.date]:
@@ -160,40 +169,3 @@ def days_of_lines(bills: Sequence[Bill], day: dt.date, start: dt.date) -> list[d
     settling = [bill for bill in bills if bill.settles(start) and isinstance(bill.last, ChargeSlice)]
     begun = min((bill.period.start.date() for bill in settling), default=day)
     return [begun + dt.timedelta(days=n) for n in range((day - begun).days)]
-
-
-def _quantities_at(
-    lake: Lake, wanted: Mapping[Boundary, ChargeSlice], start: dt.date
-) -> tuple[dict[Boundary, Decimal], set[tuple[str, dt.date]]]:
-    """What charges had used by some instants, and which days of which datasets say so."""
-    found: dict[Boundary, Decimal] = {}
-    read: set[tuple[str, dt.date]] = set()
-    for instant in sorted({instant for _, instant in wanted}):
-        day = instant.date()
-        # A day is named by the slice that ends at the boundary: windows and quantities to date were cut there.
-        until = [
-            replace(s, period=Period(max(s.charge.period.start, midnight(day)), instant), part=None)
-            for (_, at), s in sorted(wanted.items(), key=lambda each: each[0])
-            if at == instant
-        ]
-        days = earlier_days(until, day, start)
-        totals = lake.scan(USAGE_TOTALS.name, days) if days else no_earlier_totals()
-        before = _by_charge(opening_quantities(totals))
-        read |= {(USAGE_TOTALS.name, each) for each in days}
-        within, to_date = {}, {}
-        if instant != midnight(day):
-            usage = lake.scan(NORMALIZED_USAGE.name, [day])
-            read.add((NORMALIZED_USAGE.name, day))
-            within = _by_charge(windows_of_charges(usage, until))
-            to_date = _by_charge(usage.filter(pl.col("kind") == "to_date", pl.col("window_to") == instant))
-        for s in until:
-            adds_up = s.charge.meter.aggregation.adds_up_over_time or instant == midnight(day)
-            parts = (before, within) if adds_up else (to_date,)
-            found[s.charge_id, instant] = sum(
-                (each.get(s.charge_id, Decimal(0)) for each in parts), Decimal(0)
-            )
-    return found, read
-
-
-def _by_charge(quantities: pl.LazyFrame) -> dict[str, Decimal]:
-    return dict(quantities.group_by("charge_id").agg(pl.col("quantity").sum()).collect().iter_rows())

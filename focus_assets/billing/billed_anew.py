@@ -1,6 +1,9 @@
-"""Which rows imported invoices billed that were voided since their period closed, and which bill it in their place.
+"""Which rows of a closed billing period imported invoices bill anew: after a void, or issued since the close.
 
-What belongs here: telling them from others. What does not: what becomes of the difference (``corrections``).
+What belongs here: telling them, of the day as it would be now and of its closed rows. What does not: the difference
+between the two (``corrections``).
+
+A day may have rows of one invoice alone, so which there are is told by the catalog and by what was kept at the close.
 """
 
 from __future__ import annotations
@@ -12,34 +15,53 @@ import polars as pl
 
 from focus_assets.billing.close import ClosedPeriod
 from focus_assets.billing.closed import PERIOD_COLUMNS
-from focus_assets.billing.correction_signs import is_correction
 from focus_assets.billing.period_invoices import PeriodInvoice
 from focus_assets.focus.schema import internal_schema
 
-BILLED_ANEW: Final = "_billed_anew"
-"""The column that says so."""
+BILLED: Final = "_billed"
+"""The column that says which of the three a row is."""
+
+AS_BEFORE: Final = "as_before"
+ANEW: Final = "anew"
+"""An invoice that was voided since the close billed it, or one bills it now that did not."""
+APART: Final = "apart"
+"""Billed by an invoice that was issued since the close, beside those that bill the period: rows of that invoice."""
 
 _INVOICE: Final = (*PERIOD_COLUMNS, "x_OpenMeterInvoiceId")
+_CORRECTED: Final = ["BillingAccountId", "x_CorrectedInvoiceId"]
+_OF_ACCOUNT: Final = ["BillingAccountId", "x_OpenMeterInvoiceId"]
 
 
-def billed_anew(
+def marked(
     fresh: pl.LazyFrame,
     closed: pl.LazyFrame,
     voided: Collection[PeriodInvoice],
     known: Mapping[ClosedPeriod, Collection[str]],
+    by_itself: Collection[ClosedPeriod],
+    correction: pl.Expr,
+    unbilled: pl.Expr,
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Both with :data:`BILLED_ANEW`: whether invoices billed it that were voided since the close, or bill it instead.
+    """Both with :data:`BILLED`.
 
-    The others correct the voided one, so their rows name it. A day may have rows of one of them alone, so which there
-    are is not told by its rows.
+    Args:
+        fresh: the day's rows of closed periods as they would be now.
+        closed: its closed rows, corrections among them.
+        voided: imported invoices that nobody has to pay any more.
+        known: by period that has closed, the imported invoices that were issued when it did.
+        by_itself: periods that have closed without imported invoices.
+        correction: whether a row is one.
+        unbilled: whether a row is usage that nobody bills.
+
+    Rows that are billed instead of those of a void correct that one, so their InvoiceId names it.
     """
     schema = {name: internal_schema()[name] for name in (*_INVOICE, "InvoiceId")}
-    invoices = [name for name in schema if name != "InvoiceId"]
+    invoices = list(_INVOICE)
     rows = [(*period, invoice) for period, ids in sorted(known.items()) for invoice in sorted(ids)]
+    original = closed.filter(~correction)
     kept = pl.concat(
         [
             pl.LazyFrame(rows, schema={name: schema[name] for name in invoices}, orient="row"),
-            closed.select(invoices).drop_nulls(),
+            original.select(invoices).drop_nulls(),
         ]
     ).unique()
     gone = (
@@ -47,40 +69,87 @@ def billed_anew(
         .join(kept, on=invoices, how="semi")
         .collect()
     )
-    anew = pl.lit(True).alias(BILLED_ANEW)
+    booked = (
+        closed.filter(correction, pl.col("x_OpenMeterInvoiceId").is_not_null())
+        .select(_OF_ACCOUNT)
+        .unique()
+        .with_columns(_booked=True)
+    )
+    since = _since(fresh, kept, gone, booked, {*known, *by_itself}, by_itself)
+    replaced = since.filter(pl.col(BILLED) == ANEW, "_itself").select("x_ChargeId").unique()
+    return since.drop("_itself"), _closed(closed, gone, replaced, by_itself, correction, unbilled)
+
+
+def _since(
+    fresh: pl.LazyFrame,
+    kept: pl.LazyFrame,
+    gone: pl.DataFrame,
+    booked: pl.LazyFrame,
+    judged: Collection[ClosedPeriod],
+    by_itself: Collection[ClosedPeriod],
+) -> pl.LazyFrame:
     by_period = gone.group_by(PERIOD_COLUMNS).agg(pl.col("InvoiceId").min().alias("_void"))
-    since = (
-        fresh.join(
-            kept.with_columns(pl.lit(True).alias("_kept")), on=invoices, how="left", maintain_order="left"
-        )
-        .join(by_period.lazy(), on=PERIOD_COLUMNS, how="left", maintain_order="left")
+    void, imported = pl.col("_void"), pl.col("x_OpenMeterInvoiceId").is_not_null()
+    issued_since = imported & pl.col("_kept").is_null()
+    joined = fresh
+    for others, on in (
+        (kept.with_columns(_kept=True), list(_INVOICE)),
+        (by_period.lazy(), list(PERIOD_COLUMNS)),
+        (_periods(judged).with_columns(_judged=True), list(PERIOD_COLUMNS)),
+        (_periods(by_itself).with_columns(_itself=True), list(PERIOD_COLUMNS)),
+        (booked, _OF_ACCOUNT),
+    ):
+        joined = joined.join(others, on=on, how="left", maintain_order="left")
+    billed = (
+        pl.when(imported & pl.col("_booked").is_not_null())
+        .then(pl.lit(APART))
+        .when(issued_since & (void.is_not_null() | pl.col("_itself").is_not_null()))
+        .then(pl.lit(ANEW))
+        .when(issued_since & pl.col("_judged").is_not_null())
+        .then(pl.lit(APART))
+        .otherwise(pl.lit(AS_BEFORE))
+    )
+    return (
+        joined.with_columns(billed.alias(BILLED), pl.col("_itself").is_not_null())
         .with_columns(
-            pl.all_horizontal(
-                pl.col("x_OpenMeterInvoiceId").is_not_null(),
-                pl.col("_kept").is_null(),
-                pl.col("_void").is_not_null(),
-            ).alias(BILLED_ANEW)
+            pl.when((pl.col(BILLED) == ANEW) & void.is_not_null())
+            .then(void)
+            .otherwise("InvoiceId")
+            .alias("InvoiceId")
         )
-        .with_columns(pl.when(BILLED_ANEW).then("_void").otherwise("InvoiceId").alias("InvoiceId"))
-        .drop("_kept", "_void")
+        .drop("_kept", "_void", "_judged", "_booked")
     )
-    numbers = (
-        gone.lazy().select("BillingAccountId", pl.col("InvoiceId").alias("x_CorrectedInvoiceId")).unique()
+
+
+def _closed(
+    closed: pl.LazyFrame,
+    gone: pl.DataFrame,
+    replaced: pl.LazyFrame,
+    by_itself: Collection[ClosedPeriod],
+    correction: pl.Expr,
+    unbilled: pl.Expr,
+) -> pl.LazyFrame:
+    numbers = gone.lazy().select("BillingAccountId", pl.col("InvoiceId").alias("x_CorrectedInvoiceId"))
+    joined = closed
+    for others, on in (
+        (gone.lazy().select(_INVOICE).with_columns(_gone=True), list(_INVOICE)),
+        (numbers.unique().with_columns(_corrects=True), _CORRECTED),
+        (replaced.with_columns(_replaced=True), ["x_ChargeId"]),
+    ):
+        joined = joined.join(others, on=on, how="left", maintain_order="left")
+    imported = pl.col("x_OpenMeterInvoiceId").is_not_null()
+    corrects_void = correction & pl.col("_corrects").is_not_null()
+    superseded = pl.col("_replaced").is_not_null() & ~unbilled
+    billed = (
+        pl.when(correction & imported)
+        .then(pl.lit(APART))
+        .when(pl.col("_gone").is_not_null() | corrects_void | superseded)
+        .then(pl.lit(ANEW))
+        .otherwise(pl.lit(AS_BEFORE))
     )
-    of_void = (
-        closed.join(gone.lazy().select(*invoices, anew), on=invoices, how="left", maintain_order="left")
-        .join(
-            numbers.with_columns(pl.lit(True).alias("_corrects")),
-            on=["BillingAccountId", "x_CorrectedInvoiceId"],
-            how="left",
-            maintain_order="left",
-        )
-        .with_columns(
-            (
-                pl.col(BILLED_ANEW).eq_missing(True)
-                | (is_correction() & pl.col("_corrects").eq_missing(True))
-            ).alias(BILLED_ANEW)
-        )
-        .drop("_corrects")
-    )
-    return since, of_void
+    return joined.with_columns(billed.alias(BILLED)).drop("_gone", "_corrects", "_replaced")
+
+
+def _periods(periods: Collection[ClosedPeriod]) -> pl.LazyFrame:
+    schema = {name: internal_schema()[name] for name in PERIOD_COLUMNS}
+    return pl.LazyFrame(sorted(periods), schema=schema, orient="row")

@@ -189,6 +189,15 @@ def _in_the_middle(charged: Charged) -> Period | None:
     return Period(max((each for each in inside if each < ends), default=billing.start), ends)
 
 
+def part_of(charged: ChargeSlice) -> IssuedPart | None:
+    """The invoice in the middle of its billing period that bills a slice, issued or not; most have none."""
+    middle = _in_the_middle(charged)
+    if middle is None:
+        return None
+    name = PeriodClose.invoice_name(charged.customer.account_id, middle, charged.currency)
+    return IssuedPart(name, ClosedPeriod.of(charged))
+
+
 def ending(slices: Sequence[ChargeSlice]) -> list[ChargeSlice]:
     """Those invoiced slices with which their charge, or its part in the billing period, ends."""
     return [s for s in slices if s.invoice is not None and s.period.end == s.billed_period.end]

@@ -24,8 +24,9 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.billing.close import ClosedPeriod, IssuedPart
+from focus_assets.billing.close import ClosedPeriod, IssuedPart, part_of
 from focus_assets.billing.period_invoices import PeriodInvoice
+from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.invoice_lines import is_on
 from focus_assets.focus.schema import internal_schema
@@ -77,6 +78,11 @@ class ClosedDay:
     def of(self, rows: pl.LazyFrame, *, others: bool = False) -> pl.LazyFrame:
         """Those of ``rows`` that have closed, or all ``others``; in their order."""
         return of_periods(rows, self.periods, self.parts, others=others)
+
+    def keeps(self, charged: ChargeSlice) -> bool:
+        """Whether what a slice bills has closed, with its period or with an invoice in the middle of it."""
+        part = part_of(charged)
+        return ClosedPeriod.of(charged) in self.periods or (part is not None and part in self.parts)
 
 
 NOTHING_CLOSED: Final = ClosedDay()

@@ -4,8 +4,9 @@ What belongs here: the difference between what a day's rows would be now and wha
 What does not: keeping closed rows (``closed``) and the period that takes the difference (``booking``).
 
 Closed rows and all corrections of them add up to what a fresh computation gives: ``rebilled`` in every quantity and
-cost, ``not_billed`` in quantities, and in costs too where an imported invoice was voided. Earlier corrections that have
-been closed count as closed rows, so computing a day again, or in another order, adds nothing twice.
+cost, ``not_billed`` in quantities, and in costs too where an imported invoice was voided or issued since (see
+``billed_anew``). Earlier corrections that have been closed count as closed rows, so computing a day again, or in
+another order, adds nothing twice.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from focus_assets.billing.billed_anew import BILLED_ANEW, billed_anew
+from focus_assets.billing.billed_anew import ANEW, APART, AS_BEFORE, BILLED, marked
 from focus_assets.billing.close import ClosedPeriod
 from focus_assets.billing.closed import PERIOD_COLUMNS
 from focus_assets.billing.correction_signs import CORRECTED_LINE, CORRECTION, is_correction
@@ -102,6 +103,7 @@ def corrections(
     rated: Collection[str],
     voided: Collection[PeriodInvoice] = (),
     known: Mapping[ClosedPeriod, Collection[str]] | None = None,
+    by_itself: Collection[ClosedPeriod] = (),
 ) -> pl.DataFrame:
     """The rows that correct closed rows of one day, in the stored shape, sorted.
 
@@ -116,29 +118,48 @@ def corrections(
         rated: ids of the charges and fees that there are on it now.
         voided: invoices of OpenMeter that nobody has to pay any more.
         known: by period that has closed, OpenMeter's ids of the invoices that were issued when it did.
+        by_itself: periods that have closed without invoices of OpenMeter.
 
     Returns:
         ``rebilled``: a row for each price of what was bought, with quantities and costs as they differ; where no
         quantity differs, one Adjustment without prices and quantities. ``not_billed``: usage alone, without invoice
         and prices, at no cost; but of what invoices billed that were voided since, or others bill in their place,
-        the same as ``rebilled``. Nothing where a charge differs in no amount.
+        the same as ``rebilled``. Either way what an invoice bills that was issued since, beside those that billed the
+        period, are rows of that invoice. Nothing where a charge differs in no amount.
 
         ChargeClass is ``Correction``, but null within the corrected period. Usage that is not billed keeps its prices
         there, for FOCUS lets only corrections be without, and only Billed and Effective are 0.
     """
-    fresh, closed = billed_anew(fresh, closed, voided, known or {})
+    unbilled = pl.col("ChargeDescription").str.starts_with(_UNBILLED).fill_null(False)
+    fresh, closed = marked(fresh, closed, voided, known or {}, by_itself, is_correction(), unbilled)
+    how = pl.col(BILLED)
+    others = how != APART
     if late_usage == "rebilled":
-        rows = _rebilled(_changed(fresh, closed))
+        rows = _rebilled(_changed(fresh.filter(others), closed.filter(others)))
     else:
-        anew = pl.col(BILLED_ANEW)
+        before, anew = how == AS_BEFORE, how == ANEW
         within = [of for of, booking in bookings.items() if booking.period == of]
         rows = pl.concat(
             [
-                *_not_billed(_changed(fresh.filter(~anew), closed.filter(~anew)), _is_in(within)),
+                *_not_billed(_changed(fresh.filter(before), closed.filter(before)), _is_in(within)),
                 _rebilled(_changed(fresh.filter(anew), closed.filter(anew))),
             ]
         )
-    return _booked(rows, bookings, issuer, day, rated)
+    apart = _apart(fresh.filter(~others), closed.filter(~others))
+    return pl.concat(
+        [
+            _booked(rows, bookings, issuer, day, rated),
+            _booked(apart, bookings, issuer, day, rated, apart=True),
+        ]
+    ).sort(_ORDER, nulls_last=True, maintain_order=True)
+
+
+def _apart(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
+    """Rows of invoices that were issued since the close, as they are; of those that have been closed, what differs."""
+    known = closed.select("x_OpenMeterInvoiceId").unique()
+    both = fresh.join(known, on="x_OpenMeterInvoiceId", how="semi", maintain_order="left")
+    new = fresh.join(known, on="x_OpenMeterInvoiceId", how="anti", maintain_order="left")
+    return pl.concat([new.select(internal_schema().names()).collect(), _rebilled(_changed(both, closed))])
 
 
 def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
@@ -304,8 +325,10 @@ def _booked(
     issuer: str,
     day: dt.date,
     rated: Collection[str],
+    *,
+    apart: bool = False,
 ) -> pl.DataFrame:
-    """The rows in the periods that take them, with ChargeClass, invoice and line."""
+    """The rows in the periods that take them, with ChargeClass, invoice and line; those ``apart`` keep the latter."""
     schema = internal_schema()
     places = pl.DataFrame(
         [
@@ -346,18 +369,21 @@ def _booked(
             places.group_by(account).last(), on=account, how="inner", maintain_order="left", suffix="_of"
         ),
     ]
+    of_the_period = (
+        pl.lit(None, pl.String).alias("x_OpenMeterInvoiceId"),
+        pl.col("_estimated").alias("x_IsEstimated"),
+        invoice.alias("InvoiceId"),
+        pl.when(pl.col("_invoice").is_not_null()).then(line).alias("InvoiceDetailId"),
+    )
     return (
         pl.concat(part.select(*rows.columns, "_from", "_to", "_invoice", "_estimated") for part in parts)
         .with_columns(
             pl.col("InvoiceId").alias("x_CorrectedInvoiceId"),
-            pl.lit(None, pl.String).alias("x_OpenMeterInvoiceId"),
             pl.when(~same).then(pl.lit(CORRECTION)).alias("ChargeClass"),
             (what + pl.col("ChargeDescription")).alias("ChargeDescription"),
             pl.col("_from").alias("BillingPeriodStart"),
             pl.col("_to").alias("BillingPeriodEnd"),
-            pl.col("_estimated").alias("x_IsEstimated"),
-            invoice.alias("InvoiceId"),
-            pl.when(pl.col("_invoice").is_not_null()).then(line).alias("InvoiceDetailId"),
+            *(() if apart else of_the_period),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in schema.items())
         .sort(_ORDER, nulls_last=True, maintain_order=True)

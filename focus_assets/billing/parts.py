@@ -45,12 +45,18 @@ def boundaries(
 
 
 def split_table(
-    catalog: Catalog, slices: Sequence[ChargeSlice], start: dt.date, quantities: Mapping[Boundary, Decimal]
+    catalog: Catalog,
+    slices: Sequence[ChargeSlice],
+    start: dt.date,
+    quantities: Mapping[Boundary, Decimal],
+    unbilled: Mapping[Boundary, Decimal] | None = None,
 ) -> pl.LazyFrame | None:
     """:data:`~focus_assets.rating.SPLITS` of the charges of ``slices`` that are rated part by part; None without any.
 
-    ``quantities``: metered by each of :func:`boundaries`.
+    ``quantities``: metered by each of :func:`boundaries`. ``unbilled``: how much of that nobody bills, for it came
+    after the invoice of an earlier part that is not imported.
     """
+    never = unbilled or {}
     ends: dict[str, tuple[Charge, dt.datetime]] = {}
     for s in slices:
         if s.part is not None and _is_classic(catalog, s.charge, start):
@@ -60,17 +66,19 @@ def split_table(
         lines = {line.start: line for line in _lines(catalog, charge)}
         for part in _parts(catalog, charge):
             if part.start <= last:
-                metered = quantities.get((charge_id, part.start), _ZERO)
-                begins, ends_at = _billed(lines.get(part.start), charge, part, metered)
+                boundary = charge_id, part.start
+                metered = quantities.get(boundary, _ZERO)
+                counted = metered - never.get(boundary, _ZERO)
+                begins, ends_at = _billed(lines.get(part.start), charge, part, counted)
                 rows.append((charge_id, part.start, part.end, begins, ends_at, metered - begins))
     return pl.LazyFrame(rows, schema=SPLITS, orient="row") if rows else None
 
 
 def _billed(
-    line: InvoiceLine | None, charge: Charge, part: Period, metered: Decimal
+    line: InvoiceLine | None, charge: Charge, part: Period, counted: Decimal
 ) -> tuple[Decimal, Decimal | None]:
-    """From and to which quantity to date a part is billed; what its line does not say is what was ``metered``."""
-    begins = metered
+    """From and to which quantity to date a part is billed; what its line does not say is what is ``counted``."""
+    begins = counted
     if line is not None and line.metered_before is not None and part.start > charge.period.start:
         begins = line.metered_before
     frozen = line.metered if line is not None and line.end == part.end else None

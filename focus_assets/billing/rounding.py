@@ -78,7 +78,13 @@ class Settled:
         return rows if self.adjustments.is_empty() else pl.concat([rows, self.adjustments.lazy()])
 
 
-def settle(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], day: dt.date, issuer: str) -> Settled:
+def settle(
+    rows: pl.LazyFrame,
+    last: Sequence[ChargeSlice | Fee],
+    day: dt.date,
+    issuer: str,
+    billed: pl.LazyFrame | None = None,
+) -> Settled:
     """Round the lines that end on ``day``.
 
     Args:
@@ -87,6 +93,7 @@ def settle(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], day: dt.date, 
         last: the slices with which lines end (:func:`~focus_assets.billing.close.ending`) and fees that credits may
             pay for, with their invoices.
         issuer: who issues invoices mostly (:func:`~focus_assets.focus.invoice_lines.default_issuer`).
+        billed: the same rows where earlier lines of these charges are to be counted otherwise than ``rows`` say.
 
     Returns:
         One Adjustment for each line whose rows do not add up to its rounded total: four costs equal, SKU, invoice
@@ -96,7 +103,7 @@ def settle(rows: pl.LazyFrame, last: Sequence[ChargeSlice | Fee], day: dt.date, 
     """
     used = of_lines(rows, last, issuer).collect()
     parts = [each for each in last if isinstance(each, ChargeSlice) and not _is_whole(each)]
-    usage = _usage(used) | (charged_usage(rows, parts) if parts else {})
+    usage = _usage(used) | (charged_usage(rows, parts, billed) if parts else {})
     # A part in which less was taken than given back has no rating of its own: its rows are rounded as they are.
     below = {stem for stem in map(line_stem, parts) if usage.get(stem, Usage()).quantity < 0}
     whole = whole_lines([each for each in last if line_stem(each) not in below], usage)

@@ -72,31 +72,56 @@ def metered_usage(totals: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[s
     return {charge_id: Usage(quantity or _ZERO) for charge_id, quantity in sums.iter_rows()}
 
 
-def charged_usage(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str, Usage]:
+def charged_usage(
+    rows: pl.LazyFrame, slices: Sequence[ChargeSlice], billed: pl.LazyFrame | None = None
+) -> dict[str, Usage]:
     """What was used in the parts of charges that end with ``slices`` and before them, from rows of all their days.
 
-    By line (:func:`~focus_assets.focus.invoice_lines.line_stem`): two parts of one charge may end on one day. A day's
+    ``billed``: the same rows where earlier parts of a charge are to be counted otherwise than ``rows`` say. By line
+    (:func:`~focus_assets.focus.invoice_lines.line_stem`): two parts of one charge may end on one day. A day's
     total does not say where within the day a part ends.
     """
-    terms = pl.LazyFrame(
-        sorted({(line_stem(s), s.charge_id, s.billed_period.start, s.billed_period.end) for s in slices}),
-        schema={"_stem": pl.String(), "x_ChargeId": pl.String(), "_from": UTC_INSTANT, "_to": UTC_INSTANT},
-        orient="row",
+    lines = sorted(
+        {
+            (
+                line_stem(s),
+                s.charge_id,
+                (s.part or s.charge.period).start,
+                s.billed_period.start,
+                s.billed_period.end,
+            )
+            for s in slices
+        }
     )
-    start = pl.col("ChargePeriodStart")
+    instants = dict.fromkeys(("_part_from", "_from", "_to"), UTC_INSTANT)
+    schema = pl.Schema({"_stem": pl.String(), "x_ChargeId": pl.String(), **instants})
+    terms = pl.LazyFrame(lines, schema=schema, orient="row")
+    prices, start = _gross_prices(slices), pl.col("ChargePeriodStart")
     # A negotiated percentage is in the contracted price, but limits count earlier parts before it is taken off.
     price = pl.coalesce("_gross", "PricingCurrencyContractedUnitPrice")
     cost = multiply(pl.col("PricingQuantity"), price)
-    within, earlier = (start >= pl.col("_from")) & (start < pl.col("_to")), start < pl.col("_from")
+
+    def of_lines(some: pl.LazyFrame, when: pl.Expr) -> pl.LazyFrame:
+        return (
+            some.filter(pl.col("ChargeCategory") != "Adjustment")
+            .join(terms, on="x_ChargeId")
+            .filter(when, start < pl.col("_to"))
+            .join(prices, on=["x_ChargeId", "x_PriceComponent"], how="left")
+            .select(
+                "_stem", "ConsumedQuantity", (start >= pl.col("_from")).alias("_within"), cost.alias("_cost")
+            )
+        )
+
+    of_earlier_part = start < pl.col("_part_from")
+    used = [of_lines(rows, ~of_earlier_part), of_lines(rows if billed is None else billed, of_earlier_part)]
+    within, earlier = pl.col("_within"), ~pl.col("_within")
     sums = (
-        rows.filter(pl.col("ChargeCategory") != "Adjustment")
-        .join(terms, on="x_ChargeId")
-        .join(_gross_prices(slices), on=["x_ChargeId", "x_PriceComponent"], how="left")
+        pl.concat(used)
         .group_by("_stem")
         .agg(
             pl.col("ConsumedQuantity").filter(within).sum().alias("quantity"),
             pl.col("ConsumedQuantity").filter(earlier).sum().alias("before"),
-            cost.filter(earlier).sum().alias("billed"),
+            pl.col("_cost").filter(earlier).sum().alias("billed"),
         )
         .collect()
     )

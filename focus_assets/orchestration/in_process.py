@@ -263,7 +263,7 @@ class Chain:
     def _closed_otherwise(self, days: Sequence[dt.date]) -> set[dt.date]:
         try:
             return periods_closed_otherwise(
-                self.lake, days, period_close(self.settings)
+                self.lake, days, period_close(self.settings), self.settings.late_usage
             ) | days_invoiced_otherwise(self.settings, self.lake, days)
         except CorruptPartition:
             # As with what is stale: the next pass can tell.

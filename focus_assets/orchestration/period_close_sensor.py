@@ -40,7 +40,7 @@ def period_close_sensor(settings: Settings, chain_job: Any) -> dg.SensorDefiniti
         with explained():
             held = opened.days(FOCUS)
             days = sorted(
-                periods_closed_otherwise(opened, held, period_close(settings))
+                periods_closed_otherwise(opened, held, period_close(settings), settings.late_usage)
                 | days_invoiced_otherwise(settings, opened, held)
             )
         if not days:

@@ -62,36 +62,6 @@ def test_a_month_counts_as_invoiced_when_its_periods_are_closed(tmp_path: Path) 
 ONLY_TOKENS = {"subscriptions": [{"customer": "ann", "plan": "basic", "active_from": "2026-08-01T00:00:00Z"}]}
 
 
-def of_a_whole_period(number: str, plan: str, item: str, end: dt.datetime, net: str) -> dict[str, Any]:
-    """An issued invoice with one line: ``net`` units at 1.00 from the first of August to ``end``."""
-    detail = {"id": f"{number}/0", "quantity": net, "unit_price": "1", "net": net}
-    line = {
-        "id": f"line-{number}",
-        "name": item,
-        "start": FIRST,
-        "end": end,
-        "billing_start": FIRST,
-        "billing_end": end,
-        "subscription": f"ann/{plan}",
-        "item": item,
-        "feature": item,
-        "metered": net,
-        "net": net,
-        "details": [detail],
-    }
-    return {
-        "id": f"id-{number}",
-        "number": number,
-        "status": "issued",
-        "currency": "USD",
-        "customer": "ann",
-        "total": net,
-        "created_at": end,
-        "issued_at": end,
-        "lines": [line],
-    }
-
-
 def test_a_week_s_invoice_does_not_close_the_month_that_begins_with_it(tmp_path: Path) -> None:
     unit = {"type": "unit", "amount": "1"}
     cadences = {"weekly": ("P1W", "requests"), "monthly": ("P1M", "tokens")}
@@ -105,8 +75,12 @@ def test_a_week_s_invoice_does_not_close_the_month_that_begins_with_it(tmp_path:
         ],
     )
     september = dt.datetime(2026, 9, 1, tzinfo=dt.UTC)
-    week = of_a_whole_period("WEEK", "weekly", "requests", NEXT, "3")
-    month = of_a_whole_period("MONTH", "monthly", "tokens", september, "5")
+    week = invoice(
+        "3", [("3", "1", "3")], plan="weekly", item="requests", number="WEEK", created_at=NEXT, issued_at=NEXT
+    )
+    whole = (FIRST, september)
+    of_month: dict[str, Any] = {"number": "MONTH", "created_at": september, "issued_at": september}
+    month = invoice("5", [("5", "1", "5")], whole, plan="monthly", billing=whole, **of_month)
     found = Weeks(
         tmp_path,
         usage=[(1, "ann", "requests", None, "3"), (1, "ann", "tokens", "large", "5")],

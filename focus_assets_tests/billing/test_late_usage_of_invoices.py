@@ -48,21 +48,24 @@ def invoice(
     details: Sequence[Detail],
     part: tuple[dt.datetime, dt.datetime] = (FIRST, NEXT),
     before: str | None = None,
+    plan: str = "basic",
+    item: str = "tokens",
+    billing: tuple[dt.datetime, dt.datetime] = (FIRST, NEXT),
     **of: Any,
 ) -> dict[str, Any]:
-    """Ann's tokens of a part of the first week."""
-    number = f"ANN-{part[0]:%d}"
+    """An issued invoice of what Ann used of an item in a part of a billing period: mostly tokens of the first week."""
+    number = of.get("number", f"ANN-{part[0]:%d}")
     net = sum((D(amount) for _, _, amount in details), D(0))
     line = {
         "id": f"line-{number}",
-        "name": "Tokens",
+        "name": item.title(),
         "start": part[0],
         "end": part[1],
-        "billing_start": FIRST,
-        "billing_end": NEXT,
-        "subscription": "ann/basic",
-        "item": "tokens",
-        "feature": "tokens",
+        "billing_start": billing[0],
+        "billing_end": billing[1],
+        "subscription": f"ann/{plan}",
+        "item": item,
+        "feature": item,
         "metered": frozen,
         "metered_before": before,
         "net": net,

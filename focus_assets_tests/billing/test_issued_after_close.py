@@ -1,0 +1,136 @@
+"""An invoice of OpenMeter that is issued for a period that has closed: what it states is in the rows, once.
+
+139 tokens of Ann's first week are 4.37 on the invoice ANN-01, with which the week closes. Figures are made by hand.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from focus_assets.settings import BillingSettings
+from focus_assets_tests.billing.test_late_usage_of_invoices import (
+    ISSUED,
+    NEXT,
+    TIERS,
+    USED,
+    billed,
+    findings,
+    invoice,
+    late,
+    weeks,
+)
+from focus_assets_tests.billing.weeks import AFTER
+
+D = Decimal
+ONLY_ANN = {"subscriptions": [{"customer": "ann", "plan": "basic", "active_from": "2026-08-01T00:00:00Z"}]}
+REQUESTS = ((2, "ann", "requests", None, "33"), (5, "ann", "requests", None, "8"))
+LATER = ISSUED + dt.timedelta(hours=8)
+
+
+def extra(*lines: dict[str, Any], total: str) -> dict[str, Any]:
+    """The invoice EXTRA, made on the day after the week."""
+    made = invoice("0", [], number="EXTRA", id="id-EXTRA", created_at=LATER, issued_at=LATER)
+    return made | {"lines": [made["lines"][0] | each for each in lines], "total": total}
+
+
+def by_hand(name: str, net: str, tax: str = "0") -> dict[str, Any]:
+    return {
+        "id": name,
+        "name": name,
+        "start": dt.datetime(2026, 8, 5, tzinfo=dt.UTC),
+        "end": dt.datetime(2026, 8, 6, tzinfo=dt.UTC),
+        "subscription": None,
+        "item": None,
+        "feature": None,
+        "metered": None,
+        "by_hand": True,
+        "net": net,
+        "tax": tax,
+    }
+
+
+OF_REQUESTS = {
+    "id": "line-EXTRA",
+    "name": "Requests",
+    "item": "requests",
+    "feature": "requests",
+    "metered": "41",
+    "net": "0.40",
+    "details": [{"id": "EXTRA/0", "quantity": "41", "unit_price": "0.0107", "net": "0.40"}],
+}
+"""41 at 0.0107 are 0.4387 = 0.44, less 0.04."""
+
+
+def following() -> dict[str, Any]:
+    """The invoice of the week after, in which nothing was used."""
+    end = NEXT + dt.timedelta(days=7)
+    return invoice("0", [], (NEXT, end), billing=(NEXT, end), created_at=end, issued_at=end)
+
+
+@pytest.mark.parametrize("late_usage", ["not_billed", "rebilled"])
+def test_lines_that_somebody_adds_are_rows_of_their_invoice_in_the_next_period(
+    tmp_path: Path, late_usage: Any
+) -> None:
+    found = weeks(tmp_path, invoice("139", TIERS), usage=USED, **ONLY_ANN)
+    found.terms = BillingSettings(late_usage=late_usage)
+    found.compute(1, 7)
+    more = extra(by_hand("workshop", "250", "50"), by_hand("travel", "80"), total="380")
+    found.catalog = {**found.catalog, "invoices": [invoice("139", TIERS), more]}
+    rows = found.compute(1, 7).rows()
+    assert billed(rows) == {"ANN-01": D("4.37"), "EXTRA": D(380)}
+    assert rows["BilledCost"].sum() == D("384.37")
+    added = late(rows)
+    assert sorted(added.select("InvoiceDetailId", "ChargeCategory", "BilledCost").rows()) == [
+        ("travel", "Adjustment", D(80)),
+        ("workshop", "Adjustment", D(250)),
+        ("workshop/tax", "Tax", D(50)),
+    ]
+    assert set(added.select("BillingPeriodStart", "x_IsEstimated", "x_OpenMeterInvoiceId").rows()) == {
+        (NEXT, False, "id-EXTRA")
+    }
+    assert findings(found) == []
+
+
+def test_usage_that_the_first_invoice_left_out_is_billed_by_the_second(tmp_path: Path) -> None:
+    """Also when the week after has closed with it."""
+    usage = (*USED, *REQUESTS)
+    found = weeks(tmp_path, invoice("139", TIERS), usage=usage, **ONLY_ANN).compute(1, 14)
+    found.catalog = {**found.catalog, "invoices": [invoice("139", TIERS), extra(OF_REQUESTS, total="0.40")]}
+    rows = found.compute(1, 7).rows()
+    assert billed(rows) == {"ANN-01": D("4.37"), "EXTRA": D("0.40")}
+    assert rows["ConsumedQuantity"].sum() == 180
+    assert findings(found) == []
+    found.catalog["invoices"].append(following())
+    for first in (1, 5):
+        rows = found.compute(first, 14).rows()
+        assert billed(rows) == {"ANN-01": D("4.37"), "EXTRA": D("0.40"), "ANN-08": D(0)}
+        assert rows["BilledCost"].sum() == D("4.77")
+        assert rows["ConsumedQuantity"].sum() == 180
+
+
+def test_the_difference_to_an_invoice_of_a_period_that_closed_without_one_is_booked(tmp_path: Path) -> None:
+    """It closed with 4.37. OpenMeter bills 120 of the 139: 3.33, 0.56 and 20 x 0.0123 = 0.25, so 4.14."""
+    found = weeks(tmp_path, usage=USED, **ONLY_ANN)
+    found.as_of, found.close_after_days = AFTER, 3
+    before = found.compute(1, 7).rows()
+    assert before["BilledCost"].sum() == D("4.37")
+    found.close_after_days = None
+    made = invoice("120", [*TIERS[:2], ("20", "0.0123", "0.25")])
+    found.catalog = {**found.catalog, "invoices": [made]}
+    for _ in range(2):
+        rows = found.compute(1, 7).rows()
+        assert rows["BilledCost"].sum() == D("4.14")
+        assert rows["ConsumedQuantity"].sum() == 139
+    assert late(rows)["BilledCost"].sum() == D("-0.23")
+    kept = rows.filter(pl.col("ChargeClass").is_null())
+    assert kept.sort(kept.columns).equals(before.sort(kept.columns))
+    assert set(kept["InvoiceId"]) == {"ann/20260801-20260808/USD"}
+    assert {sentence for _, sentence in findings(found)} >= {
+        "the rows of this InvoiceId do not add up to the total of OpenMeter's invoice"
+    }
