@@ -138,12 +138,10 @@ def corrections(
         rows = _rebilled(_changed(fresh.filter(others), closed.filter(others)))
     else:
         before, anew = how == AS_BEFORE, how == ANEW
+        within = [of for of, booking in bookings.items() if booking.period == of]
         rows = pl.concat(
             [
-                _not_billed(
-                    _changed(fresh.filter(before), closed.filter(before)),
-                    [of for of, booking in bookings.items() if booking.period == of],
-                ),
+                *_not_billed(_changed(fresh.filter(before), closed.filter(before)), _is_in(within)),
                 _rebilled(_changed(fresh.filter(anew), closed.filter(anew))),
             ]
         )
@@ -207,16 +205,18 @@ def unbilled_usage(metered: pl.LazyFrame, billed: pl.LazyFrame) -> pl.DataFrame:
 
     Returns:
         Usage in the billing period of the line, with ChargeClass Correction: quantities and SKU kept, InvoiceId, unit
-        prices and PricingCategory null, at no cost; ``x_CorrectedInvoiceId`` is the invoice of the line. Sorted.
+        prices and PricingCategory null, at no cost; ``x_CorrectedInvoiceId`` is the invoice of the line. Of a line
+        that ends before its period, so that another invoice follows, it has no ChargeClass, and prices. Sorted.
     """
+    in_the_middle = pl.col("ChargePeriodEnd") < pl.col("BillingPeriodEnd")
     # Before as well: of equal quantities the first says which price the usage is shown at.
     changed = _changed(metered, billed).sort(_ORDER, nulls_last=True, maintain_order=True)
     return (
-        _not_billed(changed)
+        pl.concat(_not_billed(changed, in_the_middle))
         .with_columns(
             pl.col("InvoiceId").alias("x_CorrectedInvoiceId"),
             pl.lit(None, pl.String).alias("InvoiceId"),
-            pl.lit(CORRECTION).alias("ChargeClass"),
+            pl.when(~in_the_middle).then(pl.lit(CORRECTION)).alias("ChargeClass"),
             (pl.lit(_UNBILLED) + pl.col("ChargeDescription")).alias("ChargeDescription"),
         )
         .sort(_ORDER, nulls_last=True, maintain_order=True)
@@ -279,11 +279,27 @@ def _as_products(changed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return products, rest
 
 
-def _not_billed(changed: pl.DataFrame, within: Collection[ClosedPeriod] = ()) -> pl.DataFrame:
-    """Usage at no cost, and without prices but in the periods ``within`` which it is corrected."""
+def _is_in(periods: Collection[ClosedPeriod]) -> pl.Expr:
+    schema = {name: internal_schema()[name] for name in PERIOD_COLUMNS}
+    own = pl.DataFrame(sorted(periods), schema=schema, orient="row").to_struct()
+    return pl.struct(PERIOD_COLUMNS).is_in(own.implode())
+
+
+def _not_billed(changed: pl.DataFrame, within: pl.Expr) -> list[pl.DataFrame]:
+    """Usage at no cost: with prices where it is corrected ``within`` its billing period, and others without."""
+    inside = within.eq_missing(True)
+    return [
+        _at_no_cost(changed.filter(inside), priced=True),
+        _at_no_cost(changed.filter(~inside), priced=False),
+    ]
+
+
+def _at_no_cost(changed: pl.DataFrame, *, priced: bool) -> pl.DataFrame:
     schema = internal_schema()
-    own = pl.DataFrame(sorted(within), schema={name: schema[name] for name in PERIOD_COLUMNS}, orient="row")
-    inside = pl.col("_within").eq_missing(True)
+    prices = (*_UNIT_PRICES, "PricingCategory")
+    products = [
+        multiply(pl.col("PricingQuantity"), pl.col(price)).alias(cost) for cost, price in _PRICE_OF.items()
+    ]
     # Nobody pays for it, so which tier it moved what into does not matter: it is shown at the price that most has.
     used = [name for name in _BOUGHT if name not in ("SkuPriceId", "x_PriceComponent")]
     others = [name for name in schema if name not in (*_QUANTITIES, *used)]
@@ -293,25 +309,12 @@ def _not_billed(changed: pl.DataFrame, within: Collection[ClosedPeriod] = ()) ->
         .group_by(used, maintain_order=True)
         .agg(pl.col(_QUANTITIES).sum(), *(pl.col(name).drop_nulls().first() for name in others))
         .filter(pl.any_horizontal(pl.col(name) != 0 for name in _QUANTITIES))
-        .join(
-            own.with_columns(pl.lit(True).alias("_within")),
-            on=PERIOD_COLUMNS,
-            how="left",
-            maintain_order="left",
-        )
         .with_columns(
-            *(pl.lit(0, schema[name]).alias(name) for name in _COSTS if name not in _PRICE_OF),
-            *(pl.when(inside).then(name).alias(name) for name in (*_UNIT_PRICES, "PricingCategory")),
-            *(
-                pl.when(inside)
-                .then(multiply(pl.col("PricingQuantity"), pl.col(price)))
-                .otherwise(pl.lit(0, schema[cost]))
-                .alias(cost)
-                for cost, price in _PRICE_OF.items()
-            ),
+            *(pl.lit(0, schema[name]).alias(name) for name in _COSTS),
             # No line of an invoice has it; what it belongs to is x_CorrectedInvoiceId's.
             pl.lit(None, pl.String).alias("InvoiceDetailId"),
         )
+        .with_columns(products if priced else [pl.lit(None, schema[name]).alias(name) for name in prices])
         .select(schema.names())
     )
 

@@ -106,7 +106,7 @@ def billed(rows: pl.DataFrame) -> dict[str, Decimal]:
 
 
 def late(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(pl.col("ChargeClass") == "Correction")
+    return rows.filter(pl.col("x_CorrectedInvoiceId").is_not_null())
 
 
 def findings(found: Weeks) -> list[Any]:
@@ -264,6 +264,28 @@ def test_only_the_part_that_was_invoiced_has_late_usage(tmp_path: Path) -> None:
     assert billed(found.rows()) == {"ANN-01": D("4.23"), "ANN-04": D("0.14")}
     assert late(found.rows()).select("ConsumedQuantity", "x_CorrectedInvoiceId").sum().row(0)[0] == D(70)
     assert set(late(found.rows())["x_CorrectedInvoiceId"]) == {"ANN-01"}
+    assert findings(found) == []
+
+
+def test_what_came_late_of_a_part_has_prices_and_no_charge_class_in_its_billing_period(
+    tmp_path: Path,
+) -> None:
+    """61 were frozen on the 3rd at noon, and 10 more of the 2nd are 0.333 at the price of the first tier."""
+    noon = dt.datetime(2026, 8, 3, 12, tzinfo=dt.UTC)
+    first = invoice("61", [("61", "0.0333", "2.03"), TIERS[1]], (FIRST, noon), "0")
+    second = invoice("78", [("39", "0.0333", "1.30"), TIERS[2]], (noon, NEXT), "61")
+    found = weeks(tmp_path, first, usage=(*USED, (2, "ann", "tokens", "large", "10"))).compute(1, 8)
+    open_still = late(found.rows())
+    assert open_still.select("ChargeClass", "ConsumedQuantity", *COSTS).rows() == [
+        (None, D(10), D("0.333"), D("0.333"), 0, 0)
+    ]
+    for version in VERSIONS:
+        report = check(project(found.rows().lazy(), version), rules_for(version))
+        assert [result.sentence for result in report.violated if result.rule.blocking] == []
+
+    found.catalog = {**found.catalog, "invoices": [first, second]}
+    found.compute(1, 8)
+    assert late(found.rows()).drop("x_IsEstimated").equals(open_still.drop("x_IsEstimated"))
     assert findings(found) == []
 
 
