@@ -112,6 +112,7 @@ class Weeks:
     catalog: dict[str, Any] = field(default_factory=configuration)
     as_of: dt.datetime = AFTER
     close_after_days: int | None = 3
+    start: dt.date = START
     terms: BillingSettings = field(
         default_factory=lambda: BillingSettings(contract_commitments=CommitmentSettings())
     )
@@ -121,7 +122,7 @@ class Weeks:
 
     @property
     def close(self) -> PeriodClose:
-        return PeriodClose(self.as_of, self.close_after_days, START)
+        return PeriodClose(self.as_of, self.close_after_days, self.start)
 
     def compute(self, first: int = 1, last: int = 10) -> Weeks:
         """Every stage of days of August."""
@@ -139,7 +140,7 @@ class Weeks:
                 usage,
                 totals,
                 catalog,
-                START,
+                self.start,
                 close,
                 self.terms.late_usage or "rebilled",
                 self.terms.contract_commitments,
