@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Test processes: one for each processor that may be used, two at least.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 2))(0))))')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo test check lint ui bench constraints clean
@@ -14,19 +16,21 @@ help:
 	@echo "make bench  the benchmarks"
 
 # What the product needs. Rebuilt when the pins change.
-$(VENV)/.installed: constraints.txt pyproject.toml
+$(VENV)/.installed: constraints-pip.txt constraints.txt pyproject.toml
 	@echo "Setting up $(VENV) (a minute or two, once)"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
 	  (echo "focus_assets needs Python 3.11 to 3.14; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12" && exit 1)
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install --require-hashes -r constraints.txt
-	@$(PIP) install --no-deps --no-build-isolation -e .
+	@# The pip that comes with an older Python takes more than twice as long for the rest.
+	@$(PIP) install --require-hashes -r constraints-pip.txt
+	@$(PIP) install --no-compile --require-hashes -r constraints.txt
+	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 # What its tests need on top.
 $(VENV)/.installed-dev: constraints-dev.txt $(VENV)/.installed
 	@echo "Adding the test tools to $(VENV)"
-	@$(PIP) install --require-hashes -r constraints-dev.txt
+	@$(PIP) install --no-compile --require-hashes -r constraints-dev.txt
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -36,7 +40,7 @@ ui: $(VENV)/.installed
 	@$(BIN)/focus-assets ui
 
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not referee"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not referee"
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
@@ -54,6 +58,8 @@ constraints: $(VENV)/.installed-dev
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-find-links --no-strip-extras pyproject.toml --extra dev -o constraints-dev.txt
+	@echo "pip>=25.1" | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --no-emit-find-links --no-strip-extras - -o constraints-pip.txt
 	@echo "setuptools>=77" | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --no-emit-find-links --no-strip-extras pyproject.toml - -c constraints-dev.txt -o constraints.txt
 

@@ -59,6 +59,7 @@ from focus_assets.focus.invoice_lines import default_issuer, line_stem
 from focus_assets.focus.price_list import price_list
 from focus_assets.issued_parts import UNBILLED, unbilled_on
 from focus_assets.lake import Lake, MissingPartitions
+from focus_assets.later_periods import closes_on
 from focus_assets.settings import BillingSettings, Settings
 
 SETTLED: Final = "settled"
@@ -68,7 +69,12 @@ IMPORTED: Final = "imported"
 
 def period_close(settings: Settings) -> PeriodClose:
     """What closes now, by the configuration."""
-    return PeriodClose(settings.now(), settings.close_after_days, settings.start_date)
+    return PeriodClose(
+        settings.now(),
+        settings.close_after_days,
+        settings.start_date,
+        without_invoice_after_days=settings.billing.close_after_days,
+    )
 
 
 def focus_price_list_days(focus: Upstream, catalog: Upstream) -> Iterator[DayOutput]:
@@ -100,7 +106,7 @@ def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator
         inputs = (
             catalog.digest(day) | digests(catalog.lake, catalog.dataset, read) | closing.fingerprint(today[1])
         )
-        booked = _booked_periods(catalog.lake, day, today[0], close, frame)
+        booked = _booked_periods(catalog.lake, day, today, close, frame)
         if booked is not None:
             frame = pl.concat([frame, booked]).sort(BILLING_PERIODS.order)
             inputs |= digests(catalog.lake, FOCUS, [day])
@@ -108,19 +114,20 @@ def focus_billing_period_days(catalog: Upstream, close: PeriodClose) -> Iterator
 
 
 def _booked_periods(
-    lake: Lake, day: dt.date, catalog: Catalog, close: PeriodClose, own: pl.LazyFrame
+    lake: Lake, day: dt.date, today: Snapshot, close: PeriodClose, own: pl.LazyFrame
 ) -> pl.LazyFrame | None:
     """Periods that nothing but corrections of ``day`` is billed in; None where it has no corrections.
 
     ``own`` are those that the day lists anyway.
     """
     record = lake.record(FOCUS, day)
-    if record is None or not booked_on(record):
+    if record is None or not (booked_on(record) or recomputed_rows(lake, day)):
         return None
     held = lake.days(BILLING_PERIODS.name)
     others = [each for each in held if each != day]
     listed = pl.concat([own, *([lake.scan(BILLING_PERIODS.name, others)] if others else [])])
-    return booked_periods(lake.scan(FOCUS, [day]), listed, max(held, default=day), catalog, close)
+    closes = closes_on(lake, *today, close)
+    return booked_periods(lake.scan(FOCUS, [day]), listed, max(held, default=day), today[0], closes)
 
 
 def focus_invoice_detail_days(
@@ -321,7 +328,8 @@ def periods_closed_otherwise(
         if record is None or lake.record(CATALOG.name, day) is None:
             continue
         snapshot, charged = _charged(Upstream(lake, CATALOG.name, [day]), day)
-        now = fingerprint(closing_on(lake, day, close), charged, booked_on(record))
+        booked, closes = booked_on(record), closes_on(lake, snapshot, charged, close)
+        now = fingerprint(closing_on(lake, day, close), charged, booked, closes)
         changed = not now.items() <= record.inputs.items()
         changed |= _parts_kept(lake, snapshot, charged, close.start, late_usage) != record.inputs.get(
             UNBILLED

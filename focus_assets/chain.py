@@ -21,7 +21,6 @@ from focus_assets.billing.bills import invoiced as billed_by
 from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, charged_before, ending
 from focus_assets.billing.contract_applied import commitments_of
 from focus_assets.billing.corrections import LateUsage
-from focus_assets.billing.period_invoices import voided_invoices
 from focus_assets.billing.rounding import settle
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
 from focus_assets.catalog.credit_charges import Charged, credits_on
@@ -289,10 +288,9 @@ def focus_cost_and_usage_days(
                 rows = settle(fresh, ended, day, default_issuer(snapshot), counted).applied_to(rows)
         rows = imported.applied_to(rows)
         charged: list[Charged] = [*invoiced, *fees, *credits_due]
-        issuer, voided = default_issuer(snapshot), voided_invoices(snapshot)
         committed = commitments_of(snapshot, charged, commitments, start)
         rows = committed.applied_to(rows)
-        today = Today(charged, closing, late_usage, issuer, committed, voided)
+        today = Today(charged, closing, late_usage, default_issuer(snapshot), snapshot, committed)
         with with_closed_rows(totals.lake, day, rows, today) as kept:
             yield DayOutput(
                 day,

@@ -31,13 +31,16 @@ from focus_assets.billing.closed import (
     same_rows,
 )
 from focus_assets.billing.contract_applied import NO_COMMITMENTS, Commitments
-from focus_assets.billing.corrections import CORRECTION, Booking, LateUsage, corrections
+from focus_assets.billing.correction_signs import is_correction
+from focus_assets.billing.corrections import Booking, LateUsage, corrections
 from focus_assets.billing.datasets import CLOSED_PERIODS
-from focus_assets.billing.period_invoices import PeriodInvoice
+from focus_assets.billing.period_invoices import PeriodInvoice, voided_invoices
 from focus_assets.catalog.credit_charges import Charged
+from focus_assets.catalog.snapshot import Catalog
 from focus_assets.issued_instants import keep_issued_instants
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord, input_key
 from focus_assets.lake.copies import temporary_folder
+from focus_assets.later_periods import closes_on
 
 FOCUS: Final = "focus_cost_and_usage"
 
@@ -89,15 +92,15 @@ class Today:
         late_usage: what becomes of changes in closed periods.
         issuer: who issues invoices mostly.
         committed: what corrections count towards, with the amount that they correct.
-        voided: the imported invoices that were voided.
+        catalog: the day's, with its invoices.
     """
 
     charged: Sequence[Charged]
     close: PeriodClose
     late_usage: LateUsage
     issuer: str
+    catalog: Catalog
     committed: Commitments = NO_COMMITMENTS
-    voided: Collection[PeriodInvoice] = ()
 
 
 @contextmanager
@@ -155,10 +158,14 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
     if same_rows(would_be, closed.rows):
         return ClosedOrNot(fresh, close.fingerprint(charged), waiting=waiting)
     before = booked_in(_facts_of(lake, day))
-    booked = {of: open_period(of, close, charged, before, closed.periods) for of in sorted(closed.periods)}
+    closes = closes_on(lake, today.catalog, charged, close)
+    booked = {of: open_period(of, closes, charged, before, closed.periods) for of in sorted(closed.periods)}
     # What changed in an invoiced part of an open period goes with the rest of that period.
     booked |= {part.period: part.period for part in closed.parts if part.period not in closed.periods}
-    bookings = {of: Booking(period, invoice_of(period, close)) for of, period in booked.items()}
+    bookings = {
+        of: Booking(period, invoice_of(period, close), closes(period) is not None)
+        for of, period in booked.items()
+    }
     rated = {each.charge_id for each in charged}
     added = corrections(
         would_be,
@@ -168,7 +175,7 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
         today.issuer,
         day,
         rated,
-        today.voided,
+        voided_invoices(today.catalog),
         closed.invoices,
         close.kept,
     )
@@ -177,7 +184,7 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
     record = lake.write(RECOMPUTED, day, fresh)
     return ClosedOrNot(
         pl.concat([closed.rows, closed.of(fresh, others=True), added.lazy()]),
-        fingerprint(close, charged, used.values()) | {input_key(RECOMPUTED, day): record.sha256},
+        fingerprint(close, charged, used.values(), closes) | {input_key(RECOMPUTED, day): record.sha256},
         used,
         today.late_usage,
         waiting,
@@ -224,7 +231,7 @@ def recomputed_rows(lake: Lake, day: dt.date) -> list[pl.LazyFrame]:
 
 def kept_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
     """The rows of ``focus_cost_and_usage`` of ``days`` without corrections; errors as :meth:`Lake.scan`."""
-    return lake.scan(FOCUS, days).filter(~pl.col("ChargeClass").eq_missing(CORRECTION))
+    return lake.scan(FOCUS, days).filter(~is_correction())
 
 
 def billed_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
@@ -253,7 +260,7 @@ def settling_rows(
         return
     with closed_on(lake, day) as closed:
         if closed.file is not None:
-            kept = closed.rows.filter(~pl.col("ChargeClass").eq_missing(CORRECTION))
+            kept = closed.rows.filter(~is_correction())
             own = pl.concat([kept, closed.of(own, others=True)])
         yield fresh, pl.concat([billed_rows(lake, days), own]) if days else own
 

@@ -20,7 +20,8 @@ from typing import Final
 import polars as pl
 
 from focus_assets.billing.closed import closed_on
-from focus_assets.billing.corrections import CORRECTION, LateUsage
+from focus_assets.billing.correction_signs import is_correction
+from focus_assets.billing.corrections import LateUsage
 from focus_assets.billing.parts import Boundary
 from focus_assets.catalog.charges import Charge, ChargeSlice, slices_on
 from focus_assets.catalog.periods import Period
@@ -129,7 +130,7 @@ def _kept_slices(
             rows = (
                 closed.rows.filter(
                     pl.col("x_ChargeId").is_in(sorted({s.charge_id for s in slices})),
-                    ~pl.col("ChargeClass").eq_missing(CORRECTION),
+                    ~is_correction(),
                 )
                 .select("x_ChargeId", "ChargePeriodStart", "ConsumedQuantity")
                 .drop_nulls()

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from focus_assets.billing.booking import invoice_of
-from focus_assets.billing.close import ClosedPeriod, PeriodClose
-from focus_assets.billing.corrections import CORRECTION
+from focus_assets.billing.booking import Closes
+from focus_assets.billing.close import ClosedPeriod
+from focus_assets.billing.correction_signs import is_correction
 from focus_assets.billing.datasets import BILLING_PERIODS
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.plans import billing_cadence
@@ -23,7 +23,7 @@ _KEY: Final = ("BillingPeriodStart", "BillingPeriodEnd", "InvoiceIssuerName", "x
 
 
 def booked_periods(
-    rows: pl.LazyFrame, listed: pl.LazyFrame, last: dt.date, catalog: Catalog, close: PeriodClose
+    rows: pl.LazyFrame, listed: pl.LazyFrame, last: dt.date, catalog: Catalog, closes: Closes
 ) -> pl.LazyFrame:
     """:data:`~focus_assets.billing.datasets.BILLING_PERIODS` that nothing but the corrections of a day is billed in.
 
@@ -34,10 +34,10 @@ def booked_periods(
         last: the last day that is computed. A period that begins later is listed when its charges are, if the
             account's subscriptions go on.
         catalog: the day's, which says so.
-        close: what closes now.
+        closes: when they closed.
     """
     corrected = (
-        rows.filter(pl.col("ChargeClass") == CORRECTION)
+        rows.filter(is_correction())
         .select(*_KEY[:3], pl.col("BillingAccountId").alias(_KEY[3]), "x_CustomerKey", "BillingCurrency")
         .unique()
         .join(listed.select(_KEY), on=_KEY, how="anti")
@@ -49,11 +49,11 @@ def booked_periods(
         period = Period(start, end)
         if last < start.date() and _goes_on(catalog, account, period):
             continue
-        closed = invoice_of(ClosedPeriod(account, start, end, currency), close) is not None
+        closed = closes(ClosedPeriod(account, start, end, currency))
         found[start, end, issuer, account] = {
             "BillingPeriodCreated": start,
             "BillingPeriodEnd": end,
-            "BillingPeriodLastUpdated": close.closes_at(period) if closed else start,
+            "BillingPeriodLastUpdated": closed or start,
             "BillingPeriodStart": start,
             "BillingPeriodStatus": "Closed" if closed else "Open",
             "InvoiceIssuerName": issuer,

@@ -3,14 +3,15 @@
 What belongs here: the choice of the period, and what says so in a record. What does not: the rows (``corrections``).
 
 It is the first period after the closed one that is open when the change is found. A record remembers the choice: when
-that period closes in turn, what was booked in it stays there and is closed with it.
+that period closes in turn, what was booked in it stays there and is closed with it. Where invoices are imported, when
+periods close is known from other days (``later_periods``).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from focus_assets.billing.close import CLOSED_PERIODS, ClosedPeriod, PeriodClose
@@ -27,6 +28,19 @@ _MONTH: Final = 30.436875
 Booked = Mapping[ClosedPeriod, ClosedPeriod]
 """By closed period, the one that its corrections are billed in."""
 
+Closes = Callable[[ClosedPeriod], dt.datetime | None]
+"""When a period closed; ``None`` while it is open."""
+
+
+def closes_by_itself(close: PeriodClose) -> Closes:
+    """The answer where no invoices are imported."""
+
+    def closed(period: ClosedPeriod) -> dt.datetime | None:
+        closes = close.closes_at(Period(period.start, period.end))
+        return closes if closes is not None and closes <= close.as_of else None
+
+    return closed
+
 
 def booked_in(facts: Mapping[str, Any]) -> dict[ClosedPeriod, ClosedPeriod]:
     """What the facts of a record say of earlier choices."""
@@ -40,7 +54,7 @@ def booking_fact(booked: Booked) -> dict[str, Any]:
 
 def open_period(
     of: ClosedPeriod,
-    close: PeriodClose,
+    closes: Closes,
     charged: Sequence[Charged],
     before: Booked,
     closed: Iterable[ClosedPeriod],
@@ -49,7 +63,7 @@ def open_period(
 
     Args:
         of: the closed period.
-        close: what closes now.
+        closes: when later periods closed.
         charged: what is rated on the day; says how the account's periods go on.
         before: earlier choices; one whose rows have not been closed yet stands.
         closed: the periods whose rows have been closed on the day.
@@ -57,25 +71,24 @@ def open_period(
     chosen = before.get(of)
     if chosen is not None and chosen not in set(closed):
         return chosen
-    period = Period(of.start, of.end)
-    while (
-        closes := close.closes_at(period := _next(of, period, charged))
-    ) is not None and closes <= close.as_of:
-        pass
-    return ClosedPeriod(of.account, period.start, period.end, of.currency)
+    found = of
+    while found == of or closes(found) is not None:
+        period = _next(of, Period(found.start, found.end), charged)
+        found = ClosedPeriod(of.account, period.start, period.end, of.currency)
+    return found
 
 
 def fingerprint(
-    close: PeriodClose, charged: Iterable[Charged], booked: Iterable[ClosedPeriod]
+    close: PeriodClose, charged: Iterable[Charged], booked: Iterable[ClosedPeriod], closes: Closes
 ) -> dict[str, str]:
     """As :meth:`~focus_assets.billing.close.PeriodClose.fingerprint`, those that corrections are booked in included."""
     invoices = close.issued(charged)
-    invoices |= {invoice for each in booked if (invoice := invoice_of(each, close)) is not None}
+    invoices |= {invoice_of(each, close) or str(each) for each in booked if closes(each) is not None}
     return {CLOSED_PERIODS: hashlib.sha256("\n".join(sorted(invoices)).encode()).hexdigest()}
 
 
 def invoice_of(booked: ClosedPeriod, close: PeriodClose) -> str | None:
-    """The invoice of a period that corrections are booked in; ``None`` while it is open."""
+    """The invoice of a period that corrections are booked in; ``None`` while it is open, and where others make it."""
     closes = close.closes_at(Period(booked.start, booked.end))
     if closes is None or closes > close.as_of:
         return None

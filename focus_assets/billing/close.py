@@ -70,7 +70,8 @@ class PeriodClose:
 
     ``start`` is the first day of all. A period whose charges began before it has rows missing and never closes.
     Periods that are ``kept`` have closed and ``kept_invoices`` in the middle of open ones are issued, whatever
-    ``as_of`` and ``after_days`` say now.
+    ``as_of`` and ``after_days`` say now. Where invoices are imported, a period that takes corrections and has none
+    closes ``without_invoice_after_days``.
     """
 
     as_of: dt.datetime
@@ -78,6 +79,7 @@ class PeriodClose:
     start: dt.date
     kept: frozenset[ClosedPeriod] = frozenset()
     kept_invoices: frozenset[str] = frozenset()
+    without_invoice_after_days: int | None = None
 
     def closes_at(self, billing: Period) -> dt.datetime | None:
         """The instant at which a billing period closes and its invoice is issued."""

@@ -17,7 +17,7 @@ from typing import Final
 import polars as pl
 
 from focus_assets.billing.closed import ClosedRowsDamaged, in_shape_of, kept_objects, kept_path
-from focus_assets.billing.corrections import CORRECTED_LINE
+from focus_assets.billing.correction_signs import CORRECTED_LINE
 from focus_assets.billing.datasets import INVOICE_DETAILS
 from focus_assets.lake import Lake
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 import polars as pl
 
 from focus_assets.billing.commitments import contract_of, minimum_of
+from focus_assets.billing.correction_signs import is_correction
 from focus_assets.billing.invoice_rows import INVOICE_LINE, TAX
 from focus_assets.billing.prepaid import is_commitment
 from focus_assets.billing.rounding import ROUNDING
@@ -58,7 +59,7 @@ class Commitments:
         # A correction counts where what it corrects did: usage and fees, and their cost alone. What rounding, invoices
         # by hand, tax and credit added never counted, so taking it back does not either.
         of_cost = (
-            pl.col("ChargeClass").eq_missing("Correction")
+            is_correction()
             & (pl.col("ChargeCategory") == "Adjustment")
             & pl.col("x_AdjustmentReason").eq_missing("correction")
             & ~pl.col("x_PriceComponent").is_in(_WITHOUT_PRICE)

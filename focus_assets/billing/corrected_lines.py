@@ -16,7 +16,7 @@ from collections.abc import Collection
 import polars as pl
 
 from focus_assets.billing.close import PeriodClose
-from focus_assets.billing.corrections import CORRECTED_LINE, CORRECTION
+from focus_assets.billing.correction_signs import CORRECTED_LINE, is_correction
 from focus_assets.billing.invoices import in_shape
 from focus_assets.catalog.periods import Period
 from focus_assets.decimals import UTC_INSTANT
@@ -42,9 +42,7 @@ def corrected_lines(
     stem = parts.list.first().str.replace(r"/[^/]*$", "")
     lost = place.str.ends_with(f"/{day:%F}")
     of_known = stem.is_in(list(stems)) & ~place.str.contains("/", literal=True)
-    found = rows.filter(
-        pl.col("ChargeClass").eq_missing(CORRECTION), pl.col("InvoiceDetailId").is_not_null(), lost | of_known
-    )
+    found = rows.filter(is_correction(), pl.col("InvoiceDetailId").is_not_null(), lost | of_known)
     periods = found.select("BillingPeriodStart", "BillingPeriodEnd").unique().collect()
     issued = pl.LazyFrame(
         [(start, end, close.closes_at(Period(start, end))) for start, end in sorted(periods.iter_rows())],

@@ -21,16 +21,11 @@ import polars as pl
 from focus_assets.billing.billed_anew import ANEW, APART, AS_BEFORE, BILLED, marked
 from focus_assets.billing.close import ClosedPeriod
 from focus_assets.billing.closed import PERIOD_COLUMNS
+from focus_assets.billing.correction_signs import CORRECTED_LINE, CORRECTION, is_correction
 from focus_assets.billing.period_invoices import PeriodInvoice
-from focus_assets.decimals import UTC_INSTANT
+from focus_assets.decimals import UTC_INSTANT, multiply
 from focus_assets.focus.invoice_lines import invoice_id
 from focus_assets.focus.schema import internal_schema
-
-CORRECTION: Final = "Correction"
-"""ChargeClass of what corrects a closed period."""
-
-CORRECTED_LINE: Final = "/corrected/"
-"""In InvoiceDetailId, between the corrected line and the start of the period that its correction is billed in."""
 
 _CORRECTED: Final = "Correction, "
 _UNBILLED: Final = "Late usage that is not billed, "
@@ -47,6 +42,7 @@ _UNIT_PRICES: Final = (
     "PricingCurrencyListUnitPrice",
 )
 _UNITS: Final = ("ConsumedUnit", "PricingUnit")
+_PRICE_OF: Final = {"ContractedCost": "ContractedUnitPrice", "ListCost": "ListUnitPrice"}
 
 _CHARGE: Final = ("x_ChargeId", "SkuId", "BillingCurrency")
 """Where nothing of these changes in sum, nothing is corrected: labels and names of closed rows stay as they are."""
@@ -87,10 +83,14 @@ BOOKINGS: Final = pl.Schema(
 
 @dataclass(frozen=True)
 class Booking:
-    """The period that corrections are billed in, and its invoice once it has closed too."""
+    """The period that corrections are billed in, whether it has ``closed`` too, and its invoice then.
+
+    There is none where OpenMeter makes the invoices: it bills no corrections.
+    """
 
     period: ClosedPeriod
     invoice: str | None
+    closed: bool
 
 
 def corrections(
@@ -110,7 +110,8 @@ def corrections(
     Args:
         fresh: the day's rows of closed periods as they would be now.
         closed: the day's closed rows, earlier corrections among them.
-        bookings: by closed period, where its changes are billed.
+        bookings: by closed period, where its changes are billed. Of an open one it is the period itself: what changed
+            on an invoice in its middle.
         late_usage: what becomes of them.
         issuer: who issues invoices mostly (:func:`~focus_assets.focus.invoice_lines.default_issuer`).
         day: the day.
@@ -125,10 +126,12 @@ def corrections(
         and prices, at no cost; but of what invoices billed that were voided since, or others bill in their place,
         the same as ``rebilled``. Either way what an invoice bills that was issued since, beside those that billed the
         period, are rows of that invoice. Nothing where a charge differs in no amount.
+
+        ChargeClass is ``Correction``, but null within the corrected period. Usage that is not billed keeps its prices
+        there, for FOCUS lets only corrections be without, and only Billed and Effective are 0.
     """
-    corrected = pl.col("ChargeClass").eq_missing(CORRECTION)
     unbilled = pl.col("ChargeDescription").str.starts_with(_UNBILLED).fill_null(False)
-    fresh, closed = marked(fresh, closed, voided, known or {}, by_itself, corrected, unbilled)
+    fresh, closed = marked(fresh, closed, voided, known or {}, by_itself, is_correction(), unbilled)
     how = pl.col(BILLED)
     others = how != APART
     if late_usage == "rebilled":
@@ -137,7 +140,10 @@ def corrections(
         before, anew = how == AS_BEFORE, how == ANEW
         rows = pl.concat(
             [
-                _not_billed(_changed(fresh.filter(before), closed.filter(before))),
+                _not_billed(
+                    _changed(fresh.filter(before), closed.filter(before)),
+                    [of for of, booking in bookings.items() if booking.period == of],
+                ),
                 _rebilled(_changed(fresh.filter(anew), closed.filter(anew))),
             ]
         )
@@ -163,13 +169,13 @@ def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     columns = internal_schema().names()
     ids = _charges_that_differ(fresh.select(columns), closed.select(columns))
     fresh, closed = (rows.filter(pl.col("x_ChargeId").is_in(ids)) for rows in (fresh, closed))
-    corrected = pl.col("ChargeClass").eq_missing(CORRECTION)
+    corrected, elsewhere = is_correction(), pl.col("ChargeClass").eq_missing(CORRECTION)
     period = ("BillingPeriodStart", "BillingPeriodEnd")
     text = pl.col("ChargeDescription").str.strip_prefix(_CORRECTED).str.strip_prefix(_UNBILLED)
     taken_back = closed.select(columns).with_columns(
         *(-pl.col(name) for name in _AMOUNTS),
-        # Where an earlier correction was billed says nothing of what it corrects.
-        *(pl.when(~corrected).then(pl.col(name)).alias(name) for name in period),
+        # Where an earlier correction was billed says nothing of what it corrects, unless it was the same period.
+        *(pl.when(~elsewhere).then(pl.col(name)).alias(name) for name in period),
         pl.when(corrected).then("x_CorrectedInvoiceId").otherwise("InvoiceId").alias("InvoiceId"),
         pl.col("InvoiceDetailId").str.split(CORRECTED_LINE).list.first().alias("InvoiceDetailId"),
         text,
@@ -233,8 +239,8 @@ def _rebilled(changed: pl.DataFrame) -> pl.DataFrame:
         pl.col(name).sum().over(_BOUGHT).fill_null(0) != 0 for name in _QUANTITIES
     )
     own_quantity = pl.any_horizontal(pl.col(name).fill_null(0) != 0 for name in _QUANTITIES)
-    with_quantity = changed.filter(quantity_differs & own_quantity)
-    cost_alone = changed.filter(~(quantity_differs & own_quantity))
+    with_quantity, rest = _as_products(changed.filter(quantity_differs & own_quantity))
+    cost_alone = pl.concat([changed.filter(~(quantity_differs & own_quantity)), rest])
     schema = internal_schema()
     kind = pl.col("ChargeCategory")
     others = [name for name in schema if name not in (*_COSTS, *_BOUGHT, "ChargeCategory")]
@@ -262,8 +268,22 @@ def _rebilled(changed: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([with_quantity.select(schema.names()), adjusted.select(schema.names())])
 
 
-def _not_billed(changed: pl.DataFrame) -> pl.DataFrame:
+def _as_products(changed: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """``changed`` with costs of price times quantity, and what that leaves: products are rounded, sums are not."""
+    products = changed.with_columns(
+        pl.coalesce(multiply(pl.col("PricingQuantity"), pl.col(price)), cost).alias(cost)
+        for cost, price in _PRICE_OF.items()
+    )
+    left = [(changed[name] - products[name]).alias(name) for name in _COSTS]
+    rest = changed.with_columns(left).filter(pl.any_horizontal(pl.col(name) != 0 for name in _COSTS))
+    return products, rest
+
+
+def _not_billed(changed: pl.DataFrame, within: Collection[ClosedPeriod] = ()) -> pl.DataFrame:
+    """Usage at no cost, and without prices but in the periods ``within`` which it is corrected."""
     schema = internal_schema()
+    own = pl.DataFrame(sorted(within), schema={name: schema[name] for name in PERIOD_COLUMNS}, orient="row")
+    inside = pl.col("_within").eq_missing(True)
     # Nobody pays for it, so which tier it moved what into does not matter: it is shown at the price that most has.
     used = [name for name in _BOUGHT if name not in ("SkuPriceId", "x_PriceComponent")]
     others = [name for name in schema if name not in (*_QUANTITIES, *used)]
@@ -273,10 +293,22 @@ def _not_billed(changed: pl.DataFrame) -> pl.DataFrame:
         .group_by(used, maintain_order=True)
         .agg(pl.col(_QUANTITIES).sum(), *(pl.col(name).drop_nulls().first() for name in others))
         .filter(pl.any_horizontal(pl.col(name) != 0 for name in _QUANTITIES))
+        .join(
+            own.with_columns(pl.lit(True).alias("_within")),
+            on=PERIOD_COLUMNS,
+            how="left",
+            maintain_order="left",
+        )
         .with_columns(
-            *(pl.lit(0, schema[name]).alias(name) for name in _COSTS),
-            *(pl.lit(None, schema[name]).alias(name) for name in _UNIT_PRICES),
-            pl.lit(None, pl.String).alias("PricingCategory"),
+            *(pl.lit(0, schema[name]).alias(name) for name in _COSTS if name not in _PRICE_OF),
+            *(pl.when(inside).then(name).alias(name) for name in (*_UNIT_PRICES, "PricingCategory")),
+            *(
+                pl.when(inside)
+                .then(multiply(pl.col("PricingQuantity"), pl.col(price)))
+                .otherwise(pl.lit(0, schema[cost]))
+                .alias(cost)
+                for cost, price in _PRICE_OF.items()
+            ),
             # No line of an invoice has it; what it belongs to is x_CorrectedInvoiceId's.
             pl.lit(None, pl.String).alias("InvoiceDetailId"),
         )
@@ -305,7 +337,7 @@ def _booked(
                 b.period.start,
                 b.period.end,
                 b.invoice,
-                b.invoice is None,
+                not b.closed,
             )
             for of, b in sorted(bookings.items())
         ],
@@ -324,6 +356,10 @@ def _booked(
     # A charge of which nothing but corrections is left does not say which period it was of: any of its account will do.
     account = ["BillingAccountId", "BillingCurrency"]
     known = pl.col("BillingPeriodStart").is_not_null()
+    same = pl.all_horizontal(
+        pl.col("BillingPeriodStart").eq_missing(pl.col("_from")),
+        pl.col("BillingPeriodEnd").eq_missing(pl.col("_to")),
+    )
     parts = [
         rows.filter(known).join(places, on=PERIOD_COLUMNS, how="inner", maintain_order="left"),
         rows.filter(~known).join(
@@ -340,7 +376,7 @@ def _booked(
         pl.concat(part.select(*rows.columns, "_from", "_to", "_invoice", "_estimated") for part in parts)
         .with_columns(
             pl.col("InvoiceId").alias("x_CorrectedInvoiceId"),
-            pl.lit(CORRECTION).alias("ChargeClass"),
+            pl.when(~same).then(pl.lit(CORRECTION)).alias("ChargeClass"),
             (what + pl.col("ChargeDescription")).alias("ChargeDescription"),
             pl.col("_from").alias("BillingPeriodStart"),
             pl.col("_to").alias("BillingPeriodEnd"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from focus_assets.billing.corrections import CORRECTED_LINE, CORRECTION
+from focus_assets.billing.correction_signs import CORRECTED_LINE, is_correction
 from focus_assets.billing.reconcile import LINES, MOVED
 from focus_assets.decimals import COST, minor_unit
 
@@ -78,7 +78,7 @@ def corrected(rows: pl.LazyFrame, details: pl.LazyFrame, moved: pl.DataFrame) ->
         .group_by(_KEY)
         .agg(pl.col("BilledCost").sum().alias("stated"))
     )
-    corrections = rows.filter(pl.col("ChargeClass").eq_missing(CORRECTION))
+    corrections = rows.filter(is_correction())
     pending = (
         corrections.filter(pl.col(_KEY).is_null(), pl.col("BilledCost") != 0).select("x_ChargeId").unique()
     )

@@ -29,7 +29,7 @@ from focus_assets.cloudevents.lines import LINES_PER_FILE, UnreadableFile, read_
 from focus_assets.cloudevents.sql_text import identifier
 
 _BATCH_ROWS: Final = 32_768
-_INSERT_ROWS: Final = 262_144
+_INSERT_ROWS: Final = 524_288
 _DATED_PATH: Final = re.compile(
     r"(?<!\d)((?:19|20)\d\d)[-/_]?(0[1-9]|1[0-2])[-/_]?(0[1-9]|[12]\d|3[01])(?!\d)"
 )
@@ -185,17 +185,29 @@ def _ingest(events: Events, lines: str, read: Sequence[int]) -> None:
             events.connection.unregister(lines)
             pending.clear()
 
-    for position in read:
-        file, base = events.files[position], position * LINES_PER_FILE
-        try:
-            for table in read_lines(file):
-                pending.append(table.set_column(0, "seq", pc.add(table["line"], base)))
-                if sum(map(len, pending)) >= _INSERT_ROWS:
-                    flush()
-        except UnreadableFile as defect:
-            flush()
-            _refuse_file(events, base, defect)
-    flush()
+    with _in_any_order(events.connection):
+        for position in read:
+            file, base = events.files[position], position * LINES_PER_FILE
+            try:
+                for table in read_lines(file):
+                    pending.append(table.set_column(0, "seq", pc.add(table["line"], base)))
+                    if sum(map(len, pending)) >= _INSERT_ROWS:
+                        flush()
+            except UnreadableFile as defect:
+                flush()
+                _refuse_file(events, base, defect)
+        flush()
+
+
+@contextmanager
+def _in_any_order(connection: DuckDBPyConnection) -> Iterator[None]:
+    """Let threads insert rows as they come, for ``seq`` says in which order they stood."""
+    kept = connection.execute("SELECT current_setting('preserve_insertion_order')").fetchall()[0][0]
+    connection.execute("SET preserve_insertion_order = false")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET preserve_insertion_order = {str(kept).lower()}")
 
 
 Statement = tuple[str, dict[str, object]]

@@ -24,6 +24,8 @@ from focus_assets.cloudevents.files import Compression, EventFile, Form
 
 BLOCK_BYTES: Final = 8 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
+_LEAD: Final = 64 * 1024
+"""Place before a block for the beginning of its first line."""
 EXCERPT_CHARACTERS: Final = 1_000
 
 LINES_PER_FILE: Final = 2**40
@@ -53,17 +55,25 @@ def read_lines(file: EventFile) -> Iterator[pa.Table]:
         yield from (_documents if file.form is Form.DOCUMENT else _lines)(file, local)
 
 
-def _blocks(file: EventFile, local: Path, line: list[int]) -> Iterator[bytes]:
-    """Decompressed blocks; ``line[0]`` is the line being read, for the message where reading fails."""
+def _room() -> bytearray:
+    """Where a file's blocks are read to, one after the other: a new place for each costs more than reading it."""
+    return bytearray(_LEAD + BLOCK_BYTES)
+
+
+def _blocks(file: EventFile, local: Path, room: bytearray, line: list[int]) -> Iterator[int]:
+    """Read decompressed blocks to ``room`` from ``_LEAD`` on; gives where each ends.
+
+    ``line[0]`` is the line being read, for the message where reading fails.
+    """
     if file.compression and not file.size:
         raise UnreadableFile(1, f"the file is empty, without even a {file.compression} header")
     try:
         # Blocks are large: a buffer in between costs as much again as reading them.
-        with local.open("rb", buffering=0) as stored:
+        with local.open("rb", buffering=0) as stored, memoryview(room)[_LEAD:] as block:
             try:
                 with _decompressed(stored, file.compression) as stream:
-                    while block := stream.read(BLOCK_BYTES):
-                        yield bytes(block)
+                    while count := stream.readinto(block):
+                        yield _LEAD + count
             except (OSError, EOFError, zlib.error) as error:
                 if not file.compression:
                     raise
@@ -76,30 +86,32 @@ def _blocks(file: EventFile, local: Path, line: list[int]) -> Iterator[bytes]:
         ) from error
 
 
-def _decompressed(stored: IO[bytes], compression: Compression) -> IO[bytes]:
+def _decompressed(stored: io.RawIOBase, compression: Compression) -> io.RawIOBase:
     if compression is Compression.GZIP:
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=stored))
+        return cast("io.RawIOBase", gzip.GzipFile(fileobj=cast("IO[bytes]", stored)))
     if compression is Compression.ZSTD:
-        return cast("IO[bytes]", pa.CompressedInputStream(stored, "zstd"))
+        return cast("io.RawIOBase", pa.CompressedInputStream(stored, "zstd"))
     return stored
 
 
 def _lines(file: EventFile, local: Path) -> Iterator[pa.Table]:
     line = [1]
     rest, skipping = b"", False
-    for block in _blocks(file, local, line):
+    room = _room()
+    for end in _blocks(file, local, room, line):
+        start = _LEAD
         if skipping:
-            end = block.find(b"\n")
-            if end < 0:
+            start = room.find(b"\n", _LEAD, end) + 1
+            if not start:
                 continue
-            block, skipping = block[end + 1 :], False
+            skipping = False
             line[0] += 1
-        cut = block.rfind(b"\n") + 1
-        if cut:
-            yield from _split(rest + block[: cut - 1], line)
-            rest = block[cut:]
+        cut = room.rfind(b"\n", start, end)
+        if cut >= 0:
+            yield from _split(_joined(rest, room, start, cut), line)
+            rest = bytes(room[cut + 1 : end])
         else:
-            rest += block
+            rest += room[start:end]
         if len(rest) > MAX_EVENT_BYTES:
             yield _row(line[0], rest, _TOO_LONG)
             rest, skipping = b"", True
@@ -107,13 +119,21 @@ def _lines(file: EventFile, local: Path) -> Iterator[pa.Table]:
         yield from _split(rest, line)
 
 
+def _joined(rest: bytes, room: bytearray, start: int, end: int) -> memoryview:
+    """``rest`` and the bytes of ``room`` after it, without a copy where there is place for it before them."""
+    if len(rest) > start:
+        return memoryview(rest + room[start:end])
+    room[start - len(rest) : start] = rest
+    return memoryview(room)[start - len(rest) : end]
+
+
 _TOO_LONG = f"the line is longer than {MAX_EVENT_BYTES // 1024 // 1024} MiB, the most an event may have"
 
 
-def _split(block: bytes, line: list[int]) -> Iterator[pa.Table]:
-    """One table per block of whole lines; moves ``line`` past them."""
-    if line[0] == 1:
-        block = block.removeprefix(_BOM)
+def _split(block: bytes | memoryview, line: list[int]) -> Iterator[pa.Table]:
+    """One table per block of whole lines, which holds a copy of them; moves ``line`` past them."""
+    if line[0] == 1 and block[: len(_BOM)] == _BOM:
+        block = block[len(_BOM) :]
     whole = pa.Array.from_buffers(
         pa.binary(), 1, [None, pa.py_buffer(struct.pack("=2i", 0, len(block))), pa.py_buffer(block)]
     )
@@ -165,8 +185,9 @@ def _table(rows: list[tuple[int, str, str | None]]) -> pa.Table:
 def _documents(file: EventFile, local: Path) -> Iterator[pa.Table]:
     """A ``.json`` file: its one event, or each event of its array with the event's own text and position."""
     whole = io.BytesIO()
-    for block in _blocks(file, local, [1]):
-        whole.write(block)
+    room = _room()
+    for end in _blocks(file, local, room, [1]):
+        whole.write(memoryview(room)[_LEAD:end])
     try:
         text = whole.getvalue().removeprefix(_BOM).decode()
     except UnicodeDecodeError as error:

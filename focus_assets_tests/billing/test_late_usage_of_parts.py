@@ -50,7 +50,7 @@ def company(root: Path, card: dict[str, Any], late_usage: Any = NOT_BILLED, **in
 
 def paid(found: Weeks) -> Amounts:
     rows = found.rows().filter(pl.col("x_CustomerKey") == "ann", pl.col("BillingPeriodStart").dt.day() == 1)
-    of_part, late = pl.col("InvoiceId") == PART, pl.col("ChargeClass").is_not_null()
+    of_part, late = pl.col("InvoiceId") == PART, pl.col("x_CorrectedInvoiceId").is_not_null()
     which = [of_part.fill_null(False), ~late & ~of_part.fill_null(False), late]
     return Amounts(*(rows.filter(each)["BilledCost"].sum() for each in which))
 

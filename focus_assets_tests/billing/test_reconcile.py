@@ -104,7 +104,7 @@ def test_rounding_never_hides_a_charge_that_was_rated_wrongly(
         return rated(*tables, **named).with_columns(twice.cast(pl.Decimal(38, 18)).alias("billed_cost"))
 
     monkeypatch.setattr(focus_assets.rated_day, "rate", too_dear)
-    weeks = Weeks(tmp_path).compute(1, 7)
+    weeks = Weeks(tmp_path).compute(1, 7, anew=True)
     lines = weeks.reconciled().filter(pl.col("InvoiceDetailId").str.contains("tokens/.*usage"))
     assert lines["rounding"].abs().max() < D("0.005")  # type: ignore[operator]
     assert all(

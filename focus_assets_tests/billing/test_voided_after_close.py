@@ -189,6 +189,8 @@ def test_a_replacement_stays_one_after_the_period_that_takes_its_corrections_has
     """The next week is invoiced and closes with the corrections in it; then the days are computed again."""
     found = weeks(tmp_path, invoice("139", TIERS), usage=USED, **ONLY_ANN).compute(1, 14)
     found.usage = (*USED, LATE)
+    found.catalog = {**found.catalog, "invoices": [GONE, replacement("209", WITH_LATE)]}
+    found.compute(1, 14)
     end = NEXT + dt.timedelta(days=7)
     following = invoice("0", [], (NEXT, end), created_at=end, issued_at=end)
     following["lines"][0] |= {"billing_start": NEXT, "billing_end": end}

@@ -291,6 +291,16 @@ def test_nothing_is_left_in_the_connection(connection: DuckDBPyConnection, tmp_p
     assert connection.execute("SELECT table_name FROM information_schema.tables").fetchall() == []
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_connection_keeps_its_owners_setting_of_order(
+    connection: DuckDBPyConnection, tmp_path: Path, kept: bool
+) -> None:
+    connection.execute(f"SET preserve_insertion_order = {kept}")
+    write_lines(tmp_path / "a.ndjson", [event()])
+    read_day(connection, tmp_path, of=catalog(COUNT))
+    assert connection.execute("SELECT current_setting('preserve_insertion_order')").fetchall() == [(kept,)]
+
+
 def test_distinct_texts_are_counted_without_null_and_with_one_for_absence(
     connection: DuckDBPyConnection, tmp_path: Path
 ) -> None:
