@@ -122,9 +122,29 @@ def with_closed_rows(
         with TemporaryDirectory(prefix="recomputed-", dir=temporary_folder()) as folder:
             file = Path(folder, "rows.parquet")
             # Rated once: what follows reads it several times.
-            rows.sink_parquet(file, maintain_order=True)
+            _not_known_anew(rows, closed, today).sink_parquet(file, maintain_order=True)
             fresh = pl.scan_parquet(file, glob=False, hive_partitioning=False)
             yield _kept(lake, day, fresh, closed, today)
+
+
+def _not_known_anew(rows: pl.LazyFrame, closed: ClosedDay, today: Today) -> pl.LazyFrame:
+    """``rows``, but of charges that begin before a first day which was set since they closed, as they were closed.
+
+    What they had used before that day is not read any more, so that nothing can be said of them but that.
+    """
+    close = today.close
+    kept = {
+        each.charge_id
+        for each in today.charged
+        if ClosedPeriod.of(each) in close.kept & closed.periods and not close.has_closed(each)
+    }
+    if not kept:
+        return rows
+    of_kept = pl.col("x_ChargeId").is_in(
+        closed.rows.select("x_ChargeId").collect().to_series().unique().implode()
+    )
+    of_kept &= pl.col("x_ChargeId").is_in(sorted(kept))
+    return pl.concat([rows.filter(~of_kept.fill_null(False)), closed.rows.filter(of_kept)])
 
 
 def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, today: Today) -> ClosedOrNot:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
-from focus_assets_tests.billing.weeks import Weeks, configuration, price
+from focus_assets.settings import BillingSettings
+from focus_assets_tests.billing.weeks import AFTER, Weeks, configuration, price
 
 D = Decimal
 MIDDLE = "2026-08-03T12:00:00Z"
@@ -65,4 +67,25 @@ def test_what_never_closes_is_an_estimate_however_often_it_is_computed(
             (None, "requests", True, D(10)),
         }
         assert rows.filter(pl.col("ChargeClass").is_not_null()).is_empty()
+    assert found.reconciled()["finding"].drop_nulls().to_list() == []
+
+
+@pytest.mark.parametrize("late_usage", ["rebilled", "not_billed"])
+def test_a_later_first_day_leaves_what_has_closed_as_it_is(tmp_path: Path, late_usage: Any) -> None:
+    """The week of 1 August has closed when the 3rd becomes the first day. Of its usage before that nothing is read.
+
+    128 tokens until the 3rd and 11 on the 7th are 3.33, 0.56 and 0.48; 41 requests 0.44 less 0.04.
+    """
+    found = Weeks(tmp_path, as_of=AFTER, terms=BillingSettings(late_usage=late_usage)).compute(1, 8)
+    before = found.rows()
+    found.start = dt.date(2026, 8, 3)
+    for _ in range(2):
+        found.compute(3, 8)
+        rows = found.rows()
+        week = pl.col("BillingPeriodStart") == dt.datetime(2026, 8, 1, tzinfo=dt.UTC)
+        same = [each.filter(week).sort(each.columns) for each in (rows, before)]
+        assert same[0].equals(same[1])
+        assert rows.filter(week, pl.col("x_CustomerKey") == "ann")["BilledCost"].sum() == D("4.77")
+        assert rows.filter(pl.col("ChargeClass").is_not_null()).is_empty()
+        assert rows["BilledCost"].sum() == before["BilledCost"].sum()
     assert found.reconciled()["finding"].drop_nulls().to_list() == []

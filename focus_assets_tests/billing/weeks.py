@@ -116,6 +116,7 @@ class Weeks:
     catalog: dict[str, Any] = field(default_factory=configuration)
     as_of: dt.datetime = AFTER
     close_after_days: int | None = 3
+    start: dt.date = START
     terms: BillingSettings = field(
         default_factory=lambda: BillingSettings(contract_commitments=CommitmentSettings())
     )
@@ -127,7 +128,7 @@ class Weeks:
     @property
     def close(self) -> PeriodClose:
         days = self.terms.close_after_days
-        return PeriodClose(self.as_of, self.close_after_days, START, without_invoice_after_days=days)
+        return PeriodClose(self.as_of, self.close_after_days, self.start, without_invoice_after_days=days)
 
     def compute(self, first: int = 1, last: int = 10, *, anew: bool = False) -> Weeks:
         """Every stage of days of August.
@@ -148,7 +149,18 @@ class Weeks:
 
     def _input(self, first: int, last: int) -> str:
         terms = self.terms.model_dump_json()
-        return repr((self.catalog, list(self.usage), self.as_of, self.close_after_days, terms, first, last))
+        return repr(
+            (
+                self.catalog,
+                list(self.usage),
+                self.as_of,
+                self.close_after_days,
+                self.start,
+                terms,
+                first,
+                last,
+            )
+        )
 
     def _compute(self, first: int, last: int) -> None:
         days = [dt.date(2026, 8, n) for n in range(first, last + 1)]
@@ -165,7 +177,7 @@ class Weeks:
                 usage,
                 totals,
                 catalog,
-                START,
+                self.start,
                 close,
                 self.terms.late_usage or "rebilled",
                 self.terms.contract_commitments,
