@@ -79,7 +79,9 @@ def test_a_later_first_day_leaves_what_has_closed_as_it_is(tmp_path: Path, late_
     found = Weeks(tmp_path, as_of=AFTER, terms=BillingSettings(late_usage=late_usage)).compute(1, 8)
     before = found.rows()
     found.start = dt.date(2026, 8, 3)
-    for _ in range(2):
+    for late in ((), ((3, "ann", "tokens", "large", "10"),), ((5, "ann", "tokens", "large", "10"),)):
+        # Of the 5th no row of tokens has closed.
+        found.usage = [*found.usage, *late]
         found.compute(3, 8)
         rows = found.rows()
         week = pl.col("BillingPeriodStart") == dt.datetime(2026, 8, 1, tzinfo=dt.UTC)
