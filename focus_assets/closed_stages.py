@@ -37,11 +37,11 @@ from focus_assets.billing.datasets import CLOSED_PERIODS
 from focus_assets.billing.period_invoices import PeriodInvoice, voided_invoices
 from focus_assets.catalog.credit_charges import Charged
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.focus.schema import internal_schema
 from focus_assets.issued_instants import keep_issued_instants
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord, input_key
 from focus_assets.lake.copies import temporary_folder
 from focus_assets.later_periods import closes_on
+from focus_assets.moved_first_day import without_lost_history
 
 FOCUS: Final = "focus_cost_and_usage"
 
@@ -123,44 +123,10 @@ def with_closed_rows(
         with TemporaryDirectory(prefix="recomputed-", dir=temporary_folder()) as folder:
             file = Path(folder, "rows.parquet")
             # Rated once: what follows reads it several times.
-            _not_known_anew(lake, day, rows, closed, today).sink_parquet(file, maintain_order=True)
+            known = without_lost_history(lake, FOCUS, day, rows, closed, today.charged, today.close)
+            known.sink_parquet(file, maintain_order=True)
             fresh = pl.scan_parquet(file, glob=False, hive_partitioning=False)
             yield _kept(lake, day, fresh, closed, today)
-
-
-def _not_known_anew(
-    lake: Lake, day: dt.date, rows: pl.LazyFrame, closed: ClosedDay, today: Today
-) -> pl.LazyFrame:
-    """``rows``, but of charges that begin before a first day which was set since they closed, as they were closed.
-
-    What they had used before that day is not read any more, so that nothing can be said of them but that. A charge that
-    began before the first day of all has closed with nobody, and is left as it is.
-    """
-    close = today.close
-    begun = {
-        (each.charge_id, ClosedPeriod.of(each))
-        for each in today.charged
-        if ClosedPeriod.of(each) in close.kept & closed.periods and not close.has_closed(each)
-    }
-    if not begun:
-        return rows
-    # A charge that goes on has rows of two billing periods on the day on which one ends.
-    schema = {name: internal_schema()[name] for name in ("x_ChargeId", "BillingPeriodStart")}
-    key = list(schema)
-    theirs = pl.LazyFrame([(charge, of.start) for charge, of in sorted(begun)], schema=schema, orient="row")
-    of_day = closed.rows.join(theirs, on=key, how="semi", maintain_order="left")
-    # The day itself may hold nothing of a charge that closed.
-    first, last = min(of.start for _, of in begun).date(), max(of.end for _, of in begun).date()
-    others = [each for each in lake.days(FOCUS) if first <= each <= last and each != day]
-    known = [of_day, *([lake.scan(FOCUS, others)] if others else [])]
-    final = pl.concat(each.filter(~pl.col("x_IsEstimated")).select(key) for each in known).unique()
-    kept = theirs.join(final, on=key, how="semi").collect().lazy()
-    return pl.concat(
-        [
-            rows.join(kept, on=key, how="anti", maintain_order="left"),
-            of_day.join(kept, on=key, how="semi", maintain_order="left"),
-        ]
-    )
 
 
 def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, today: Today) -> ClosedOrNot:
