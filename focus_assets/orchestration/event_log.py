@@ -3,19 +3,22 @@
 What belongs here: that storage. What does not: which instance there is (``instance``).
 
 Dagster's own opens its file, asks which columns it has, compiles its statement and closes the file again for every
-event, twice for events of assets; in range runs that was 39 % of the CPU seconds (``benchmarks/chain.py``). The files
-are the same, so that the UI and the daemon read them with Dagster's own class. Events of a run are not forced to the
-disc one by one: a killed process loses none of them, and a machine that loses its power the last few. Those in the
-index of all runs are, for sensors keep their place in it.
+event, twice for events of assets; in range runs that was 39 % of the CPU seconds (``benchmarks/chain.py``). The
+events of a range, planned and materialized, are one transaction for the run and one for the index. The files are the
+same, so that the UI and the daemon read them with Dagster's own class. Events of a run are not forced to the disc one
+by one: a killed process loses none of them, and a machine that loses its power the last few. Those in the index of
+all runs are, for sensors keep their place in it.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
+from dagster._core.events.log import EventLogEntry
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
@@ -25,6 +28,9 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
+
+BATCHES: Final = {"DAGSTER_EVENT_BATCH_SIZE": "1000"}
+"""The environment in which Dagster hands over the events of a range together."""
 
 _KEPT_OPEN: Final = 2
 """The index of all runs, and the run that is going on."""
@@ -36,11 +42,29 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._known: set[str] = set()
+        self._joined: dict[str, Connection] = {}
         super().__init__(base_dir, inst_data)
+        # A batch holds it while each of its events asks for it again.
+        self._db_lock: Any = threading.RLock()
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events all or none: in one transaction for their run, and one for the index."""
+        shards = {INDEX_SHARD_NAME, *(event.run_id for event in events)}
+        if len(shards) > _KEPT_OPEN:
+            super().store_event_batch(events)
+            return
+        with self._db_lock, ExitStack() as until_all_are_stored:
+            for shard in sorted(shards):
+                self._joined[shard] = until_all_are_stored.enter_context(self._connect(shard))
+                until_all_are_stored.callback(self._joined.pop, shard)
+            super().store_event_batch(events)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._db_lock:
+            if shard in self._joined:
+                yield self._joined[shard]
+                return
             engine = self._engine(shard)
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
