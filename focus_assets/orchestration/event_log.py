@@ -12,10 +12,13 @@ all runs are, for sensors keep their place in it.
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from dagster._core.events.log import EventLogEntry
@@ -43,6 +46,7 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._known: set[str] = set()
         self._joined: dict[str, Connection] = {}
+        self._empty: bytes | None = None
         super().__init__(base_dir, inst_data)
         # A batch holds it while each of its events asks for it again.
         self._db_lock: Any = threading.RLock()
@@ -71,6 +75,17 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        """As Dagster's; the file of a later run begins as that of the first did, so Alembic is asked once."""
+        file = Path(str(engine.url.database))
+        if not for_index_shard and self._empty is not None and _put(file, self._empty):
+            return
+        new = not file.exists()
+        super()._initdb(engine, for_index_shard)
+        if new and not for_index_shard:
+            with closing(sqlite3.connect(file)) as connection:
+                self._empty = connection.serialize()
 
     def _engine(self, shard: str) -> Engine:
         engine = self._engines.pop(shard, None)
@@ -111,6 +126,19 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
         with self._db_lock:
             while self._engines:
                 self._engines.popitem()[1].dispose()
+
+
+def _put(file: Path, content: bytes) -> bool:
+    """Make ``file`` hold ``content`` if it is not there yet; never half of it."""
+    draft = file.with_name(f".{file.name}.new")
+    draft.write_bytes(content)
+    try:
+        os.link(draft, file)
+    except OSError:
+        return False
+    finally:
+        draft.unlink()
+    return True
 
 
 def _not_forced_one_by_one(connection: Any, _: Any) -> None:

@@ -1,5 +1,7 @@
 """The event log that is kept open: the same files as Dagster's own, for whoever reads them next."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +128,8 @@ def test_events_of_a_range_that_are_stored_together_are_those_that_are_stored_on
     for name, batches in {"together": BATCHES, "one by one": {}}.items():
         (tmp_path / name).mkdir()
         with monkeypatch.context() as patch, opened(tmp_path / name, keeping=True) as instance:
-            for variable, value in batches.items():
-                patch.setenv(variable, value)
+            for variable in BATCHES:
+                patch.setenv(variable, batches.get(variable, "0"))
             run_id = range_materialized(instance).run_id
         with opened(tmp_path / name, keeping=False) as instance:
             latest = instance.get_latest_materialization_event(usage.key)
@@ -175,3 +177,33 @@ def test_of_a_batch_that_cannot_be_stored_nothing_is_there(
         log.store_event_batch(written)
         assert len(instance.all_logs(run_id)) == before[0] + 3
         assert len(days_and_times(instance)) == before[1] + 3
+
+
+def test_the_file_of_a_later_run_begins_as_dagsters_own(tmp_path: Path) -> None:
+    with opened(tmp_path, keeping=True) as instance:
+        first, later = (
+            dg.materialize([usage], instance=instance, partition_key="2026-08-01").run_id for _ in range(2)
+        )
+
+    def schema(run_id: str) -> list[Any]:
+        with closing(sqlite3.connect(tmp_path / "history" / "runs" / f"{run_id}.db")) as connection:
+            asked = ("select sql from sqlite_master order by name", "select * from alembic_version")
+            modes = ("pragma journal_mode", "pragma page_size", "pragma integrity_check")
+            return [connection.execute(each).fetchall() for each in (*asked, *modes)]
+
+    assert schema(later) == schema(first)
+    with opened(tmp_path, keeping=False) as instance:
+        assert [materializations(instance, run_id) for run_id in (first, later)] == [1, 1]
+
+
+def test_a_file_that_somebody_else_began_is_gone_on_with(tmp_path: Path) -> None:
+    """The UI may ask for the events of a run before the first is stored."""
+    with opened(tmp_path, keeping=True) as instance:
+        assert dg.materialize([usage], instance=instance, partition_key="2026-08-01").success
+        asked = "11111111-1111-4111-8111-111111111111"
+        with opened(tmp_path, keeping=False) as other:
+            assert other.all_logs(asked) == []
+        job = dg.Definitions([usage], jobs=[dg.define_asset_job("job", [usage])]).resolve_job_def("job")
+        again = job.execute_in_process(instance=instance, run_id=asked, partition_key="2026-08-02")
+        assert again.success
+        assert materializations(instance, asked) == 1
