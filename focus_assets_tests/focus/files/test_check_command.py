@@ -227,6 +227,22 @@ def test_junit_has_a_test_case_per_rule_and_a_failure_per_violated_one(tmp_path:
     assert int(suites.attrib["tests"]) == len(suites.findall(".//testcase")) > 200
 
 
+def test_json_stays_json_where_a_float_is_infinite_or_no_number(tmp_path: Path, check: Check) -> None:
+    costs = pl.Series("BilledCost", [float("inf"), float("nan")] + [1.5] * (len(ROWS) - 2))
+    good().with_columns(costs).write_parquet(tmp_path / "rows.parquet")
+    said = json.loads(check(tmp_path / "rows.parquet", "--format", "json").stdout, parse_constant=pytest.fail)
+    [rule] = [rule for rule in said["rules"] if rule["id"] == "formats.BilledCost"]
+    assert [example["BilledCost"] for example in rule["examples"]] == ["inf", "nan"]
+
+
+def test_what_a_terminal_would_obey_is_shown_and_not_sent(tmp_path: Path, check: Check) -> None:
+    red = "usage\x1b[31m\r\u202e"
+    good(storage={"ChargeCategory": red}).write_parquet(tmp_path / "rows.parquet")
+    said = check(tmp_path / "rows.parquet").stdout
+    assert "usage\\x1b[31m\\r\\u202e" in said
+    assert all(line.isprintable() for line in said.splitlines())
+
+
 def test_the_page_is_self_contained_and_escapes_what_files_say(tmp_path: Path, check: Check) -> None:
     good(storage={"Tags": "<script>alert(1)</script>"}).write_parquet(tmp_path / "rows.parquet")
     done = check(tmp_path / "rows.parquet", "--format", "html")
