@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from focus_assets.cli import main
@@ -284,6 +286,44 @@ def test_a_parquet_file_with_damaged_pages_is_refused(tmp_path: Path, check: Che
     data[10:4000] = b"\xff" * 3990
     (tmp_path / "rows.parquet").write_bytes(data)
     assert "could not be read" in refused(check(tmp_path / "rows.parquet"))
+
+
+def damaged_page(path: Path, *, size: int | None = None, negative: bool = False) -> None:
+    """Say in the head of a column's page of data that it has ``size`` bytes, or a negative number of values."""
+    group = pq.read_metadata(path).row_group(0)
+    chunks = {chunk.path_in_schema: chunk for chunk in map(group.column, range(group.num_columns))}
+    data = bytearray(path.read_bytes())
+    # Between the size and the number of values: a struct begins, whose first field is a number (Thrift).
+    between = data.index(b",\x15", chunks["SubAccountId"].data_page_offset)
+    if size is not None:
+        data[between - 1] = size
+    if negative:
+        data[between + 2] |= 1
+    path.write_bytes(data)
+
+
+def test_a_parquet_file_at_which_polars_panics_is_refused(tmp_path: Path, check: Check) -> None:
+    good().write_parquet(tmp_path / "rows.parquet", compression="uncompressed")
+    damaged_page(tmp_path / "rows.parquet", size=0)
+    assert "A file is most likely damaged" in refused(check(tmp_path / "rows.parquet"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is made for it here")
+def test_a_parquet_file_that_ends_the_process_that_reads_it_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    good().write_parquet(path)
+    damaged_page(path, negative=True)  # Polars asks for more memory than there is, and Rust ends the process
+    done = subprocess.run(
+        [sys.executable, "-c", "from focus_assets.cli import main; main()", "check", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = refused(Done(done.returncode, done.stdout, done.stderr))
+    assert said.startswith(
+        f"focus-assets: check {path}: what reads the files was ended by SIGABRT (memory allocation"
+    )
+    assert said.endswith("A file is damaged, or there is not enough memory for it. Nothing was checked.\n")
 
 
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.csv.gz"])
