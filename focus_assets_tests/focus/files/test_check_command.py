@@ -511,6 +511,27 @@ def test_files_that_a_manifest_has_retired_are_no_part_of_a_delivery(check: Chec
     assert check(month / "day-1.parquet").returncode == 0
 
 
+def test_a_folder_of_several_delivered_datasets_is_checked_as_the_one_that_is_named(
+    check: Check, tmp_path: Path
+) -> None:
+    good("1.4").write_parquet(tmp_path / "charges.parquet")
+    periods = tmp_path / "billing-period"
+    periods.mkdir()
+    clean_rows("billing-period").collect().write_parquet(periods / "periods.parquet")
+    for folder, dataset, name in (
+        (tmp_path, "cost-and-usage", "charges"),
+        (periods, "billing-period", "periods"),
+    ):
+        said = {"dataset": f"focus_{dataset.replace('-', '_')}", "files": [{"path": f"{name}.parquet"}]}
+        (folder / "manifest.json").write_text(json.dumps(said))
+    for dataset, name in (("cost-and-usage", "charges"), ("billing-period", "periods")):
+        done = check(tmp_path, "--dataset", dataset, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        assert [Path(file["name"]).stem for file in json.loads(done.stdout)["files"]] == [name]
+    # What is named is looked at, also where its manifest calls it something else.
+    assert "presence.BilledCost" in violated(check(periods, "--format", "json"))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"files": 7, "retired": [3, {"path": null}]}'])
 def test_json_that_is_no_manifest_of_a_delivery_changes_nothing(
     check: Check, tmp_path: Path, text: str
