@@ -17,10 +17,12 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
+from focus_assets.catalog.kept import catalog_in
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import CATALOG, Dataset
 from focus_assets.decimals import currency_digits
 from focus_assets.focus.dimensions import Layer, resolve
+from focus_assets.focus.made_columns import MADE, with_made_columns
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord
 from focus_assets.orchestration.column_lineage import column_lineage, sources_of
 from focus_assets.orchestration.cost_chart import cost_chart_svg
@@ -122,7 +124,7 @@ def run_metadata(lake: Lake, dataset: str, last: dt.date) -> dict[str, Any]:
     if lineage is not None:
         found["dagster/column_lineage"] = lineage
     if dataset == CATALOG.name:
-        found["dimensions"] = deciding_layers(Catalog.from_frame(lake.scan(dataset, [last])))
+        found["dimensions"] = deciding_layers(catalog_in(lake, last))
     for currency, costs in _costs_up_to(lake, dataset, last).items():
         found[f"cost_chart_{currency.lower()}"] = cost_chart(costs, currency)
     return found
@@ -159,11 +161,11 @@ def cost_chart(
 
 def deciding_layers(catalog: Catalog) -> dg.MarkdownMetadataValue:
     """For each meter, which layer decides each FOCUS dimension, what it says and where it is set."""
-    resolved = resolve(catalog).to_frame().filter(pl.col("layer") != Layer.UNSET)
+    resolved = with_made_columns(resolve(catalog), catalog).to_frame().filter(pl.col("layer") != Layer.UNSET)
     meters = resolved["meter"].drop_nulls().unique(maintain_order=True).to_list()
     shown = resolved.filter(pl.col("meter").is_null() | pl.col("meter").is_in(meters[:_LAYERED_METERS]))
     value = (
-        pl.when(pl.col("dimension").is_null())
+        pl.when(pl.col("dimension").is_null() | pl.col("column").is_in(MADE))
         .then(pl.col("value"))
         .otherwise(pl.format("event's {}, else {}", "dimension", pl.col("value").fill_null("null")))
     )
