@@ -269,7 +269,7 @@ def _closed_by_itself(lake: Lake, day: dt.date) -> pl.DataFrame:
     usage = metered_usage(lake.scan(USAGE_TOTALS.name, days), [s for s in last if _is_whole(s)])
     usage |= charged_usage(fresh, [s for s in last if not _is_whole(s)], billed_rows(lake, days))
     moved = moved_lines(fresh, kept)
-    lines = reconciled(kept, details, [*last, *fees], usage, moved)
+    lines = reconciled(kept, details, [*last, *fees], usage, moved, fresh)
     others = [lost(kept, details, lines), corrected(lake.scan(FOCUS, days), details, moved)]
     return pl.concat([lines, *others])
 
