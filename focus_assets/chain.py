@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from focus_assets.billing.bills import billed_here
 from focus_assets.billing.bills import invoiced as billed_by
 from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, charged_before, ending
 from focus_assets.billing.contract_applied import commitments_of
@@ -268,7 +269,7 @@ def focus_cost_and_usage_days(
             due = closing.invoiced(credits_due)
             credited, paid_on = credited_on(totals.lake, snapshot, day, start, found, rows, due, kept=ours)
             rows, facts = credited.rows, CreditFacts(credited.used, cost_facts)
-        last = ending(invoiced)
+        last = ending(billed_here(snapshot, invoiced))
         billed = charged_before(last, day, start)
         if last or (grants and any(fee.invoice for fee in fees)):
             ended: list[ChargeSlice | Fee] = [*last, *(fee for fee in fees if grants and fee.invoice)]

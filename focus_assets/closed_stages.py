@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from focus_assets.billing.bills import billed_times
 from focus_assets.billing.booking import Booked, booked_in, booking_fact, fingerprint, invoice_of, open_period
 from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod, IssuedPart, PeriodClose
 from focus_assets.billing.closed import (
@@ -160,6 +161,7 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
         voided_invoices(today.catalog),
         closed.invoices,
         close.kept,
+        billed_times(today.catalog, charged),
     )
     added = today.committed.applied_to(added.lazy()).collect()
     used = {of: booked[of] for of in booked if of in waiting or _books(added, booked[of])}

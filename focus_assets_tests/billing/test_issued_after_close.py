@@ -136,3 +136,17 @@ def test_the_difference_to_an_invoice_of_a_period_that_closed_without_one_is_boo
     assert set(lines["InvoiceDetailId"]) == {"ANN-01/0", "ANN-01/1", "ANN-01/2"}
     assert lines["finding"].null_count() == 0
     assert lines["charged"].sum() == 0
+
+
+def test_lines_that_were_issued_here_are_held_against_what_was_issued(tmp_path: Path) -> None:
+    """Not against what the invoice of OpenMeter bills in their place, nor against both."""
+    found = weeks(tmp_path, usage=USED, **ONLY_ANN)
+    found.as_of, found.close_after_days = AFTER, 3
+    issued = found.compute(1, 7).reconciled()
+    found.close_after_days = None
+    found.catalog = {**found.catalog, "invoices": [invoice("139", TIERS)]}
+    found.compute(1, 7)
+    lines = found.reconciled().filter(pl.col("InvoiceId") == "ann/20260801-20260808/USD")
+    shown = ("InvoiceDetailId", "reference", "stated", "charged", "difference", "finding")
+    assert lines.select(shown).rows() == issued.select(shown).rows()
+    assert lines["reference"].to_list() == [D("0.56"), D("3.33"), D("0.48")]
