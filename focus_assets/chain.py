@@ -288,6 +288,7 @@ def focus_cost_and_usage_days(
         rows = committed.applied_to(rows)
         today = Today(charged, closing, late_usage, default_issuer(snapshot), snapshot, committed)
         with with_closed_rows(totals.lake, day, rows, today) as kept:
+            still_open = closing.issued_while_open(charged) | kept.waiting
             yield DayOutput(
                 day,
                 kept.rows,
@@ -302,7 +303,7 @@ def focus_cost_and_usage_days(
                     for key, sha256 in digests(totals.lake, dataset, [read]).items()
                 }
                 | {**imported.fingerprint, **kept.inputs},
-                kept.facts(imported.facts(facts, closing.issued_while_open(charged) | kept.waiting)),
+                kept.facts(imported.facts(facts, still_open, kept.closed_since)),
             )
 
 
