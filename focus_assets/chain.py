@@ -26,6 +26,7 @@ from focus_assets.billing.rounding import settle
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
 from focus_assets.catalog.credit_charges import Charged, credits_on
 from focus_assets.catalog.fees import Fee, fees_on
+from focus_assets.catalog.kept import catalog_in
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.closed_stages import Today, closing_on, settling_rows, with_closed_rows
@@ -123,7 +124,7 @@ def digests(lake: Lake, dataset: str, days: Sequence[dt.date]) -> dict[str, str]
 
 def catalog_on(catalog: Upstream, day: dt.date) -> Catalog:
     """The snapshot of one day."""
-    return Catalog.from_frame(catalog.on(day))
+    return catalog_in(catalog.lake, day)
 
 
 def catalog_days(catalog: Catalog, days: Sequence[dt.date], issued: Instants = NONE) -> Iterator[DayOutput]:

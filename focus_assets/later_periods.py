@@ -17,6 +17,7 @@ from focus_assets.billing.booking import Closes, closes_by_itself
 from focus_assets.billing.close import ClosedPeriod, PeriodClose
 from focus_assets.billing.period_invoices import closed_at, lines_of
 from focus_assets.catalog.credit_charges import Charged
+from focus_assets.catalog.kept import catalog_in
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import CATALOG
 from focus_assets.lake import Lake
@@ -52,7 +53,7 @@ class _ByInvoices:
         billed = False
         first, last = period.start.date(), (period.end - _INSTANT).date()
         for day in reversed([day for day in self.lake.days(CATALOG.name) if first <= day <= last]):
-            catalog = Catalog.from_frame(self.lake.scan(CATALOG.name, [day]))
+            catalog = catalog_in(self.lake, day)
             if not lines_of(catalog, period):
                 break
             # Days after a subscription has ended do not know that its usage is invoiced up to its end.

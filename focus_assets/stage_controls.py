@@ -15,7 +15,7 @@ from focus_assets.billing.datasets import INVOICE_DETAILS
 from focus_assets.billing_stages import reconciled_day
 from focus_assets.catalog.charges import ChargeSlice, slices_on
 from focus_assets.catalog.fees import Fee, fees_on
-from focus_assets.catalog.snapshot import Catalog
+from focus_assets.catalog.kept import catalog_in
 from focus_assets.closed_stages import billed_rows, closed_against_focus, computed_rows, not_kept
 from focus_assets.credit_stages import overdrawn, used_before
 from focus_assets.focus.price_list import PRICE_LIST, prices_not_listed
@@ -65,7 +65,7 @@ def consumed_quantities(lake: Lake, day: dt.date) -> pl.DataFrame:
 
 def customers_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Charges whose FOCUS rows name another customer than ``usage_totals`` or the catalog does."""
-    catalog = Catalog.from_frame(lake.scan("catalog", [day]))
+    catalog = catalog_in(lake, day)
     # Lines that no charge explains are charges by themselves.
     invoiced = [(each.id, each.customer) for each in catalog.invoices]
     invoiced += [(line.id, each.customer) for each in catalog.invoices for line in each.lines]
@@ -85,7 +85,7 @@ def every_fee_charged_once(lake: Lake, day: dt.date) -> pl.DataFrame:
 
 def credits_not_overdrawn(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Grants that have paid more by the end of ``day`` than they are worth, or less than nothing."""
-    catalog = Catalog.from_frame(lake.scan("catalog", [day]))
+    catalog = catalog_in(lake, day)
     before = used_before(lake, catalog.credits, day, _days_read(lake, day, FOCUS))
     return overdrawn(billed_rows(lake, [day]), catalog.credits, frozenset(catalog.custom_currency), before)
 
@@ -146,7 +146,7 @@ def control_problems(lake: Lake, day: dt.date) -> list[str]:
 
 
 def _slices(lake: Lake, day: dt.date) -> list[ChargeSlice]:
-    return slices_on(Catalog.from_frame(lake.scan("catalog", [day])), day)
+    return slices_on(catalog_in(lake, day), day)
 
 
 def _days_read(lake: Lake, day: dt.date, dataset: str) -> list[dt.date]:
@@ -157,4 +157,4 @@ def _days_read(lake: Lake, day: dt.date, dataset: str) -> list[dt.date]:
 
 
 def _fees(lake: Lake, day: dt.date) -> list[Fee]:
-    return fees_on(Catalog.from_frame(lake.scan("catalog", [day])), day)
+    return fees_on(catalog_in(lake, day), day)

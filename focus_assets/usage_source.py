@@ -15,6 +15,7 @@ from duckdb import DuckDBPyConnection
 
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.invoices import Invoice
+from focus_assets.catalog.kept import catalog_in
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import (
     DayOutput,
@@ -73,7 +74,7 @@ def _kept(settings: Settings, lake: Lake, day: dt.date, invoices: tuple[Invoice,
 
     These never were OpenMeter's: a grant that is written down late has to reach the days on which it could be used.
     """
-    kept = Catalog.from_frame(lake.scan(CATALOG.name, [day]))
+    kept = catalog_in(lake, day)
     entries = {name: getattr(kept, name) for name in Catalog.model_fields}
     own = {name: getattr(settings.catalog, name) for name in ("credits", "custom_currencies")}
     return Catalog(**{**entries, **own, "invoices": invoices}).on(day)
@@ -90,7 +91,7 @@ def days_invoiced_otherwise(settings: Settings, lake: Lake, days: Sequence[dt.da
     return {
         day
         for day in held
-        if [unlinked(each) for each in Catalog.from_frame(lake.scan(CATALOG.name, [day])).invoices]
+        if [unlinked(each) for each in catalog_in(lake, day).invoices]
         != [each for each in now if each.concerns(day)]
     }
 

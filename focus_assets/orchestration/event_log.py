@@ -3,19 +3,25 @@
 What belongs here: that storage. What does not: which instance there is (``instance``).
 
 Dagster's own opens its file, asks which columns it has, compiles its statement and closes the file again for every
-event, twice for events of assets; in range runs that was 39 % of the CPU seconds (``benchmarks/chain.py``). The files
-are the same, so that the UI and the daemon read them with Dagster's own class. Events of a run are not forced to the
-disc one by one: a killed process loses none of them, and a machine that loses its power the last few. Those in the
-index of all runs are, for sensors keep their place in it.
+event, twice for events of assets; in range runs that was 39 % of the CPU seconds (``benchmarks/chain.py``). The
+events of a range, planned and materialized, are one transaction for the run and one for the index. The files are the
+same, so that the UI and the daemon read them with Dagster's own class. Events of a run are not forced to the disc one
+by one: a killed process loses none of them, and a machine that loses its power the last few. Those in the index of
+all runs are, for sensors keep their place in it.
 """
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
+from dagster._core.events.log import EventLogEntry
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
@@ -25,6 +31,9 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
+
+BATCHES: Final = {"DAGSTER_EVENT_BATCH_SIZE": "1000"}
+"""The environment in which Dagster hands over the events of a range together."""
 
 _KEPT_OPEN: Final = 2
 """The index of all runs, and the run that is going on."""
@@ -36,17 +45,47 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._known: set[str] = set()
+        self._joined: dict[str, Connection] = {}
+        self._empty: bytes | None = None
         super().__init__(base_dir, inst_data)
+        # A batch holds it while each of its events asks for it again.
+        self._db_lock: Any = threading.RLock()
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events all or none: in one transaction for their run, and one for the index."""
+        shards = {INDEX_SHARD_NAME, *(event.run_id for event in events)}
+        if len(shards) > _KEPT_OPEN:
+            super().store_event_batch(events)
+            return
+        with self._db_lock, ExitStack() as until_all_are_stored:
+            for shard in sorted(shards):
+                self._joined[shard] = until_all_are_stored.enter_context(self._connect(shard))
+                until_all_are_stored.callback(self._joined.pop, shard)
+            super().store_event_batch(events)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._db_lock:
+            if shard in self._joined:
+                yield self._joined[shard]
+                return
             engine = self._engine(shard)
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        """As Dagster's; the file of a later run begins as that of the first did, so Alembic is asked once."""
+        file = Path(str(engine.url.database))
+        if not for_index_shard and self._empty is not None and _put(file, self._empty):
+            return
+        new = not file.exists()
+        super()._initdb(engine, for_index_shard)
+        if new and not for_index_shard:
+            with closing(sqlite3.connect(file)) as connection:
+                self._empty = connection.serialize()
 
     def _engine(self, shard: str) -> Engine:
         engine = self._engines.pop(shard, None)
@@ -87,6 +126,19 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
         with self._db_lock:
             while self._engines:
                 self._engines.popitem()[1].dispose()
+
+
+def _put(file: Path, content: bytes) -> bool:
+    """Make ``file`` hold ``content`` if it is not there yet; never half of it."""
+    draft = file.with_name(f".{file.name}.new")
+    draft.write_bytes(content)
+    try:
+        os.link(draft, file)
+    except OSError:
+        return False
+    finally:
+        draft.unlink()
+    return True
 
 
 def _not_forced_one_by_one(connection: Any, _: Any) -> None:

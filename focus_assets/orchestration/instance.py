@@ -12,7 +12,7 @@ from pathlib import Path
 from dagster import DagsterInstance
 from dagster._core.instance.ref import InstanceRef
 
-from focus_assets.orchestration.event_log import kept_open
+from focus_assets.orchestration.event_log import BATCHES, kept_open
 from focus_assets.settings import Settings
 
 
@@ -38,5 +38,7 @@ def home_of(settings: Settings) -> Path:
 
 
 def local_instance(settings: Settings) -> DagsterInstance:
-    """The instance in :func:`home_of` the settings, with its event log kept open."""
+    """The instance in :func:`home_of` the settings, with its event log kept open and written in batches."""
+    for name, value in BATCHES.items():
+        os.environ.setdefault(name, value)
     return DagsterInstance.from_ref(kept_open(InstanceRef.from_dir(str(home_of(settings)))))

@@ -14,7 +14,7 @@ import dagster as dg
 from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from focus_assets.catalog.charges import slices_on
-from focus_assets.catalog.snapshot import Catalog
+from focus_assets.catalog.kept import catalog_in
 from focus_assets.datasets import CATALOG, RAW_USAGE
 from focus_assets.lake import Lake
 from focus_assets.openmeter import Server, asked_once, wire_v1, wire_v3
@@ -144,7 +144,7 @@ def last_day_touched(lake: Lake, of: dt.date) -> dt.date:
     """
     if lake.record(CATALOG.name, of) is None:
         return of
-    catalog = Catalog.from_frame(lake.scan(CATALOG.name, [of]))
+    catalog = catalog_in(lake, of)
     if catalog.credits:
         return dt.date.max
     slices = slices_on(catalog, of)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
+from focus_assets.catalog.kept import catalog_in
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import CATALOG, Dataset
 from focus_assets.decimals import currency_digits
@@ -122,7 +123,7 @@ def run_metadata(lake: Lake, dataset: str, last: dt.date) -> dict[str, Any]:
     if lineage is not None:
         found["dagster/column_lineage"] = lineage
     if dataset == CATALOG.name:
-        found["dimensions"] = deciding_layers(Catalog.from_frame(lake.scan(dataset, [last])))
+        found["dimensions"] = deciding_layers(catalog_in(lake, last))
     for currency, costs in _costs_up_to(lake, dataset, last).items():
         found[f"cost_chart_{currency.lower()}"] = cost_chart(costs, currency)
     return found

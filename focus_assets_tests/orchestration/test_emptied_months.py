@@ -13,7 +13,7 @@ from focus_assets.delivery import entries, verify
 from focus_assets.delivery.ledger import days_delivered
 from focus_assets_tests.orchestration.company import Company
 
-FIRST, LAST = dt.date(2026, 8, 1), dt.date(2026, 8, 10)
+FIRST, LAST = dt.date(2026, 8, 1), dt.date(2026, 8, 6)
 JULY, AUGUST = "2026-07", "2026-08"
 
 
@@ -63,9 +63,7 @@ def test_a_month_that_has_lost_all_its_rows_is_delivered_as_empty(corrected: Com
     july = delivered_in(corrected, JULY)
     assert july.totals.rows == 0
     assert july.columns == columns
-    assert [(day.day, day.rows) for day in july.days] == [
-        (FIRST + dt.timedelta(days=n), 0) for n in range(10)
-    ]
+    assert [(day.day, day.rows) for day in july.days] == [(FIRST + dt.timedelta(days=n), 0) for n in range(6)]
     assert corrected.tick().run_requests == []
 
 
@@ -81,8 +79,8 @@ def test_nobody_sees_a_row_twice(corrected: Company, destination: str) -> None:
 def test_a_month_waits_until_every_day_that_was_delivered_with_it_was_computed_again(
     corrected: Company,
 ) -> None:
-    """Nine of ten days have moved to August: July has one left, and neither month is whole."""
-    corrected.run(f"{FIRST}", "2026-08-09")
+    """Five of six days have moved to August: July has one left, and neither month is whole."""
+    corrected.run(f"{FIRST}", "2026-08-05")
     with pytest.raises(Exception, match="stale"):
         corrected.deliver()
     assert delivered_in(corrected, JULY).totals.rows > 0
@@ -118,4 +116,4 @@ def test_a_month_that_has_lost_its_last_days_alone_is_replaced_with_those_days_e
     corrected.configuration["subscriptions"][0]["billing_anchor"] = "2026-08-05T00:00:00Z"
     corrected.run_and_deliver(f"{FIRST}", f"{LAST}")
     july = delivered_in(corrected, JULY)
-    assert [day.rows > 0 for day in july.days] == [True] * 4 + [False] * 6
+    assert [day.rows > 0 for day in july.days] == [True] * 4 + [False] * 2
