@@ -35,6 +35,8 @@ _COMMANDS: Final = {
     "version": "Print the version.",
 }
 
+_READS_ANYBODYS_FILES: Final = "check"
+
 FAILED: Final = 2
 """Exit code of a command that could not do what it was asked; ``doctor`` exits 1 where it found something."""
 
@@ -67,6 +69,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; a FocusAssetsError is told in its own words, without a traceback."""
     try:
+        if sys.argv[1:2] == [_READS_ANYBODYS_FILES]:
+            import_module("focus_assets.commands.apart").go_on_apart()
         cli(prog_name="focus-assets")
     except FocusAssetsError as error:
         click.echo(f"focus-assets: {error}", err=True)

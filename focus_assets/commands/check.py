@@ -80,6 +80,11 @@ def command(
             )
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UnusableInput(f"{', '.join(file)} could not be read: {str(error).splitlines()[0]}.") from error
+    except pl.exceptions.PanicException as error:
+        raise UnusableInput(
+            f"{', '.join(file)} could not be read: Polars gave up ({str(error).splitlines()[0]}). A file is most "
+            "likely damaged: fetch it again."
+        ) from error
     found = Found(
         report=report,
         files=table.files,

@@ -21,13 +21,14 @@ def command(meter: str | None, destination: str | None, config: Path | None) -> 
     from focus_assets.commands.printing import as_table
     from focus_assets.focus.dimensions import resolve
     from focus_assets.focus.export_dimensions import require_valid, with_export
+    from focus_assets.focus.made_columns import with_made_columns
     from focus_assets.settings import ConfigurationError, settings_or_sample
 
     settings = settings_or_sample(config)
     if meter is not None and meter not in settings.catalog.meter:
         known = ", ".join(sorted(settings.catalog.meter)) or "none"
         raise ConfigurationError(f"unknown meter {meter!r}; known meters: {known}")
-    resolution = resolve(settings.catalog)
+    resolution = with_made_columns(resolve(settings.catalog), settings.catalog)
     if destination is not None:
         named = {each.name: each for each in settings.destinations}
         if destination not in named:

@@ -114,26 +114,39 @@ class Resolution:
         return self.fees[fee_key(fee.rate_card, fee.feature, fee.meter)]
 
     def to_frame(self) -> pl.DataFrame:
-        """One row per meter and column, and one per customer's own value.
+        """One row per meter and column, and one per customer's own value; a null that was given is ``null``.
 
         Columns, all String: meter, customer, column, layer, value, dimension, set_at; sorted.
         """
         rows: list[tuple[str | None, ...]] = [
-            (a.meter, None, a.column, str(a.layer), a.text, a.dimension, a.set_at)
+            (a.meter, None, a.column, str(a.layer), _said(a.text, a.is_null), a.dimension, a.set_at)
             for _, a in sorted(self.answers.items())
         ]
         rows += [
-            (a.meter, None, a.column, str(a.layer), a.text, None, a.set_at)
+            (a.meter, None, a.column, str(a.layer), _said(a.text, a.is_null), None, a.set_at)
             for key in sorted(self.fees, key=repr)
             for _, a in sorted(self.fees[key].items())
         ]
         rows += [
-            (None, key, column, str(Layer.CUSTOMER), value, None, f"customers[{key}].dimensions.{column}")
+            (
+                None,
+                key,
+                column,
+                str(Layer.CUSTOMER),
+                _said(value, True),
+                None,
+                f"customers[{key}].dimensions.{column}",
+            )
             for key, values in sorted(self.customers.items())
             for column, value in sorted(values.items())
         ]
         names = ("meter", "customer", "column", "layer", "value", "dimension", "set_at")
         return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+
+
+def _said(text: str | None, given: bool) -> str | None:
+    """No column can hold the text null (FOCUS attribute Null Handling), so it stands for the answer."""
+    return "null" if text is None and given else text
 
 
 def resolve(catalog: Catalog) -> Resolution:

@@ -22,6 +22,7 @@ from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import CATALOG, Dataset
 from focus_assets.decimals import currency_digits
 from focus_assets.focus.dimensions import Layer, resolve
+from focus_assets.focus.made_columns import MADE, with_made_columns
 from focus_assets.lake import CorruptPartition, Lake, PartitionRecord
 from focus_assets.orchestration.column_lineage import column_lineage, sources_of
 from focus_assets.orchestration.cost_chart import cost_chart_svg
@@ -160,11 +161,11 @@ def cost_chart(
 
 def deciding_layers(catalog: Catalog) -> dg.MarkdownMetadataValue:
     """For each meter, which layer decides each FOCUS dimension, what it says and where it is set."""
-    resolved = resolve(catalog).to_frame().filter(pl.col("layer") != Layer.UNSET)
+    resolved = with_made_columns(resolve(catalog), catalog).to_frame().filter(pl.col("layer") != Layer.UNSET)
     meters = resolved["meter"].drop_nulls().unique(maintain_order=True).to_list()
     shown = resolved.filter(pl.col("meter").is_null() | pl.col("meter").is_in(meters[:_LAYERED_METERS]))
     value = (
-        pl.when(pl.col("dimension").is_null())
+        pl.when(pl.col("dimension").is_null() | pl.col("column").is_in(MADE))
         .then(pl.col("value"))
         .otherwise(pl.format("event's {}, else {}", "dimension", pl.col("value").fill_null("null")))
     )

@@ -113,6 +113,7 @@ def test_what_was_booked_once_stays_and_what_comes_later_goes_to_the_next_open_p
 def test_a_period_without_any_invoice_closes_as_those_of_no_server_do(tmp_path: Path) -> None:
     """The subscription ends with the first week, so that nothing else is billed: three days after the second."""
     found = invoiced(tmp_path, active_to=NEXT)
+    found.others = True
     found.as_of = THIRD + dt.timedelta(days=3, seconds=-1)
     found.compute(1, 7)
     assert booked(found) == [(NEXT, 70, True)]

@@ -13,7 +13,7 @@ import pytest
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.settings import BillingSettings, CommitmentSettings
-from focus_assets_tests.billing.weeks import BEFORE, Weeks, configuration, price
+from focus_assets_tests.billing.weeks import BEFORE, EveryDataset, Weeks, configuration, price
 
 D = Decimal
 REQUESTS = "ann/basic/requests/20260801T000000Z"
@@ -49,7 +49,7 @@ def company(*credits: dict[str, Any], minimum: str | None = "1", unit_price: str
 
 
 def computed(root: Path, *credits: dict[str, Any], minimum: str | None = "1", **changes: Any) -> Weeks:
-    return Weeks(root, usage=USAGE, catalog=company(*credits, minimum=minimum), **changes).compute()
+    return EveryDataset(root, usage=USAGE, catalog=company(*credits, minimum=minimum), **changes).compute()
 
 
 def elements(rows: pl.DataFrame) -> pl.DataFrame:

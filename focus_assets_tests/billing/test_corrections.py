@@ -370,7 +370,7 @@ def test_a_period_is_closed_once_and_what_was_killed_on_the_way_closes_the_same(
 
 
 def test_what_has_closed_stays_closed_whatever_is_configured_later(tmp_path: Path) -> None:
-    weeks = Weeks(tmp_path).compute(1, LAST)
+    weeks = Weeks(tmp_path, others=True).compute(1, LAST)
     before, periods = weeks.rows(), weeks.rows("focus_billing_period")
     weeks.as_of = BEFORE
     weeks.compute(1, LAST)
@@ -493,7 +493,7 @@ def test_a_period_that_only_corrections_are_billed_in_is_listed(
     tmp_path: Path, terms: BillingSettings
 ) -> None:
     usage = [each for each in Weeks(tmp_path / "all").usage if each[0] < 8]
-    weeks = late(Weeks(tmp_path, usage=usage, catalog=ENDS, terms=terms), LATE, (3, *LATE[1:]))
+    weeks = late(Weeks(tmp_path, usage=usage, catalog=ENDS, terms=terms, others=True), LATE, (3, *LATE[1:]))
     issuer = "Test Vendor Inc."
     assert corrections(weeks)["BillingPeriodStart"].unique().to_list() == [instant(8)]
     # Corrections of two days are billed in it, and it stands once.
@@ -512,7 +512,7 @@ def test_a_period_that_only_corrections_are_billed_in_is_listed(
 
 
 def test_a_period_of_an_account_that_goes_on_stands_where_its_charges_begin(tmp_path: Path) -> None:
-    weeks = Weeks(tmp_path).compute(1, 7)
+    weeks = Weeks(tmp_path, others=True).compute(1, 7)
     weeks.usage = [*weeks.usage, LATE]
     weeks.compute(1, 7)
     assert corrections(weeks)["BillingPeriodStart"].unique().to_list() == [instant(8)]
@@ -525,7 +525,7 @@ def test_a_period_that_begins_on_a_corrected_day_is_listed_once(tmp_path: Path) 
     begins = configuration(
         subscriptions=[{"customer": "ann", "plan": "basic", "active_from": "2026-08-01T13:00:00Z"}]
     )
-    weeks = Weeks(tmp_path, catalog=begins)
+    weeks = Weeks(tmp_path, catalog=begins, others=True)
     weeks.as_of += dt.timedelta(days=1)
     late(weeks, (LAST, *LATE[1:]))
     one = dt.timedelta(hours=13)

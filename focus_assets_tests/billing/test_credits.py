@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from focus_assets.stage_controls import credits_not_overdrawn
-from focus_assets_tests.billing.weeks import BEFORE, Weeks, configuration, price
+from focus_assets_tests.billing.weeks import BEFORE, EveryDataset, Weeks, configuration, price
 
 SINCE = {"customer": "ann", "effective_at": "2026-08-02T00:00:00Z"}
 AI_CREDITS = {"code": "AI_CREDITS", "cost_bases": [{"fiat_code": "USD", "rate": "0.0133"}]}
@@ -26,7 +26,7 @@ def weeks(root: Path, *grants: dict[str, Any], custom: bool = False) -> Weeks:
         plan = {**plan, "currency": "AI_CREDITS", "rate_cards": [plan["rate_cards"][0], requests]}
         changes["custom_currencies"] = [AI_CREDITS]
     changes["plans"] = [{**plan, "rate_cards": [*plan["rate_cards"], FEE]}]
-    return Weeks(root, catalog=configuration(**changes)).compute()
+    return EveryDataset(root, catalog=configuration(**changes)).compute()
 
 
 def findings(of: Weeks) -> list[str]:
@@ -103,7 +103,7 @@ def test_a_minimum_that_bought_credit_pays_in_part_is_invoiced_in_whole_cents(tm
     )
     requests = {"feature": "requests", "price": price("1.0005", minimum_amount="7.777")}
     catalog["plans"][0]["rate_cards"] = [requests]
-    computed = Weeks(tmp_path, usage=[(1, "ann", "requests", None, "2")], catalog=catalog).compute()
+    computed = EveryDataset(tmp_path, usage=[(1, "ann", "requests", None, "2")], catalog=catalog).compute()
     assert findings(computed) == []
     assert paid_in_cents(computed)
 
@@ -128,7 +128,7 @@ def with_unused_feature() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def prepaid(tmp_path_factory: pytest.TempPathFactory) -> Weeks:
-    return Weeks(tmp_path_factory.mktemp("prepaid"), catalog=with_unused_feature()).compute()
+    return EveryDataset(tmp_path_factory.mktemp("prepaid"), catalog=with_unused_feature()).compute()
 
 
 def test_credit_that_is_bought_and_what_expires_of_it_are_lines_of_the_period_s_invoice(
@@ -173,7 +173,7 @@ def test_rows_invoice_lines_and_billing_periods_refer_to_each_other(prepaid: Wee
 
 
 def test_a_purchase_that_is_not_what_the_grant_costs_is_found(tmp_path: Path) -> None:
-    spoiled = Weeks(tmp_path, catalog=with_unused_feature()).compute()
+    spoiled = EveryDataset(tmp_path, catalog=with_unused_feature()).compute()
     rows = spoiled.lake.scan("focus_cost_and_usage", [dt.date(2026, 8, 2)]).collect()
     dearer = pl.when(pl.col("x_PriceComponent") == "credit_purchase").then(Decimal("2.6"))
     spoiled.rewrite(
@@ -185,7 +185,7 @@ def test_a_purchase_that_is_not_what_the_grant_costs_is_found(tmp_path: Path) ->
 
 
 def test_credit_is_an_estimate_until_its_period_closes(tmp_path: Path) -> None:
-    open_week = Weeks(tmp_path, catalog=with_unused_feature(), as_of=BEFORE).compute()
+    open_week = EveryDataset(tmp_path, catalog=with_unused_feature(), as_of=BEFORE).compute()
     own = open_week.rows().filter(pl.col("x_PriceComponent").str.starts_with("credit_"))
     assert own.height == 2
     assert own["InvoiceId"].null_count() == own["InvoiceDetailId"].null_count() == 2
@@ -197,7 +197,7 @@ def test_credit_that_no_subscription_can_use_is_invoiced_by_the_calendar_month(t
     euros = {**PACK, "customer": "bob", "currency": "EUR", "expires_at": "2026-08-05T00:00:00Z"}
     catalog = with_unused_feature()
     catalog["credits"] = [{**SINCE, **euros}]
-    computed = Weeks(tmp_path, catalog=catalog, as_of=dt.datetime(2026, 9, 4, tzinfo=dt.UTC)).compute()
+    computed = EveryDataset(tmp_path, catalog=catalog, as_of=dt.datetime(2026, 9, 4, tzinfo=dt.UTC)).compute()
     [purchase] = computed.rows().filter(pl.col("x_PriceComponent") == "credit_purchase").to_dicts()
     assert purchase["InvoiceId"] == "bob/20260801-20260901/EUR/Test Vendor Europe"
     periods = computed.rows("focus_billing_period").filter(pl.col("x_CustomerKey") == "bob")
@@ -210,7 +210,7 @@ def test_credit_that_no_subscription_can_use_is_invoiced_by_the_calendar_month(t
 def test_credit_that_expires_on_the_day_it_was_bought_is_two_lines_of_one_stem(tmp_path: Path) -> None:
     catalog = with_unused_feature()
     catalog["credits"] = [{**SINCE, **PACK, "expires_at": "2026-08-02T18:00:00Z"}]
-    computed = Weeks(tmp_path, catalog=catalog).compute()
+    computed = EveryDataset(tmp_path, catalog=catalog).compute()
     details = computed.rows("focus_invoice_detail").filter(pl.col("InvoiceDetailId").str.starts_with("pack/"))
     assert details.select("InvoiceDetailId", "BilledCost").rows() == [
         ("pack/20260802T000000Z/credit_expiry", Decimal(0)),

@@ -40,7 +40,7 @@ EITHER = pytest.mark.parametrize("late_usage", ["rebilled", "not_billed"])
 
 def changed(found: Weeks, late_usage: str, subscriptions: list[Mapping[str, Any]]) -> Weeks:
     """The company with other ``subscriptions`` once the first part is issued: on the 7th, and when the week closes."""
-    found.terms = BillingSettings.model_validate({"late_usage": late_usage})
+    found.terms, found.others = BillingSettings.model_validate({"late_usage": late_usage}), True
     found.compute(1, 7)
     found.catalog = {**found.catalog, "subscriptions": subscriptions}
     found.compute(1, 7)

@@ -15,7 +15,7 @@ from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.focus.rules.invoices import stated_totals
 from focus_assets.settings import BillingSettings
-from focus_assets_tests.billing.weeks import BEFORE, Weeks, configuration, price
+from focus_assets_tests.billing.weeks import BEFORE, EveryDataset, Weeks, configuration, price
 
 D = Decimal
 
@@ -27,7 +27,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Weeks:
         {"feature": "requests", "price": price("0.0107", minimum_amount="5")},
         {"key": "support", "price": {"type": "flat", "amount": "9.995", "payment_term": "in_arrears"}},
     ]
-    return Weeks(tmp_path_factory.mktemp("closed"), catalog=with_minimum).compute()
+    return EveryDataset(tmp_path_factory.mktemp("closed"), catalog=with_minimum).compute()
 
 
 @pytest.mark.parametrize("dataset", FOCUS_DATASET)
@@ -80,9 +80,9 @@ def test_an_invoice_is_issued_when_its_period_closes_and_due_as_agreed(closed: W
 
 
 def test_payment_terms_come_from_the_configuration(tmp_path: Path) -> None:
-    weeks = Weeks(tmp_path, terms=BillingSettings(payment_terms="On receipt", payment_days=None)).compute(
-        1, 7
-    )
+    weeks = EveryDataset(
+        tmp_path, terms=BillingSettings(payment_terms="On receipt", payment_days=None)
+    ).compute(1, 7)
     row = weeks.rows("focus_invoice_detail").row(0, named=True)
     assert (row["PaymentTerms"], row["PaymentDueDate"]) == ("On receipt", None)
     assert weeks.rows("focus_contract_commitment").is_empty()
@@ -111,7 +111,7 @@ def test_each_billing_period_stands_once_on_the_day_its_account_enters_it(closed
 
 
 def test_a_period_is_open_until_the_instant_it_closes(tmp_path: Path) -> None:
-    rows = Weeks(tmp_path, as_of=BEFORE).compute(1, 7)
+    rows = EveryDataset(tmp_path, as_of=BEFORE).compute(1, 7)
     assert set(rows.rows("focus_billing_period")["BillingPeriodStatus"]) == {"Open"}
     assert rows.rows("focus_invoice_detail").is_empty()
 

@@ -17,7 +17,7 @@ from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.settings import BillingSettings, CommitmentSettings
-from focus_assets_tests.billing.weeks import Weeks, configuration
+from focus_assets_tests.billing.weeks import EveryDataset, configuration
 
 SERVICE = {"ServiceName": "Test Service", "ServiceCategory": "Other", "RegionId": None}
 MONEY = {
@@ -56,7 +56,7 @@ def company(*credits: dict[str, Any]) -> dict[str, Any]:
 
 
 def commitments(root: Path, *credits: dict[str, Any], **changes: Any) -> pl.DataFrame:
-    weeks = Weeks(root, catalog=company(*credits), **changes).compute()
+    weeks = EveryDataset(root, catalog=company(*credits), **changes).compute()
     rows = weeks.rows("focus_contract_commitment")
     return rows.filter(pl.col("ContractCommitmentType") == "Prepaid Credit")
 
@@ -103,7 +103,7 @@ def test_it_is_active_until_it_expires_or_is_voided(
 
 
 def test_the_day_it_began_is_run_again_once_it_has_ended(tmp_path: Path) -> None:
-    weeks = Weeks(
+    weeks = EveryDataset(
         tmp_path, catalog=company(MONEY), as_of=dt.datetime(2026, 8, 8, 23, tzinfo=dt.UTC)
     ).compute()
     days = [dt.date(2026, 8, n) for n in range(1, 8)]
@@ -120,13 +120,15 @@ def test_without_the_setting_there_are_none(tmp_path: Path) -> None:
 
 def test_credit_of_a_customer_who_is_not_known_yet_is_none(tmp_path: Path) -> None:
     catalog = Catalog.model_validate(company(MONEY | {"customer": "nobody"}))
-    found = prepaid_commitments(dt.date(2026, 8, 2), catalog, CommitmentSettings(), Weeks(tmp_path).close)
+    found = prepaid_commitments(
+        dt.date(2026, 8, 2), catalog, CommitmentSettings(), EveryDataset(tmp_path).close
+    )
     assert found.collect().is_empty()
 
 
 @pytest.mark.parametrize("version", ["1.3", "1.4"])
 def test_no_rule_is_broken(tmp_path: Path, version: str) -> None:
-    weeks = Weeks(tmp_path, catalog=company(MONEY, CUSTOM)).compute()
+    weeks = EveryDataset(tmp_path, catalog=company(MONEY, CUSTOM)).compute()
     rows = weeks.rows("focus_contract_commitment")
     assert rows["ContractCommitmentId"].is_in(["ann-pack", "bob-tokens"]).sum() == 2
     report = check(

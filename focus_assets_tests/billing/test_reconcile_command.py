@@ -13,14 +13,14 @@ import pytest
 import yaml
 
 from focus_assets.cli import main
-from focus_assets_tests.billing.weeks import AFTER, START, Weeks
+from focus_assets_tests.billing.weeks import AFTER, START, EveryDataset, Weeks
 
 Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
 def weeks(tmp_path_factory: pytest.TempPathFactory) -> Weeks:
-    return Weeks(tmp_path_factory.mktemp("company") / "lake").compute(1, 8)
+    return EveryDataset(tmp_path_factory.mktemp("company") / "lake").compute(1, 8)
 
 
 @pytest.fixture

@@ -120,6 +120,8 @@ class Weeks:
     terms: BillingSettings = field(
         default_factory=lambda: BillingSettings(contract_commitments=CommitmentSettings())
     )
+    others: bool = False
+    """Price list, billing periods and contract commitments too, from which nothing else is computed."""
 
     def __post_init__(self) -> None:
         self.lake = Lake.open(str(self.root))
@@ -157,12 +159,17 @@ class Weeks:
                 self.close_after_days,
                 self.start,
                 terms,
+                self.others,
                 first,
                 last,
             )
         )
 
     def _compute(self, first: int, last: int) -> None:
+        with self.lake.writer("these tests"):
+            self._compute_days(first, last)
+
+    def _compute_days(self, first: int, last: int) -> None:
         days = [dt.date(2026, 8, n) for n in range(first, last + 1)]
         lake, close = self.lake, self.close
         configured = Catalog.model_validate(self.catalog)
@@ -183,12 +190,15 @@ class Weeks:
                 self.terms.contract_commitments,
             ),
         )
-        self._write("focus_price_list", days, billing_stages.focus_price_list_days(focus, catalog))
-        self._write("focus_billing_period", days, billing_stages.focus_billing_period_days(catalog, close))
+        if self.others:
+            self._write("focus_price_list", days, billing_stages.focus_price_list_days(focus, catalog))
+            self._write(
+                "focus_billing_period", days, billing_stages.focus_billing_period_days(catalog, close)
+            )
+            commitments = billing_stages.focus_contract_commitment_days(catalog, close, self.terms)
+            self._write("focus_contract_commitment", days, commitments)
         details = billing_stages.focus_invoice_detail_days(focus, catalog, close, self.terms)
         self._write("focus_invoice_detail", days, details)
-        commitments = billing_stages.focus_contract_commitment_days(catalog, close, self.terms)
-        self._write("focus_contract_commitment", days, commitments)
         self._write("closed_periods", days, billing_stages.closed_period_days(focus, catalog, close))
         assert lake.days("focus_cost_and_usage")
 
@@ -237,3 +247,10 @@ class Weeks:
         ]
         frame = pl.LazyFrame(rows, schema=NORMALIZED_USAGE.schema).sort(NORMALIZED_USAGE.order)
         return DayOutput(day, frame)
+
+
+@dataclass
+class EveryDataset(Weeks):
+    """With those that only some tests look at."""
+
+    others: bool = True

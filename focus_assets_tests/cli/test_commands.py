@@ -86,7 +86,7 @@ def test_help_imports_nothing_but_click() -> None:
 def test_init_writes_a_starter_that_loads_and_whose_dimensions_are_all_decided(
     started: Path, run: Run
 ) -> None:
-    assert "(18 rows)" in run("dimensions").stdout
+    assert "(22 rows)" in run("dimensions").stdout
     done = run("doctor")
     assert "ok     configuration" in done.stdout
     assert done.returncode == 0, done.stdout

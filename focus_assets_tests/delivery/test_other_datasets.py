@@ -29,7 +29,7 @@ from focus_assets.delivery.verify import verify_manifest
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.lake.store import open_store
 from focus_assets.settings import Destination
-from focus_assets_tests.billing.weeks import AFTER, Weeks, configuration
+from focus_assets_tests.billing.weeks import AFTER, EveryDataset, Weeks, configuration
 
 ALL = ("cost-and-usage", "billing-period", "invoice-detail", "contract-commitment", "price-list")
 OTHERS = ["focus_billing_period", "focus_invoice_detail", "focus_contract_commitment", "focus_price_list"]
@@ -47,13 +47,13 @@ def company() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def computed(tmp_path_factory: pytest.TempPathFactory) -> Weeks:
-    return Weeks(tmp_path_factory.mktemp("weeks"), catalog=company()).compute()
+    return EveryDataset(tmp_path_factory.mktemp("weeks"), catalog=company()).compute()
 
 
 @pytest.fixture
 def weeks(tmp_path: Path, computed: Weeks) -> Weeks:
     shutil.copytree(computed.root, tmp_path / "lake")
-    return Weeks(tmp_path / "lake", catalog=company())
+    return EveryDataset(tmp_path / "lake", catalog=company())
 
 
 def place(root: Path, **values: Any) -> Destination:
@@ -143,7 +143,7 @@ def test_periods_of_several_accounts_are_closed_when_all_are(tmp_path: Path) -> 
     """Both have one issuer now. Bob's week that Ann has too began on the 1st; both are closed, then one is not."""
     catalog = configuration()
     del catalog["customers"][1]["dimensions"]
-    weeks = Weeks(tmp_path / "lake", catalog=catalog).compute()
+    weeks = EveryDataset(tmp_path / "lake", catalog=catalog).compute()
     everyone, ann = place(tmp_path / "all"), place(tmp_path / "ann", customers=("ann",))
 
     def periods(destination: Destination) -> list[tuple[Any, ...]]:

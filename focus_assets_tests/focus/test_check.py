@@ -100,6 +100,35 @@ def test_duplicates_are_counted_as_surplus_rows_and_shown_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "one", "another"),
+    [
+        (pl.List(pl.Struct({"key": pl.String, "value": pl.String})), [{"key": "team", "value": "a"}], []),
+        (pl.Struct({"team": pl.String}), {"team": "a"}, {"team": "b"}),
+    ],
+    ids=["list of keys and values", "struct"],
+)
+def test_rows_that_differ_within_a_nested_column_are_no_duplicates(
+    dtype: pl.DataType, one: object, another: object
+) -> None:
+    row = project(clean(), "1.2").head(1)
+    for other, surplus in ((another, 0), (one, 1)):
+        tags = pl.Series("Tags", [one, other], dtype)
+        twice = pl.concat([row, row]).collect().with_columns(tags)
+        assert check(twice.lazy(), rules_for("1.2")).result("charges.duplicate").violations == surplus
+
+
+@pytest.mark.parametrize("year", [-26, 0, 10_000, 90_000])
+def test_an_instant_of_a_year_that_python_does_not_have_is_shown_as_text(year: int) -> None:
+    start = pl.datetime(2000, 10, 3, time_zone="UTC").dt.replace(year=year)
+    frame = project(clean(), "1.2").with_columns(
+        ChargePeriodStart=start, ListCost=pl.lit(Decimal(7), pl.Decimal(38, 18))
+    )
+    report = check(frame, rules_for("1.2"))
+    [example, *_] = report.result("costs.ListCost_product").examples
+    assert str(year).lstrip("-") in example["ChargePeriodStart"]
+
+
 def test_a_parquet_file_is_checked_like_a_frame(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     project(clean(storage={"Tags": "[]"}), "1.2").sink_parquet(path)

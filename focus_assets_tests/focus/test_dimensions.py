@@ -8,6 +8,7 @@ import pytest
 
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.dimensions import InvalidDimension, Layer, UnresolvedDimension, resolve
+from focus_assets.focus.made_columns import with_made_columns
 from focus_assets.focus.settable import SETTABLE
 
 ANSWERED = {"ServiceName": "Acme Chat", "ServiceCategory": "Compute", "RegionId": "eu-west"}
@@ -121,6 +122,52 @@ def test_the_layer_that_decided_is_shown_for_every_meter_and_column() -> None:
     }
     assert rows[None, "ServiceProviderName"]["set_at"] == "not set; follows ProviderName"
     assert rows["globex", "RegionName"]["set_at"] == "customers[globex].dimensions.RegionName"
+
+
+def test_a_null_that_was_given_is_shown_as_null_and_what_nobody_set_as_nothing() -> None:
+    of = vendor(meter={"RegionId": None}, customers={"globex": {"RegionId": None}})
+    shown = {(r["customer"], r["column"]): r["value"] for r in resolve(of).to_frame().to_dicts()}
+    assert shown[None, "RegionId"] == shown["globex", "RegionId"] == "null"
+    assert shown[None, "AvailabilityZone"] is None
+
+
+def test_what_tags_and_skus_are_made_of_is_shown_for_every_meter() -> None:
+    of = vendor()
+    shown = with_made_columns(resolve(of), of).to_frame().filter(meter="tokens")
+    assert set(shown["column"]) == {*SETTABLE, "SkuId", "SkuPriceId", "SkuPriceDetails", "Tags"}
+    rows = {row["column"]: (row["layer"], row["value"], row["set_at"]) for row in shown.to_dicts()}
+    assert rows["Tags"] == ("event", "region, service", "meters[tokens].group_by")
+    assert rows["SkuId"] == ("derived", "chat", "not set; the feature's key")
+    assert rows["SkuPriceId"][0] == "derived"
+
+
+@pytest.mark.parametrize(
+    ("own", "prefix", "expected"),
+    [
+        (["region"], None, ("event", "region", "region", "meters[tokens].tag_dimensions")),
+        (
+            ["region"],
+            "acme",
+            ("event", "region, acme/tier", "region", "meters[tokens].tag_dimensions, customers[...].labels"),
+        ),
+        ([], "acme", ("customer", "acme/tier", None, "customers[...].labels")),
+        ([], None, ("unset", None, None, "not set; FOCUS allows null")),
+    ],
+    ids=["dimensions", "both", "labels", "neither"],
+)
+def test_tags_say_which_keys_come_from_events_and_which_from_the_vendor(
+    own: list[str], prefix: str | None, expected: tuple[str | None, ...]
+) -> None:
+    found = vendor().model_dump(mode="json")
+    found["meters"][0] |= {"tag_dimensions": own, "sku_dimensions": ["service"]}
+    found["defaults"]["vendor_tag_prefix"] = prefix
+    found["customers"] = [{"key": "globex", "labels": {"tier": "gold"}}]
+    of = Catalog.model_validate(found)
+    shown = {r["column"]: r for r in with_made_columns(resolve(of), of).to_frame().to_dicts() if r["meter"]}
+    names = ("layer", "value", "dimension", "set_at")
+    assert tuple(shown["Tags"][name] for name in names) == expected
+    sku = ("event", "chat/service=…", "service", "meters[tokens].sku_dimensions")
+    assert tuple(shown["SkuId"][name] for name in names) == sku
 
 
 @pytest.mark.parametrize("column", ["ServiceName", "ServiceCategory", "RegionId"])

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from focus_assets.focus.files.errors import UnusableInput
-from focus_assets.focus.files.retired import is_manifest, retired_names
+from focus_assets.focus.files.manifests import is_manifest, of_the_dataset
 from focus_assets.lake import ObjectStore, StoreError, open_store
 
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz")
@@ -34,29 +34,30 @@ class FoundFile:
             return file.read(4) == b"PAR1"
 
 
-def find_files(named: Sequence[str], fetched: Path) -> list[FoundFile]:
+def find_files(named: Sequence[str], fetched: Path, dataset: str) -> list[FoundFile]:
     """The files behind what a person named, in the order named, a folder's by path.
 
-    A folder's files that the manifest of a delivery beside them has retired are left out: they are no part of it.
+    A folder's files are left out that the manifest of a delivery beside them has retired, or has of another dataset.
 
     Args:
         named: paths or addresses.
         fetched: a folder for what is downloaded.
+        dataset: the dataset that is wanted.
 
     Raises:
         UnusableInput: nothing there, or nothing of a kind that is read.
     """
-    return [file for place in named for file in _at(place, fetched)]
+    return [file for place in named for file in _at(place, fetched, dataset)]
 
 
-def _at(place: str, fetched: Path) -> Iterator[FoundFile]:
+def _at(place: str, fetched: Path, dataset: str) -> Iterator[FoundFile]:
     if "://" in place and not place.startswith("file:"):
-        yield from _remote(place, fetched)
+        yield from _remote(place, fetched, dataset)
         return
     path = Path(place.removeprefix("file://")).expanduser()
     try:
         if path.is_dir():
-            yield from _folder(path)
+            yield from _folder(path, dataset)
         elif path.is_file():
             with path.open("rb"):
                 yield FoundFile(path, place)
@@ -66,17 +67,16 @@ def _at(place: str, fetched: Path) -> Iterator[FoundFile]:
         raise UnusableInput(f"{place} could not be read: {error.strerror or error}.") from error
 
 
-def _folder(folder: Path) -> Iterator[FoundFile]:
+def _folder(folder: Path, dataset: str) -> Iterator[FoundFile]:
     inside = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    retired = retired_names(path.read_bytes() for path in inside if is_manifest(path.name))
-    found = [
-        path for path in inside if _is_data(path.relative_to(folder).as_posix()) and path.name not in retired
-    ]
+    manifests = (path.read_bytes() for path in inside if is_manifest(path.name))
+    data = [str(path) for path in inside if _is_data(path.relative_to(folder).as_posix())]
+    found = of_the_dataset(data, manifests, dataset)
     if not found:
         raise UnusableInput(
             f"{folder}: the folder holds no file ending in {', '.join(ENDINGS)}. Nothing was checked."
         )
-    yield from (FoundFile(path, str(path)) for path in found)
+    yield from (FoundFile(Path(path), path) for path in found)
 
 
 def _is_data(path: str) -> bool:
@@ -85,7 +85,7 @@ def _is_data(path: str) -> bool:
     return path.lower().endswith(ENDINGS) and not any(part.startswith((".", "_")) for part in parts)
 
 
-def _remote(url: str, fetched: Path) -> Iterator[FoundFile]:
+def _remote(url: str, fetched: Path, dataset: str) -> Iterator[FoundFile]:
     try:
         parent, _, name = url.rstrip("/").rpartition("/")
         single = None if parent.endswith("/") else open_store(parent)
@@ -94,8 +94,8 @@ def _remote(url: str, fetched: Path) -> Iterator[FoundFile]:
             return
         store = open_store(url)
         listed = [info.path for info in store.list()]
-        retired = retired_names(store.get(path) for path in listed if is_manifest(path))
-        paths = [path for path in listed if _is_data(path) and PurePosixPath(path).name not in retired]
+        manifests = (store.get(path) for path in listed if is_manifest(path))
+        paths = of_the_dataset([path for path in listed if _is_data(path)], manifests, dataset)
         if not paths:
             raise UnusableInput(
                 f"{url}: there is no such object, and nothing below it ends in {', '.join(ENDINGS)}."

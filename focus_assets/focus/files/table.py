@@ -66,7 +66,7 @@ def open_table(named: Sequence[str], dataset: str = COST_AND_USAGE) -> Iterator[
         fetched, converted = Path(folder) / "fetched", Path(folder) / "converted"
         fetched.mkdir()
         converted.mkdir()
-        files = find_files(named, fetched)
+        files = find_files(named, fetched, dataset)
         pieces = [_pieces(file, converted / f"{number}.parquet") for number, file in enumerate(files)]
         yield _table(files, pieces, columns(dataset=dataset))
 

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from focus_assets.focus.rules import ROW_NUMBER, CheckReport, RuleResult
@@ -73,8 +74,10 @@ def what_counts(result: RuleResult) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can say it: decimals and instants as text, without trailing zeros."""
+    """A value as JSON can say it: decimals without trailing zeros, instants, and floats that are none, as text."""
     match value:
+        case float() if not isfinite(value):
+            return str(value)
         case None | bool() | int() | float() | str():
             return value
         case Decimal():

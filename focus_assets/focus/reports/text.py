@@ -16,7 +16,7 @@ def as_text(found: Found) -> str:
 
 
 def _lines(found: Found) -> Iterator[str]:
-    names = ", ".join(name for name, _ in found.files[:3])
+    names = ", ".join(_printable(name) for name, _ in found.files[:3])
     more = f" and {len(found.files) - 3} more files" if len(found.files) > 3 else ""
     yield f"{names}{more}: {found.report.rows:,} rows, {found.columns} columns"
     how = "by its columns; another can be named with --focus-version" if found.detected else "as asked"
@@ -50,5 +50,12 @@ def _cell(value: Any) -> str:
         if isinstance(value, str) and not value.strip()
         else str(value)
     )
-    text = text.replace("\n", "\\n")
+    text = _printable(text)
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+
+
+def _printable(text: str) -> str:
+    """The text with what a terminal would obey, or nobody would see, written out: files come from anybody."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

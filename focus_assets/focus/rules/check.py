@@ -49,6 +49,8 @@ AS_WRITTEN: Final = f"{HIDDEN}text "
 """What the name of a hidden column begins with that holds a number or an instant as it was written."""
 
 _HASH: Final = f"{HIDDEN}hash"
+_FIRST_YEAR: Final = 1
+_LAST_YEAR: Final = 9999
 
 
 def check(frame: pl.LazyFrame, rules: Iterable[AnyRule], *, examples: int = EXAMPLES) -> CheckReport:
@@ -118,7 +120,7 @@ def check_parts(
                 results.append(_keys_with_several_values(made, tally.pairs(made), examples))
             case TotalsRule():
                 groups = tally.groups(made).filter(made.violation).sort(made.keys)
-                shown = groups.select(pl.exclude(f"^{HIDDEN}.*$")).head(examples).to_dicts()
+                shown = _as_rows(groups.select(pl.exclude(f"^{HIDDEN}.*$")).head(examples))
                 results.append(RuleResult(asked, groups.height, tuple(shown)))
             case NoDuplicatesRule():
                 surplus, first = _duplicates(parts, tally, schema, examples)
@@ -172,8 +174,19 @@ def _example_rows(
         if len(parts) > 1:
             first += int(collected.pop(0).item())
         for rule, rows in zip(wanting, collected, strict=True):
-            found[rule.id] += rows.head(examples - len(found[rule.id])).to_dicts()
+            found[rule.id] += _as_rows(rows.head(examples - len(found[rule.id])))
     return {id_: tuple(rows) for id_, rows in found.items()}
+
+
+def _as_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows as Python has them. It has the years 1 to 9999 alone: a column with an instant outside them is text."""
+    far = [
+        name
+        for name, dtype in frame.schema.items()
+        if isinstance(dtype, pl.Datetime | pl.Date)
+        and not frame[name].dt.year().is_between(_FIRST_YEAR, _LAST_YEAR).all()
+    ]
+    return frame.with_columns(pl.col(far).dt.to_string("iso")).to_dicts()
 
 
 def _shown(rule: RowRule, schema: pl.Schema) -> list[pl.Expr]:
@@ -191,7 +204,7 @@ def _keys_with_several_values(rule: OneValueRule, pairs: pl.DataFrame, examples:
         .filter(pl.col(rule.value).list.len() > 1)
         .sort(rule.key)
     )
-    return RuleResult(rule, several.height, tuple(several.head(examples).to_dicts()))
+    return RuleResult(rule, several.height, tuple(_as_rows(several.head(examples))))
 
 
 def _duplicates(
@@ -203,7 +216,7 @@ def _duplicates(
     """
     if not tally.some_look_equal:
         return 0, ()
-    whole = row_hash(schema, schema.names())
+    whole = row_hash(schema.names())
     hashes = pl.concat([part.select(whole.alias(_HASH)).collect(engine="streaming") for part in parts])
     times = (
         hashes.with_row_index(ROW_NUMBER, offset=1).group_by(_HASH).agg(pl.col(ROW_NUMBER).min(), pl.len())
@@ -218,9 +231,7 @@ def _duplicates(
         rows = part.with_row_index(ROW_NUMBER, offset=offset).select(
             pl.col(ROW_NUMBER).cast(first.schema[ROW_NUMBER]), *names
         )
-        shown += (
-            first.lazy().join(rows, on=ROW_NUMBER).sort(ROW_NUMBER).collect(engine="streaming").to_dicts()
-        )
+        shown += _as_rows(first.lazy().join(rows, on=ROW_NUMBER).sort(ROW_NUMBER).collect(engine="streaming"))
         if len(shown) >= first.height:
             break
         offset += int(part.select(pl.len()).collect(engine="streaming").item())

@@ -36,9 +36,9 @@ _TELLING: Final = (
 """Columns of which one at least differs between most rows; equal rows are equal in them too."""
 
 
-def row_hash(schema: pl.Schema, names: Iterable[str]) -> pl.Expr:
+def row_hash(names: Iterable[str]) -> pl.Expr:
     """64 bits of some columns. Adding up the columns' hashes costs a quarter of hashing them as one struct."""
-    hashed = [name for name in names if not name.startswith(HIDDEN) and not schema[name].is_nested()]
+    hashed = [name for name in names if not name.startswith(HIDDEN)]
     return pl.sum_horizontal(pl.col(name).hash(seed=i) for i, name in enumerate(hashed))
 
 
@@ -67,7 +67,7 @@ class Tally:
         self._looks: list[pl.Series] = []
         duplicates = any(isinstance(rule, NoDuplicatesRule) for rule in rules)
         telling = [name for name in _TELLING if name in schema] or schema.names()
-        self._look = row_hash(schema, telling) if duplicates and len(schema) else None
+        self._look = row_hash(telling) if duplicates and len(schema) else None
 
     def add(self, part: pl.LazyFrame) -> None:
         """Add the findings of one part."""

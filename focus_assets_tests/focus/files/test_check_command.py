@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from focus_assets.cli import main
@@ -227,6 +229,22 @@ def test_junit_has_a_test_case_per_rule_and_a_failure_per_violated_one(tmp_path:
     assert int(suites.attrib["tests"]) == len(suites.findall(".//testcase")) > 200
 
 
+def test_json_stays_json_where_a_float_is_infinite_or_no_number(tmp_path: Path, check: Check) -> None:
+    costs = pl.Series("BilledCost", [float("inf"), float("nan")] + [1.5] * (len(ROWS) - 2))
+    good().with_columns(costs).write_parquet(tmp_path / "rows.parquet")
+    said = json.loads(check(tmp_path / "rows.parquet", "--format", "json").stdout, parse_constant=pytest.fail)
+    [rule] = [rule for rule in said["rules"] if rule["id"] == "formats.BilledCost"]
+    assert [example["BilledCost"] for example in rule["examples"]] == ["inf", "nan"]
+
+
+def test_what_a_terminal_would_obey_is_shown_and_not_sent(tmp_path: Path, check: Check) -> None:
+    red = "usage\x1b[31m\r\u202e"
+    good(storage={"ChargeCategory": red}).write_parquet(tmp_path / "rows.parquet")
+    said = check(tmp_path / "rows.parquet").stdout
+    assert "usage\\x1b[31m\\r\\u202e" in said
+    assert all(line.isprintable() for line in said.splitlines())
+
+
 def test_the_page_is_self_contained_and_escapes_what_files_say(tmp_path: Path, check: Check) -> None:
     good(storage={"Tags": "<script>alert(1)</script>"}).write_parquet(tmp_path / "rows.parquet")
     done = check(tmp_path / "rows.parquet", "--format", "html")
@@ -268,6 +286,44 @@ def test_a_parquet_file_with_damaged_pages_is_refused(tmp_path: Path, check: Che
     data[10:4000] = b"\xff" * 3990
     (tmp_path / "rows.parquet").write_bytes(data)
     assert "could not be read" in refused(check(tmp_path / "rows.parquet"))
+
+
+def damaged_page(path: Path, *, size: int | None = None, negative: bool = False) -> None:
+    """Say in the head of a column's page of data that it has ``size`` bytes, or a negative number of values."""
+    group = pq.read_metadata(path).row_group(0)
+    chunks = {chunk.path_in_schema: chunk for chunk in map(group.column, range(group.num_columns))}
+    data = bytearray(path.read_bytes())
+    # Between the size and the number of values: a struct begins, whose first field is a number (Thrift).
+    between = data.index(b",\x15", chunks["SubAccountId"].data_page_offset)
+    if size is not None:
+        data[between - 1] = size
+    if negative:
+        data[between + 2] |= 1
+    path.write_bytes(data)
+
+
+def test_a_parquet_file_at_which_polars_panics_is_refused(tmp_path: Path, check: Check) -> None:
+    good().write_parquet(tmp_path / "rows.parquet", compression="uncompressed")
+    damaged_page(tmp_path / "rows.parquet", size=0)
+    assert "A file is most likely damaged" in refused(check(tmp_path / "rows.parquet"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is made for it here")
+def test_a_parquet_file_that_ends_the_process_that_reads_it_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    good().write_parquet(path)
+    damaged_page(path, negative=True)  # Polars asks for more memory than there is, and Rust ends the process
+    done = subprocess.run(
+        [sys.executable, "-c", "from focus_assets.cli import main; main()", "check", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = refused(Done(done.returncode, done.stdout, done.stderr))
+    assert said.startswith(
+        f"focus-assets: check {path}: what reads the files was ended by SIGABRT (memory allocation"
+    )
+    assert said.endswith("A file is damaged, or there is not enough memory for it. Nothing was checked.\n")
 
 
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.csv.gz"])
@@ -453,6 +509,27 @@ def test_files_that_a_manifest_has_retired_are_no_part_of_a_delivery(check: Chec
     (tmp_path / "metadata-Manifest.json").write_bytes(manifest(named[:1], []))
     assert "charges.duplicate" in violated(check(tmp_path, "--format", "json"))
     assert check(month / "day-1.parquet").returncode == 0
+
+
+def test_a_folder_of_several_delivered_datasets_is_checked_as_the_one_that_is_named(
+    check: Check, tmp_path: Path
+) -> None:
+    good("1.4").write_parquet(tmp_path / "charges.parquet")
+    periods = tmp_path / "billing-period"
+    periods.mkdir()
+    clean_rows("billing-period").collect().write_parquet(periods / "periods.parquet")
+    for folder, dataset, name in (
+        (tmp_path, "cost-and-usage", "charges"),
+        (periods, "billing-period", "periods"),
+    ):
+        said = {"dataset": f"focus_{dataset.replace('-', '_')}", "files": [{"path": f"{name}.parquet"}]}
+        (folder / "manifest.json").write_text(json.dumps(said))
+    for dataset, name in (("cost-and-usage", "charges"), ("billing-period", "periods")):
+        done = check(tmp_path, "--dataset", dataset, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        assert [Path(file["name"]).stem for file in json.loads(done.stdout)["files"]] == [name]
+    # What is named is looked at, also where its manifest calls it something else.
+    assert "presence.BilledCost" in violated(check(periods, "--format", "json"))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"files": 7, "retired": [3, {"path": null}]}'])
