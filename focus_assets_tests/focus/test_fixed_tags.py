@@ -14,7 +14,8 @@ from focus_assets.focus.dimensions import InvalidDimension, resolve
 from focus_assets.focus.export_dimensions import as_exported
 from focus_assets.focus.made_columns import TagsOfExport, with_made_columns
 from focus_assets.focus.price_list import price_list
-from focus_assets.focus.rules import rules_for
+from focus_assets.focus.project import project
+from focus_assets.focus.rules import check, rules_for
 from focus_assets_tests.focus.sample import clean
 from focus_assets_tests.focus.vendor import (
     CATALOG,
@@ -139,7 +140,8 @@ def test_an_export_gives_no_tags_to_a_tax_that_has_none_and_breaks_no_rule() -> 
     assert "Tax" in shown["ChargeCategory"].to_list()
     assert shown.filter(category == "Tax")["Tags"].null_count() == shown.filter(category == "Tax").height
     others = shown.filter(category != "Tax")["Tags"].to_list()
-    assert others and all(json.loads(each)["for"] == "finance" for each in others)
+    assert others
+    assert all(json.loads(each)["for"] == "finance" for each in others)
     assert shown.drop("Tags").equals(rows.collect().drop("Tags"))
 
 
@@ -189,8 +191,8 @@ def test_stated_properties_stand_beside_those_of_the_price_and_the_price_list_ha
     listed = price_list(built).collect()
     assert set(listed["SkuPriceDetails"]) == set(details.values())
     assert set(listed["PriceModel"]) == {"graduated", "unit"}
-    names = [rule for rule in rules_for("1.4") if rule.id.startswith("key_values.SkuPriceDetails")]
-    assert names
+    found = check(project(built, "1.4"), rules_for("1.4"))
+    assert found.clean, found
     shown = shown_of(vendor)
     assert shown["tokens", "SkuPriceDetails.GpuCount"] == (
         "meter",
