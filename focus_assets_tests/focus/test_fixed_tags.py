@@ -16,6 +16,7 @@ from focus_assets.focus.made_columns import TagsOfExport, with_made_columns
 from focus_assets.focus.price_list import price_list
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
+from focus_assets.focus.tags import tags_of_customer
 from focus_assets_tests.focus.sample import clean
 from focus_assets_tests.focus.vendor import (
     CATALOG,
@@ -100,9 +101,18 @@ def test_fees_and_rows_of_other_customers_and_meters_have_the_tags_of_their_own_
     assert json.loads(seats["Tags"]) == {"env": "prod"}
 
 
+def test_a_row_that_no_meter_stands_behind_has_the_tags_of_customer_and_defaults() -> None:
+    vendor = tagged(defaults={"env": "prod", "n": 1}, meter={"kind": "tokens"}, customer={"n": None, "z": 2})
+    globex, initech = vendor.customers
+    assert tags_of_customer(globex, vendor.defaults) == '{"acme/tier":"gold","env":"prod","z":2}'
+    assert tags_of_customer(initech, vendor.defaults) == '{"env":"prod","n":1}'
+    assert tags_of_customer(initech, tagged().defaults) is None
+
+
 def test_a_fixed_tag_that_equals_an_events_own_leaves_no_two_equal_rows() -> None:
     """Events without team and those of team red say the same then: 1 + 2 tokens at 0.02 are 0.06."""
-    (made,) = rows_of(tagged(defaults={"team": "red"}), line("1"), line("2", dimensions={"team": "red"}))
+    all_are_tags = catalog(defaults=DEFAULTS | {"tags": {"team": "red"}})
+    (made,) = rows_of(all_are_tags, line("1"), line("2", dimensions={"team": "red"}))
     assert (made["ConsumedQuantity"], float(made["BilledCost"])) == (3, 0.06)
 
 
