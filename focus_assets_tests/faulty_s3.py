@@ -6,6 +6,7 @@ What belongs here: forwarding and failing. What does not: what has to come of it
 from __future__ import annotations
 
 import http.client
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,6 +56,28 @@ class FaultyS3:
                 self.failed += 1
                 return kind
             return None
+
+        self.fault = fault
+
+    def fail_each_once(
+        self, kind: Kind, which: Callable[[Request], bool], *, seed: int | None = None
+    ) -> None:
+        """Fail each request that ``which`` says, but not when it is tried again; with a ``seed`` a random half."""
+        self.came.clear()
+        self.failed = 0
+        tried: set[tuple[str, str]] = set()
+        chance = random.Random(seed)
+
+        def fault(request: Request) -> Kind | None:
+            again = (request.method, request.path)
+            if again in tried:
+                tried.remove(again)
+                return None
+            if not which(request) or (seed is not None and chance.random() < 0.5):
+                return None
+            tried.add(again)
+            self.failed += 1
+            return kind
 
         self.fault = fault
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +24,6 @@ import polars as pl
 import pyarrow as pa
 
 from focus_assets.delivery.errors import DeliveryRefused
-from focus_assets.delivery.facts import billing_month_of_row
 from focus_assets.delivery.files import CUSTOMER
 from focus_assets.delivery.manifest import Scope
 from focus_assets.lake import Lake
@@ -38,6 +37,14 @@ _PLACE: Final = "x_place_in_day"
 _LZ4: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
+class MonthRows(NamedTuple):
+    """A dataset's rows in a billing month: ``rows_on`` gives those of a day, ``in_month`` says which of them it has."""
+
+    dataset: str
+    rows_on: Callable[[dt.date], pl.LazyFrame]
+    in_month: pl.Expr
+
+
 class _Batch(NamedTuple):
     file: int
     number: int
@@ -45,7 +52,10 @@ class _Batch(NamedTuple):
 
 
 class RowsByCustomer:
-    """The rows of some customers in one billing month of a dataset, taken apart by :func:`rows_by_customer`."""
+    """The rows of some customers in one billing month of a dataset, taken apart by :func:`rows_by_customer`.
+
+    Those of a price list are prices with the customer who paid them.
+    """
 
     def __init__(self, lake: Lake, dataset: str) -> None:
         self.dataset = dataset
@@ -78,12 +88,14 @@ class RowsByCustomer:
             rows = rows.sort(_PLACE)
         return rows.drop(_PLACE).match_to_schema(schema).lazy()
 
-    def take_apart(self, day: dt.date, month: str, customers: Collection[str], folder: Path) -> None:
+    def take_apart(
+        self, day: dt.date, part: MonthRows, month: str, customers: Collection[str], folder: Path
+    ) -> None:
         """Read a day once and keep the rows of ``customers`` in the month."""
-        stored = self._lake.scan(self.dataset, [day])
+        stored = part.rows_on(day)
         self._schemas[day] = stored.collect_schema()
         height = stored.select(pl.len()).collect().item()
-        wanted = (billing_month_of_row() == month) & pl.col(CUSTOMER).is_in(list(customers))
+        wanted = part.in_month & pl.col(CUSTOMER).is_in(list(customers))
         for start in range(0, height, ROWS_AT_A_TIME):
             run = stored.slice(start, ROWS_AT_A_TIME).collect().with_row_index(_PLACE, start)
             run = run.filter(wanted.fill_null(value=False)).sort(CUSTOMER, maintain_order=True)
@@ -93,8 +105,9 @@ class RowsByCustomer:
         counted = stored.filter(wanted).select(pl.len()).collect().item()
         if kept != counted:
             raise DeliveryRefused(
-                f"billing month {month} was not delivered: of {day} {kept:,} rows were taken apart by customer, and "
-                f"the lake has {counted:,}. Nothing was put anywhere; this is a defect of the program."
+                f"{self.dataset} of billing month {month} was not delivered: of {day} {kept:,} rows were taken apart "
+                f"by customer, and the lake has {counted:,}. Nothing of it was put anywhere; this is a defect of the "
+                "program."
             )
 
     def _keep(self, day: dt.date, run: pl.DataFrame, path: Path) -> None:
@@ -125,7 +138,10 @@ class LakeOfScope:
         self._lake, self._by_customer, self._scope = lake, rows, scope
 
     def scan(self, dataset: str, days: Sequence[dt.date]) -> pl.LazyFrame:
-        """Rows of ``days`` in order: of the dataset taken apart those of the scope in the month, of others all."""
+        """Rows of ``days`` in order: of the dataset taken apart those of the scope in the month, of others all.
+
+        Of a price list that was taken apart, the prices of each customer with its key.
+        """
         if dataset != self._by_customer.dataset:
             return self._lake.scan(dataset, days)
         customers = self._scope.customers
@@ -134,14 +150,14 @@ class LakeOfScope:
 
 @contextmanager
 def rows_by_customer(
-    lake: Lake, dataset: str, month: str, days: Sequence[dt.date], customers: Collection[str]
+    lake: Lake, part: MonthRows, month: str, days: Sequence[dt.date], customers: Collection[str]
 ) -> Iterator[RowsByCustomer]:
     """Take ``days`` of a month apart by customer; the rows can be asked for until the block ends.
 
-    Raises what ``Lake.scan`` raises, and DeliveryRefused where not every row came apart.
+    Raises what ``part`` raises, and DeliveryRefused where not every row came apart.
     """
     with TemporaryDirectory(prefix="by-customer-", dir=temporary_folder()) as folder:
-        found = RowsByCustomer(lake, dataset)
+        found = RowsByCustomer(lake, part.dataset)
         for day in days:
-            found.take_apart(day, month, customers, Path(folder))
+            found.take_apart(day, part, month, customers, Path(folder))
         yield found

@@ -28,6 +28,8 @@ from focus_assets.catalog.credit_charges import Charged
 from focus_assets.catalog.fees import fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import CATALOG
+from focus_assets.delivery.by_customer import LakeOfScope
+from focus_assets.delivery.facts import billing_month_of_row
 from focus_assets.delivery.files import CUSTOMER, rows_in_scope
 from focus_assets.delivery.layout import COST_AND_USAGE, FOLDERS
 from focus_assets.delivery.manifest import Scope
@@ -95,9 +97,29 @@ def rows_of(
     return _periods(rows) if dataset == BILLING_PERIODS.name else rows
 
 
+def in_month(dataset: str, month: str) -> pl.Expr:
+    """Whether a row of ``dataset`` is of a billing month."""
+    if dataset == COST_AND_USAGE:
+        return billing_month_of_row() == month
+    return pl.col(STARTS[dataset]).dt.convert_time_zone("UTC").dt.strftime("%Y-%m") == month
+
+
+def prices_by_customer(lake: Scans, month: str, day: dt.date, scope: Scope) -> pl.LazyFrame:
+    """The prices that rows in scope refer to on a day, listed apart for each customer.
+
+    Made of the rows in scope: what others agreed on is in no price list but theirs.
+    """
+    catalog = Catalog.from_frame(lake.scan(CATALOG.name, [day]))
+    rows = rows_in_scope(lake.scan(COST_AND_USAGE, [day]), month, scope)
+    charged: list[Charged] = [*slices_on(catalog, day), *fees_on(catalog, day)]
+    return price_list(rows, charged, apart=(CUSTOMER,))
+
+
 def _chosen(lake: Scans, dataset: str, month: str, day: dt.date, scope: Scope) -> pl.LazyFrame:
-    start = pl.col(STARTS[dataset]).dt.convert_time_zone("UTC").dt.strftime("%Y-%m")
-    rows = lake.scan(dataset, [day]).filter(start == month)
+    return _of_customers(lake.scan(dataset, [day]).filter(in_month(dataset, month)), scope)
+
+
+def _of_customers(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame:
     if scope.customers == "all":
         return rows
     return rows.filter(pl.col(CUSTOMER).is_in(list(scope.customers)).fill_null(value=False))
@@ -121,13 +143,13 @@ def _periods(rows: Mapping[dt.date, pl.LazyFrame]) -> dict[dt.date, pl.LazyFrame
 def _prices(
     lake: Scans, month: str, days: Sequence[dt.date], scope: Scope, destination: Destination
 ) -> dict[dt.date, pl.LazyFrame]:
-    """Made of the rows in scope: what others agreed on is in no price list but theirs."""
     listed = []
     for day in days:
-        catalog = Catalog.from_frame(lake.scan(CATALOG.name, [day]))
-        rows = rows_in_scope(lake.scan(COST_AND_USAGE, [day]), month, scope)
-        charged: list[Charged] = [*slices_on(catalog, day), *fees_on(catalog, day)]
-        listed.append(price_list(rows, charged).with_columns(pl.lit(day).alias(_DAY)))
+        if isinstance(lake, LakeOfScope):
+            found = _of_customers(lake.scan(PRICE_LIST.name, [day]), scope)
+        else:
+            found = prices_by_customer(lake, month, day, scope)
+        listed.append(found.with_columns(pl.lit(day).alias(_DAY)))
     prices = as_decided(pl.concat(listed), destination)
     names = PRICE_LIST.schema.names()
     once = (

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from focus_assets.delivery import ledger
 from focus_assets.delivery.dataset_months import months_of_dataset, require_dataset
 from focus_assets.delivery.datasets import others_of
-from focus_assets.delivery.deliver import WHOLE_SIDE_BY_SIDE, DeliveryFailure, DeliveryResult, serve
-from focus_assets.delivery.gate import PassedMonth, issued_while_open
+from focus_assets.delivery.deliver import (
+    SIDE_BY_SIDE,
+    WHOLE_SIDE_BY_SIDE,
+    DeliveryFailure,
+    DeliveryResult,
+    serve,
+)
+from focus_assets.delivery.gate import PassedMonth, Periods, issued_while_open
 from focus_assets.delivery.months import BillingMonth, billing_months
+from focus_assets.delivery.one_pass import one_pass
 from focus_assets.delivery.run import DeliveryRun
 from focus_assets.delivery.unforeseen import ANY_ERROR, of_month
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import Lake
-from focus_assets.settings import Destination
+from focus_assets.settings import Destination, FocusVersion
 
 
 def deliver_others(
@@ -44,31 +52,65 @@ def deliver_others(
             DeliveryFailure(destination.name, month, of_month(error, lake, month, dataset), dataset)
             for destination, dataset in asked
         ]
-    passed = {
-        key: _passed(lake, key[0], month, costs, key[1])
-        for key in dict.fromkeys((dataset, destination.focus_version) for destination, dataset in asked)
-    }
+    periods: Periods = {}
+    found: list[DeliveryResult | DeliveryFailure] = []
+    for dataset in dict.fromkeys(dataset for _, dataset in asked):
+        wanting = [destination for destination, of in asked if of == dataset]
+        passed = {
+            version: _passed(lake, dataset, month, costs, version, periods)
+            for version in sorted({destination.focus_version for destination in wanting})
+        }
+        found += _deliver_dataset(lake, wanting, month, run, dataset, passed)
+    return found
 
-    def served(destination: Destination) -> list[DeliveryResult | DeliveryFailure]:
-        version = destination.focus_version
-        return [
-            serve(lake, destination, month, run, passed[dataset, version], dataset=dataset)
-            for dataset in others_of(destination)
-        ]
 
-    with ThreadPoolExecutor(WHOLE_SIDE_BY_SIDE) as pool:
-        return [result for results in pool.map(served, destinations) for result in results]
+def _deliver_dataset(
+    lake: Lake,
+    destinations: Sequence[Destination],
+    month: str,
+    run: DeliveryRun,
+    dataset: str,
+    passed: Mapping[FocusVersion, PassedMonth | FocusAssetsError],
+) -> list[DeliveryResult | DeliveryFailure]:
+    """One dataset to all who want it; ``passed`` is by FOCUS version."""
+    may_go = [each for each in passed.values() if isinstance(each, PassedMonth)]
+    with ExitStack() as until_all_are_served:
+        try:
+            rows = (
+                until_all_are_served.enter_context(one_pass(lake, may_go[0], destinations))
+                if may_go
+                else None
+            )
+        except ANY_ERROR as error:
+            failed = of_month(error, lake, month, dataset, may_go[0].held.days)
+            return [DeliveryFailure(each.name, month, failed, dataset) for each in destinations]
+
+        def served(destination: Destination) -> DeliveryResult | DeliveryFailure:
+            may = passed[destination.focus_version]
+            return serve(lake, destination, month, run, may, rows=rows, dataset=dataset)
+
+        with ThreadPoolExecutor(WHOLE_SIDE_BY_SIDE if rows is None else SIDE_BY_SIDE) as pool:
+            return list(pool.map(served, destinations))
 
 
 def _passed(
-    lake: Lake, dataset: str, month: str, costs: Mapping[str, BillingMonth], version: str
+    lake: Lake,
+    dataset: str,
+    month: str,
+    costs: Mapping[str, BillingMonth],
+    version: str,
+    periods: Periods,
 ) -> PassedMonth | FocusAssetsError:
     try:
         held = months_of_dataset(lake, dataset, costs)[month]
         require_dataset(lake, dataset, held, version)
         span = costs[month].digests
         return PassedMonth(
-            held, dict(span), dataset=dataset, issued_while_open=issued_while_open(lake, list(span))
+            held,
+            dict(span),
+            dataset=dataset,
+            issued_while_open=issued_while_open(lake, list(span)),
+            periods=periods,
         )
     except ANY_ERROR as error:
         return of_month(error, lake, month, dataset)

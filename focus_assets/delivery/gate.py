@@ -32,6 +32,9 @@ from focus_assets.settings import Destination
 Control = Callable[[Lake, dt.date], Sequence[str]]
 """Says what is wrong with a day, a sentence each; nothing when all is well."""
 
+Periods = dict[str | None, list[tuple[str, dt.datetime, dt.datetime, bool]]]
+"""By customer: account, start, end, and whether some row is an estimate."""
+
 _SHOWN: Final = 5
 _conforming: Final = Remembered()
 _true_records: Final = Remembered()
@@ -58,8 +61,7 @@ class PassedMonth:
     ``issued_while_open`` are billing periods of which an invoice is missing, though rows of them are no estimates.
     ``apart`` are those of ``versions`` whose rules of one value days of the month break together: each destination has
     to be asked whether it shows that.
-    ``labels`` of each customer are kept here once somebody has looked them up, and so are ``periods``: account, start,
-    end, and whether some row is an estimate.
+    ``labels`` of each customer are kept here once somebody has looked them up, and so are ``periods``.
     """
 
     held: BillingMonth
@@ -69,9 +71,7 @@ class PassedMonth:
     issued_while_open: frozenset[ClosedPeriod] = field(default_factory=frozenset)
     apart: frozenset[str] = field(default_factory=frozenset)
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
-    periods: dict[str | None, list[tuple[str, dt.datetime, dt.datetime, bool]]] = field(
-        default_factory=dict, compare=False, repr=False
-    )
+    periods: Periods = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def month(self) -> str:

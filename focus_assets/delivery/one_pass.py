@@ -5,15 +5,19 @@ What belongs here: the choice. What does not: taking apart (``by_customer``) and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from focus_assets.delivery.by_customer import LakeOfScope, RowsByCustomer, rows_by_customer
+import polars as pl
+
+from focus_assets.delivery.by_customer import LakeOfScope, MonthRows, RowsByCustomer, rows_by_customer
+from focus_assets.delivery.datasets import in_month, prices_by_customer
 from focus_assets.delivery.gate import PassedMonth, require_same
-from focus_assets.delivery.months import DATASET
+from focus_assets.delivery.manifest import Scope
 from focus_assets.delivery.scope import customers_by_label, scope_in
 from focus_assets.errors import FocusAssetsError
+from focus_assets.focus.price_list import PRICE_LIST
 from focus_assets.lake import Lake
 from focus_assets.settings import CustomersByLabel, Destination
 
@@ -25,7 +29,7 @@ WORTH_IT: Final = 4
 def one_pass(
     lake: Lake, passed: PassedMonth, destinations: Sequence[Destination]
 ) -> Iterator[RowsByCustomer | None]:
-    """The month's rows by customer, for as long as the block runs; ``None`` for few destinations.
+    """A dataset's rows of the month by customer, for as long as the block runs; ``None`` for few destinations.
 
     Raises DeliveryRefused where a day is no longer what passed the gate once it was read.
     """
@@ -34,9 +38,24 @@ def one_pass(
         yield None
         return
     days = passed.held.days
-    with rows_by_customer(lake, DATASET, passed.month, days, _wanted(lake, passed, chosen)) as rows:
+    wanted = _wanted(lake, passed, chosen)
+    part = _rows_of_month(lake, passed.dataset, passed.month, wanted)
+    with rows_by_customer(lake, part, passed.month, days, wanted) as rows:
         require_same(lake, passed)
         yield rows
+
+
+def _rows_of_month(lake: Lake, dataset: str, month: str, customers: Collection[str]) -> MonthRows:
+    """What is taken apart: stored rows, but of a price list the prices that each customer's rows refer to."""
+    if dataset != PRICE_LIST.name:
+        return MonthRows(dataset, lambda day: lake.scan(dataset, [day]), in_month(dataset, month))
+    scope = Scope(customers=tuple(sorted(customers)))
+    return MonthRows(
+        dataset,
+        # Gathered once a day, not by each that counts or reads them.
+        lambda day: prices_by_customer(lake, month, day, scope).collect(engine="streaming").lazy(),
+        pl.lit(value=True),
+    )
 
 
 def source_for(

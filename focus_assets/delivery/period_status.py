@@ -14,7 +14,7 @@ import polars as pl
 
 from focus_assets.delivery.facts import billing_month_of_row
 from focus_assets.delivery.files import CUSTOMER
-from focus_assets.delivery.gate import PassedMonth, require_same
+from focus_assets.delivery.gate import PassedMonth, Periods, require_same
 from focus_assets.delivery.manifest import PeriodStatus, Scope
 from focus_assets.delivery.months import DATASET
 from focus_assets.lake import Lake
@@ -39,7 +39,7 @@ def look_up_periods(lake: Lake, passed: PassedMonth) -> None:
             .collect(engine="streaming")
         )
         require_same(lake, passed)
-        held: dict[str | None, list[tuple[str, dt.datetime, dt.datetime, bool]]] = {}
+        held: Periods = {}
         for customer, *period in found.sort(CUSTOMER, *_KEYS).iter_rows():
             held.setdefault(customer, []).append(tuple(period))
         passed.periods.update(held or {None: []})

@@ -45,22 +45,25 @@ _PRICE: Final = ("SkuPriceId", "SkuId", "PricingCurrency", "ListUnitPrice", "Con
 _VALIDITY: Final = pl.Schema({"x_ChargeId": pl.String(), "ValidFrom": UTC_INSTANT, "ValidTo": UTC_INSTANT})
 
 
-def price_list(rows: pl.LazyFrame, charged: Sequence[Charged] = ()) -> pl.LazyFrame:
+def price_list(
+    rows: pl.LazyFrame, charged: Sequence[Charged] = (), *, apart: Sequence[str] = ()
+) -> pl.LazyFrame:
     """The prices that rows of Cost and Usage refer to.
 
     Args:
         rows: the columns of the stored shape; rows without SkuPriceId or unit prices name no price.
         charged: what the rows are for; says how long each charge's price is in force.
+        apart: columns of the rows by whose values prices are listed apart; they follow those of the list.
 
     Returns:
         :data:`PRICE_LIST`, sorted by its order.
     """
     detail = pl.col("SkuPriceDetails")
-    key = (*_PRICE, *_DETAILS, "ValidFrom", "ValidTo")
+    key = (*_PRICE, *_DETAILS, "ValidFrom", "ValidTo", *apart)
     return (
         _as_priced(rows)
         .drop_nulls(["SkuPriceId", "ListUnitPrice", "ContractedUnitPrice"])
-        .group_by(*_PRICE, *_DETAILS, "x_ChargeId")
+        .group_by(*_PRICE, *_DETAILS, "x_ChargeId", *apart)
         .agg(
             pl.col("ChargePeriodStart").min().alias("ChargedFrom"),
             pl.col("ChargePeriodEnd").max().alias("ChargedTo"),
@@ -73,8 +76,8 @@ def price_list(rows: pl.LazyFrame, charged: Sequence[Charged] = ()) -> pl.LazyFr
             detail.str.json_path_match("$.x_Tier").alias("Tier"),
             detail.str.json_path_match("$.x_TierFrom").cast(METERED_QUANTITY).alias("TierFrom"),
         )
-        .select(pl.col(name).cast(dtype) for name, dtype in PRICE_LIST.schema.items())
-        .sort(*PRICE_LIST.order, *_DETAILS, "SkuId")
+        .select(*(pl.col(name).cast(dtype) for name, dtype in PRICE_LIST.schema.items()), *apart)
+        .sort(*PRICE_LIST.order, *_DETAILS, "SkuId", *apart)
     )
 
 

@@ -6,7 +6,7 @@ What belongs here: options, and turning the service's refusals into advice. What
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -25,9 +25,9 @@ from obstore.exceptions import (
 )
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from focus_assets.lake.errors import ConditionFailed, ObjectNotFound, StoreError
+from focus_assets.lake.errors import AnswerCutShort, ConditionFailed, ObjectNotFound, StoreError
 from focus_assets.lake.paths import object_path
-from focus_assets.lake.store import ObjectInfo, ObjectStore, StoredObject
+from focus_assets.lake.store import ObjectInfo, ObjectStore, StoredObject, read_whole
 from focus_assets.lake.urls import BucketLocation
 
 _CLIENT_OPTIONS: Final = ("allow_http", "timeout", "connect_timeout", "proxy_url", "root_certificate")
@@ -41,6 +41,9 @@ _RETRIES: Final = {
         "base": 2,
     },
 }
+_CUT_SHORT: Final = "response body error"
+"""How obstore says that an answer began and did not end."""
+
 _CREDENTIALS: Final = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or a profile or role)",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
@@ -83,6 +86,9 @@ class BucketStore(ObjectStore):
         return None
 
     def read(self, path: str) -> StoredObject | None:
+        return read_whole(lambda: self._read(path))
+
+    def _read(self, path: str) -> StoredObject | None:
         with self._mended("read", path):
             try:
                 answer = obstore.get(self._store, object_path(path))
@@ -99,6 +105,9 @@ class BucketStore(ObjectStore):
         return self._put(path, local_path, if_absent=if_absent, if_match=None)
 
     def download(self, path: str, local_path: Path) -> None:
+        read_whole(lambda: self._download(path, local_path))
+
+    def _download(self, path: str, local_path: Path) -> None:
         try:
             with local_path.open("wb") as out:
                 for chunk in self.chunks(path):
@@ -118,6 +127,9 @@ class BucketStore(ObjectStore):
                 yield bytes(chunk)
 
     def head(self, path: str) -> ObjectInfo | None:
+        return read_whole(lambda: self._head(path))
+
+    def _head(self, path: str) -> ObjectInfo | None:
         with self._mended("read", path):
             try:
                 return self._info(dict(obstore.head(self._store, object_path(path))))
@@ -129,11 +141,13 @@ class BucketStore(ObjectStore):
                 return None
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        return iter(sorted(read_whole(lambda: self._list(prefix)), key=lambda info: info.path))
+
+    def _list(self, prefix: str) -> Sequence[ObjectInfo]:
         folder = object_path(prefix.rstrip("/")) if prefix.rstrip("/") else None
         with self._mended("list", prefix):
             batches = obstore.list(self._store, folder)
-            found = [self._info(dict(meta)) for batch in batches for meta in batch]
-        return iter(sorted(found, key=lambda info: info.path))
+            return [self._info(dict(meta)) for batch in batches for meta in batch]
 
     def delete(self, path: str) -> None:
         with self._mended("delete", path):
@@ -219,7 +233,8 @@ class BucketStore(ObjectStore):
                     f"Cannot {verb} {where}: the bucket {self._location.bucket!r} does not exist. "
                     "Create it, or correct the URL; this program never creates buckets."
                 ) from error
-            raise StoreError(
+            kind = AnswerCutShort if _CUT_SHORT in str(error) else StoreError
+            raise kind(
                 f"Cannot {verb} {where}: {_first_line(error)}. "
                 "Check the endpoint, the region and the network, then try again."
             ) from error

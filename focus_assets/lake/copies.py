@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from focus_assets.lake.errors import CorruptPartition, ObjectNotFound
 from focus_assets.lake.paths import data_path
 from focus_assets.lake.records import PartitionRecord
-from focus_assets.lake.store import ObjectStore
+from focus_assets.lake.store import ObjectStore, read_whole
 
 _SETTLED: Final = 2.0
 """Seconds after which an unchanged modification time proves an unchanged file (the coarsest clock of a
@@ -81,10 +81,13 @@ class VerifiedCopies:
             return False
         if self._store.local_root is not None:
             return info.etag == record.sha256
+        return read_whole(lambda: self._stored_sha256(record)) == record.sha256
+
+    def _stored_sha256(self, record: PartitionRecord) -> str:
         digest = hashlib.sha256()
         for chunk in self._store.chunks(data_path(record.dataset, record.day)):
             digest.update(chunk)
-        return digest.hexdigest() == record.sha256
+        return digest.hexdigest()
 
     def _matching(self, record: PartitionRecord) -> Path | None:
         path = data_path(record.dataset, record.day)

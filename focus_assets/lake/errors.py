@@ -15,6 +15,10 @@ class StoreError(FocusAssetsError):
     """A folder or bucket that cannot be read or written as asked: what, where, and what to do."""
 
 
+class AnswerCutShort(StoreError):
+    """An answer whose body ended in the middle: what it would have said is still there to be asked for."""
+
+
 class ObjectNotFound(StoreError):
     """An object that was asked for by name is not in the store."""
 

@@ -6,14 +6,19 @@ What belongs here: the interface and how to open a store. What does not: what th
 from __future__ import annotations
 
 import datetime as dt
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from focus_assets.lake.errors import ObjectNotFound
+from focus_assets.lake.errors import AnswerCutShort, ObjectNotFound
 from focus_assets.lake.urls import FolderLocation, parse_url
+
+_T = TypeVar("_T")
+_AGAIN_AFTER: Final = (0.1, 0.5)
+"""Seconds to wait before a read is tried again whose answer ended in the middle."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,19 @@ class ObjectStore(ABC):
     def exists(self, path: str) -> bool:
         """Whether there is such an object."""
         return self.head(path) is not None
+
+
+def read_whole(read: Callable[[], _T]) -> _T:
+    """What ``read`` returns, asked for again where an answer ended in the middle; the last error where all do.
+
+    Clients of object stores try again what was not answered, but not, as a rule, what was answered in part.
+    """
+    for pause in _AGAIN_AFTER:
+        try:
+            return read()
+        except AnswerCutShort:
+            time.sleep(pause)
+    return read()
 
 
 def open_store(

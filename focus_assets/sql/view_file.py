@@ -85,13 +85,16 @@ def _comment(view: View | LedgerView) -> str:
 
 
 def _build(aside: Path, statements: list[str]) -> None:
-    connection = duckdb.connect(str(aside))
+    # One transaction and one thread: the statements are many and small.
+    connection = duckdb.connect(str(aside), config={"threads": 1})
     try:
+        connection.execute("BEGIN")
         for statement in statements:
             connection.execute(statement)
         connection.execute(f"CREATE SCHEMA {_ABOUT}")
         connection.execute(f"CREATE TABLE {_ABOUT}.views (statement VARCHAR)")
         connection.executemany(f"INSERT INTO {_ABOUT}.views VALUES (?)", [[s] for s in statements])  # noqa: S608
+        connection.execute("COMMIT")
         connection.execute("CHECKPOINT")
     finally:
         connection.close()

@@ -25,7 +25,8 @@ from focus_assets.delivery import (
     one_pass,
     verify,
 )
-from focus_assets.delivery.by_customer import rows_by_customer
+from focus_assets.delivery.by_customer import MonthRows, rows_by_customer
+from focus_assets.delivery.datasets import in_month
 from focus_assets.delivery.files import rows_in_scope
 from focus_assets.delivery.manifest import Scope
 from focus_assets.delivery.months import DATASET
@@ -206,7 +207,8 @@ def test_what_was_taken_apart_holds_of_a_scope_all_rows_in_their_order_and_no_ot
     lake = Lake.open(str(tmp_path / "lake"))
     write_day(lake, day, rows)
     stored, found = frame(rows).collect().lazy(), 0
-    with rows_by_customer(lake, DATASET, AUGUST, [day], keys) as apart:
+    part = MonthRows(DATASET, lambda day: lake.scan(DATASET, [day]), in_month(DATASET, AUGUST))
+    with rows_by_customer(lake, part, AUGUST, [day], keys) as apart:
         for _ in range(1_000):
             scope = Scope(
                 customers=tuple(chance.sample([*keys, "ACM", "acme  ", "customer-"], chance.randrange(5)))
