@@ -144,7 +144,7 @@ def _prepare(cards: tuple[Mapping[str, Any], ...], given: Path, rows: int) -> in
     charges.select(
         "charge_id", (pl.col("charge") * 1_234_567 % 20_000_000).cast(METERED_QUANTITY).alias("quantity")
     ).write_parquet(given / "opening.parquet")
-    facts, prices = charge_terms(slices, resolve(catalog), None)
+    facts, prices = charge_terms(slices, resolve(catalog), catalog.defaults)
     facts.write_parquet(given / "facts.parquet")
     prices.write_parquet(given / "prices.parquet")
     return rows

@@ -19,7 +19,7 @@ from focus_assets.billing.billed_lines import (
     reconciled_with_invoices,
     totals_that_differ,
 )
-from focus_assets.billing.bills import bills_on, closed_periods
+from focus_assets.billing.bills import billed_here, bills_on, closed_periods
 from focus_assets.billing.booked_periods import booked_periods
 from focus_assets.billing.booking import fingerprint
 from focus_assets.billing.close import PeriodClose, days_before, ending
@@ -141,8 +141,9 @@ def focus_invoice_detail_days(
         snapshot, slices = _snapshot(catalog, day)
         fees_due, credits_due = fees_on(snapshot, day), credits_on(snapshot, day)
         closing = closing_on(focus.lake, day, close)
-        last = ending(closing.invoiced(slices))
-        at_once: list[Fee | CreditCharge] = [*closing.invoiced(fees_due), *closing.invoiced(credits_due)]
+        last = ending(closing.invoiced(billed_here(snapshot, slices)))
+        own_fees = closing.invoiced(billed_here(snapshot, fees_due))
+        at_once: list[Fee | CreditCharge] = [*own_fees, *closing.invoiced(credits_due)]
         fees = [each for each in at_once if each.invoice is not None]
         days = [*days_before(last, day, close.start), day] if last or fees else []
         settled: list[Charged] = [*last, *fees]
@@ -259,8 +260,11 @@ def _closed_by_itself(lake: Lake, day: dt.date) -> pl.DataFrame:
     if record is None or not record.rows or (record.facts.get(IMPORTED) and not settled):
         return pl.DataFrame(schema=LINES)
     snapshot, slices = _snapshot(Upstream(lake, CATALOG.name, [day]), day)
-    last = ending([replace(s, invoice=settled.get(line_stem(s))) for s in slices])
-    at_once: list[Fee | CreditCharge] = [*fees_on(snapshot, day), *credits_on(snapshot, day)]
+    # What imported invoices bill by now is no other line of these: the kept ones stay as they were issued.
+    own = billed_here(snapshot, slices)
+    last = ending([replace(s, invoice=settled.get(line_stem(s))) for s in own])
+    own_fees = billed_here(snapshot, fees_on(snapshot, day))
+    at_once: list[Fee | CreditCharge] = [*own_fees, *credits_on(snapshot, day)]
     fees = [each for each in at_once if line_stem(each) in settled]
     details = lake.scan(INVOICE_DETAILS.name, [day])
     started = min([*(s.charge.period.start.date() for s in last), _first_day(details, day, lake)])
@@ -269,7 +273,7 @@ def _closed_by_itself(lake: Lake, day: dt.date) -> pl.DataFrame:
     usage = metered_usage(lake.scan(USAGE_TOTALS.name, days), [s for s in last if _is_whole(s)])
     usage |= charged_usage(fresh, [s for s in last if not _is_whole(s)], billed_rows(lake, days))
     moved = moved_lines(fresh, kept)
-    lines = reconciled(kept, details, [*last, *fees], usage, moved)
+    lines = reconciled(kept, details, [*last, *fees], usage, moved, fresh)
     others = [lost(kept, details, lines), corrected(lake.scan(FOCUS, days), details, moved)]
     return pl.concat([lines, *others])
 

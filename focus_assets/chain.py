@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from focus_assets.billing.bills import billed_here
 from focus_assets.billing.bills import invoiced as billed_by
 from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, charged_before, ending
 from focus_assets.billing.contract_applied import commitments_of
@@ -29,11 +30,10 @@ from focus_assets.catalog.kept import catalog_in
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.closed_stages import Today, closing_on, settling_rows, with_closed_rows
-from focus_assets.credit_stages import BilledBefore, CreditFacts, days_of_credit, used_before
+from focus_assets.credit_stages import CreditFacts, credited_on
 from focus_assets.delivery.facts import billing_month_facts
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.cost_and_usage import build
-from focus_assets.focus.credits import Spent, with_credits
 from focus_assets.focus.dimensions import resolve
 from focus_assets.focus.invoice_lines import default_issuer
 from focus_assets.invoice_stages import InvoicedDay, invoiced_day
@@ -256,7 +256,6 @@ def focus_cost_and_usage_days(
         invoiced, fees = closing.invoiced(found), closing.invoiced(fees_on(snapshot, day))
         imported = invoiced_day(totals.lake, snapshot, day, found, fees, start, close.as_of, late_usage)
         grants, credits_due = snapshot.credits, credits_on(snapshot, day)
-        paid_on = days_of_credit(grants, day, start)
         rateable = rateable_usage(usage, found, opening)
         rated = rated_day(rateable, opening, before, invoiced, fees, imported.splits)
         on_invoices = billed_by(invoiced, imported.bills)
@@ -265,16 +264,13 @@ def focus_cost_and_usage_days(
             rows_of = partial(_rows_of, opening, before, imported, snapshot)
             imported, rows = imported.without_late_usage(rows, found, rateable, opening, rows_of)
         facts: Facts = cost_facts
+        paid_on: list[dt.date] = []
         if grants:
-            begins = {s.charge_id: s.charge.period.start.date() for s in found}
-            custom = frozenset(snapshot.custom_currency)
-            billed_before = BilledBefore(totals.lake, grants, custom, begins, start, day)
-            spent = Spent(used_before(totals.lake, grants, day, paid_on), billed_before)
-            credited = with_credits(rows, grants, spent, snapshot, closing.invoiced(credits_due), day)
-            rows = credited.rows
-            facts = CreditFacts(credited.used, cost_facts)
-            paid_on = sorted({*paid_on, *billed_before.days})
-        last = ending(invoiced)
+            ours = late_usage == "not_billed" and not snapshot.invoices
+            due = closing.invoiced(credits_due)
+            credited, paid_on = credited_on(totals.lake, snapshot, day, start, found, rows, due, kept=ours)
+            rows, facts = credited.rows, CreditFacts(credited.used, cost_facts)
+        last = ending(billed_here(snapshot, invoiced))
         billed = charged_before(last, day, start)
         if last or (grants and any(fee.invoice for fee in fees)):
             ended: list[ChargeSlice | Fee] = [*last, *(fee for fee in fees if grants and fee.invoice)]
@@ -293,6 +289,7 @@ def focus_cost_and_usage_days(
         rows = committed.applied_to(rows)
         today = Today(charged, closing, late_usage, default_issuer(snapshot), snapshot, committed)
         with with_closed_rows(totals.lake, day, rows, today) as kept:
+            still_open = closing.issued_while_open(charged) | kept.waiting
             yield DayOutput(
                 day,
                 kept.rows,
@@ -307,7 +304,7 @@ def focus_cost_and_usage_days(
                     for key, sha256 in digests(totals.lake, dataset, [read]).items()
                 }
                 | {**imported.fingerprint, **kept.inputs},
-                kept.facts(imported.facts(facts, closing.issued_while_open(charged) | kept.waiting)),
+                kept.facts(imported.facts(facts, still_open, kept.closed_since)),
             )
 
 

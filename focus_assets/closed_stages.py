@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from focus_assets.billing.bills import billed_times
 from focus_assets.billing.booking import Booked, booked_in, booking_fact, fingerprint, invoice_of, open_period
 from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod, IssuedPart, PeriodClose
 from focus_assets.billing.closed import (
@@ -60,6 +61,7 @@ class ClosedOrNot:
     """The rows of a day as they are kept, with what their record says besides.
 
     ``waiting``: the open billing periods of invoices in the middle whose rows are kept, whatever is charged by now.
+    ``closed_since``: periods of corrections that have closed after what these correct.
     """
 
     rows: pl.LazyFrame
@@ -67,6 +69,7 @@ class ClosedOrNot:
     booked: Booked = field(default_factory=dict)
     late_usage: LateUsage | None = None
     waiting: frozenset[ClosedPeriod] = frozenset()
+    closed_since: frozenset[ClosedPeriod] = frozenset()
 
     def facts(self, others: Facts) -> Facts:
         """``others``, and what has to be known of corrections when the day is computed again."""
@@ -137,10 +140,16 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
         for part in closed.parts
         if part.period not in closed.periods and not close.is_over(part.period)
     )
-    if same_rows(would_be, closed.rows):
-        return ClosedOrNot(fresh, close.fingerprint(charged), waiting=waiting)
-    before = booked_in(_facts_of(lake, day))
     closes = closes_on(lake, today.catalog, charged, close)
+    # Those of the day's own charges are known by its catalog.
+    others = closed.periods - {ClosedPeriod.of(each) for each in charged}
+
+    def closed_since(booked: Collection[ClosedPeriod] = ()) -> frozenset[ClosedPeriod]:
+        return frozenset(period for period in {*booked, *others} if closes(period) is not None)
+
+    if same_rows(would_be, closed.rows):
+        return ClosedOrNot(fresh, close.fingerprint(charged), waiting=waiting, closed_since=closed_since())
+    before = booked_in(_facts_of(lake, day))
     booked = {of: open_period(of, closes, charged, before, closed.periods) for of in sorted(closed.periods)}
     # What changed in an invoiced part of an open period goes with the rest of that period.
     booked |= {part.period: part.period for part in closed.parts if part.period not in closed.periods}
@@ -160,6 +169,7 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
         voided_invoices(today.catalog),
         closed.invoices,
         close.kept,
+        billed_times(today.catalog, charged),
     )
     added = today.committed.applied_to(added.lazy()).collect()
     used = {of: booked[of] for of in booked if of in waiting or _books(added, booked[of])}
@@ -170,6 +180,7 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
         used,
         today.late_usage,
         waiting,
+        closed_since(used.values()),
     )
 
 

@@ -8,23 +8,31 @@ records of its earlier days say, whatever the order in which they were computed;
 day, a day that is computed again makes the later ones stale. What was billed of a charge matters where the charge
 costs less than before, which is rare: it is read from the rows of the charge's own days, before the first day of any
 grant too.
+
+Where late usage is not billed, what has closed of a day keeps what it was paid, whatever has come since: its closed
+rows say it, and only the others draw on what is left.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
 
+from focus_assets.billing.closed import closed_on
+from focus_assets.billing.correction_signs import is_correction
+from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.credit_charges import CreditCharge
 from focus_assets.catalog.credits import CreditGrant
-from focus_assets.closed_stages import computed_rows
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.closed_stages import billed_rows
 from focus_assets.decimals import COST, minor_unit
 from focus_assets.errors import FocusAssetsError
-from focus_assets.focus.credits import Billed
+from focus_assets.focus.credits import Billed, Credited, Spent, with_credits
 from focus_assets.lake import Lake, MissingPartitions, day_ranges
 from focus_assets.rating.lines import CREDIT_EXPIRY_COMPONENT, CREDIT_PURCHASE_COMPONENT
 
@@ -79,11 +87,92 @@ def used_before(
     return used
 
 
+def credited_on(
+    lake: Lake,
+    catalog: Catalog,
+    day: dt.date,
+    start: dt.date,
+    slices: Sequence[ChargeSlice],
+    rows: pl.LazyFrame,
+    charges: Sequence[CreditCharge],
+    *,
+    kept: bool,
+) -> tuple[Credited, list[dt.date]]:
+    """``rows`` of ``day`` after the credits of ``catalog``, and the earlier days that were read.
+
+    Args:
+        lake: holds them.
+        catalog: the day's.
+        day: the day.
+        start: the first day of all.
+        slices: the day's slices of charges.
+        rows: the day's rows without credit, as if nothing had closed, with the invoices that they are on.
+        charges: what the day charges for credit itself.
+        kept: whether what has closed of the day stays paid as it was. What that would be paid now is among the rows.
+
+    Raises :class:`EarlierCreditsMissing`.
+    """
+    grants, custom = catalog.credits, frozenset(catalog.custom_currency)
+    days = days_of_credit(grants, day, start)
+    used = used_before(lake, grants, day, days)
+    begins = {s.charge_id: s.charge.period.start.date() for s in slices}
+    billed = BilledBefore(lake, grants, custom, begins, start, day)
+    credited = with_credits(rows, grants, Spent(used, billed), catalog, charges, day)
+    with closed_on(lake, day) as closed:
+        if not kept or closed.file is None:
+            return credited, sorted({*days, *billed.days})
+        then = _charged(closed.rows.filter(~is_correction()), grants).collect()
+    paid_then = _paid_by_rows(then.lazy(), grants, custom)
+    if _paid_by_rows(_charged(closed.of(credited.rows), grants), grants, custom) != paid_then:
+        of_closed = with_credits(closed.of(rows), grants, Spent(used, billed), catalog, [], day)
+        with_then = replace(billed, kept=then)
+        spent = Spent(_added(used, paid_then), with_then)
+        others = with_credits(closed.of(rows, others=True), grants, spent, catalog, charges, day)
+        days_read = {*days, *billed.days, *with_then.days}
+        both = pl.concat([of_closed.rows, others.rows])
+        return Credited(both, _added(others.used, paid_then)), sorted(days_read)
+    return credited, sorted({*days, *billed.days})
+
+
+def _paid_by_rows(
+    rows: pl.LazyFrame, grants: Sequence[CreditGrant], custom: frozenset[str]
+) -> dict[str, dict[str, Decimal]]:
+    """By grant id and charge, what ``rows`` say that grants paid; an invoice rounds no ListCost."""
+    is_credit = pl.col("ChargeCategory") == "Credit"
+    sign = pl.when(is_credit).then(-1).otherwise(1)
+    money = pl.when(is_credit).then("ListCost").otherwise("EffectiveCost")
+    amount = pl.when(_of_custom(grants, custom)).then("PricingCurrencyEffectiveCost").otherwise(money)
+    found = (
+        rows.filter(pl.col("x_CreditGrantId").is_in([grant.grant_id for grant in grants]))
+        .group_by("x_CreditGrantId", "x_ChargeId")
+        .agg((amount * sign).cast(COST).sum().alias("amount"))
+        .filter(pl.col("amount") != 0)
+        .sort("x_CreditGrantId", "x_ChargeId")
+    )
+    paid: dict[str, dict[str, Decimal]] = {}
+    for grant, charge, sum_of in found.collect().iter_rows():
+        paid.setdefault(grant, {})[charge] = sum_of
+    return paid
+
+
+def _added(
+    one: Mapping[str, Mapping[str, Decimal]], other: Mapping[str, Mapping[str, Decimal]]
+) -> dict[str, dict[str, Decimal]]:
+    """What both say, by grant and charge; every grant of either is there."""
+    found = {grant: dict(charges) for grant, charges in one.items()}
+    for grant, charges in other.items():
+        of_grant = found.setdefault(grant, {})
+        for charge, amount in charges.items():
+            of_grant[charge] = of_grant.get(charge, Decimal(0)) + amount
+    return found
+
+
 @dataclass
 class BilledBefore:
     """What the days before ``day`` billed of charges that ask for it, since their start; see :class:`Spent`.
 
-    ``begins`` is the day each charge begins. ``days`` are those that were read, for the digests of ``day``.
+    ``begins`` is the day each charge begins. ``days`` are those that were read, for the digests of ``day``. ``kept``:
+    rows of the day itself that have closed, where they count too.
     """
 
     lake: Lake
@@ -93,15 +182,19 @@ class BilledBefore:
     start: dt.date
     day: dt.date
     days: list[dt.date] = field(default_factory=list)
+    kept: pl.DataFrame | None = None
 
     def __call__(self, charges: Sequence[str]) -> Billed:
         """Raises :class:`EarlierCreditsMissing`, with the command that fills the days."""
         first = max(min(self.begins.get(charge, self.day) for charge in charges), self.start)
-        self.days = [first + n * _DAY for n in range((self.day - first).days)]
-        if not self.days:
+        days = [first + n * _DAY for n in range((self.day - first).days)]
+        self.days = sorted({*self.days, *days})
+        known = [] if self.kept is None else [self.kept.lazy()]
+        if not days and not known:
             return Billed()
         try:
-            rows = computed_rows(self.lake, self.days).filter(pl.col("x_ChargeId").is_in(charges))
+            earlier = [billed_rows(self.lake, days)] if days else []
+            rows = pl.concat([*earlier, *known]).filter(pl.col("x_ChargeId").is_in(charges))
         except MissingPartitions as missing:
             raise EarlierCreditsMissing(
                 f"{DATASET} of {self.day:%F} takes back cost of charges that credit has paid, first what was billed of "

@@ -96,25 +96,41 @@ class InvoicedDay:
             for name in internal_schema()
         )
 
-    def facts(self, others: Facts, while_open: Collection[ClosedPeriod]) -> Facts:
+    def facts(
+        self, others: Facts, while_open: Collection[ClosedPeriod], closed_since: Collection[ClosedPeriod] = ()
+    ) -> Facts:
         """``others``, which count rows as invoiced once their period is closed, and the periods that are not.
 
-        ``while_open``: open periods that close by themselves and have an issued invoice.
+        ``while_open``: open periods that close by themselves and have an issued invoice. ``closed_since``: periods
+        that take corrections and are closed, of which the day's own catalog knows nothing.
         """
         if not self.catalog.invoices and not while_open:
             return others
-        return partial(self._facts, others, while_open)
+        return partial(self._facts, others, while_open, closed_since)
 
     def _facts(
-        self, others: Facts, while_open: Collection[ClosedPeriod], frame: pl.LazyFrame
+        self,
+        others: Facts,
+        while_open: Collection[ClosedPeriod],
+        closed_since: Collection[ClosedPeriod],
+        frame: pl.LazyFrame,
     ) -> dict[str, Any]:
         schema = frame.collect_schema()
-        waiting = pl.LazyFrame(
-            sorted(while_open), schema={name: schema[name] for name in PERIOD_COLUMNS}, orient="row"
-        ).with_columns(_waits=True)
+        known = pl.LazyFrame(
+            [
+                (*each, each in while_open, each in closed_since)
+                for each in sorted({*while_open, *closed_since})
+            ],
+            schema={
+                **{name: schema[name] for name in PERIOD_COLUMNS},
+                **dict.fromkeys(("_waits", "_since"), pl.Boolean()),
+            },
+            orient="row",
+        )
         imported = pl.col("x_OpenMeterInvoiceId").is_not_null()
-        still_open = pl.when(imported).then(~self._is_closed).otherwise(pl.col("_waits").fill_null(False))
-        marked = self._marked(frame).join(waiting, on=PERIOD_COLUMNS, how="left", maintain_order="left")
+        closed = self._is_closed | pl.col("_since").fill_null(False)
+        still_open = pl.when(imported).then(~closed).otherwise(pl.col("_waits").fill_null(False))
+        marked = self._marked(frame).join(known, on=PERIOD_COLUMNS, how="left", maintain_order="left")
         marked = marked.with_columns(still_open.alias("_open"))
         issued = marked.filter("_open", ~pl.col("x_IsEstimated")).select(PERIOD_COLUMNS).unique().collect()
         counted = marked.with_columns((pl.col("x_IsEstimated") | pl.col("_open")).alias("x_IsEstimated"))

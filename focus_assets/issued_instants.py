@@ -16,6 +16,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from focus_assets.catalog.periods import Period
+from focus_assets.catalog.plans import Subscription, billing_cadence
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.lake import Lake
 
@@ -53,11 +55,12 @@ def keep_issued_instants(lake: Lake, issued: Iterable[tuple[str, dt.datetime]]) 
 
 
 def with_issued_instants(catalog: Catalog, issued: Instants) -> Catalog:
-    """``catalog`` whose subscriptions' ``progressive_billing`` names the ``issued`` instants too."""
+    """``catalog`` whose subscriptions' ``progressive_billing`` names the ``issued`` instants too.
+
+    And none that was set before one of these in its billing period since: usage up to that is invoiced already.
+    """
     subscriptions = tuple(
-        each.model_copy(
-            update={"progressive_billing": tuple(sorted({*each.progressive_billing, *issued[each.key]}))}
-        )
+        each.model_copy(update={"progressive_billing": _instants(catalog, each, issued[each.key])})
         if each.key in issued
         else each
         for each in catalog.subscriptions
@@ -67,6 +70,21 @@ def with_issued_instants(catalog: Catalog, issued: Instants) -> Catalog:
     # Not model_copy of the catalog: it would copy the cached lookups.
     entries = {name: getattr(catalog, name) for name in Catalog.model_fields}
     return Catalog(**{**entries, "subscriptions": subscriptions})
+
+
+def _instants(
+    catalog: Catalog, subscription: Subscription, issued: frozenset[dt.datetime]
+) -> tuple[dt.datetime, ...]:
+    cadence = billing_cadence(catalog.plan.get(subscription.plan or ""), subscription)
+    invoiced = [
+        Period(cadence.period_at(subscription.anchor, instant).start, instant) for instant in sorted(issued)
+    ]
+    named = {
+        each
+        for each in subscription.progressive_billing
+        if each in issued or not any(period.start < each < period.end for period in invoiced)
+    }
+    return tuple(sorted({*named, *issued}))
 
 
 def _read(lake: Lake, path: str) -> Instants:

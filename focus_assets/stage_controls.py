@@ -16,7 +16,7 @@ from focus_assets.billing_stages import reconciled_day
 from focus_assets.catalog.charges import ChargeSlice, slices_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.kept import catalog_in
-from focus_assets.closed_stages import closed_against_focus, computed_rows, not_kept
+from focus_assets.closed_stages import billed_rows, closed_against_focus, computed_rows, not_kept
 from focus_assets.credit_stages import overdrawn, used_before
 from focus_assets.focus.price_list import PRICE_LIST, prices_not_listed
 from focus_assets.lake import Lake, partition_of_input
@@ -87,7 +87,7 @@ def credits_not_overdrawn(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Grants that have paid more by the end of ``day`` than they are worth, or less than nothing."""
     catalog = catalog_in(lake, day)
     before = used_before(lake, catalog.credits, day, _days_read(lake, day, FOCUS))
-    return overdrawn(computed_rows(lake, [day]), catalog.credits, frozenset(catalog.custom_currency), before)
+    return overdrawn(billed_rows(lake, [day]), catalog.credits, frozenset(catalog.custom_currency), before)
 
 
 def closed_rows_unchanged(lake: Lake, day: dt.date) -> pl.DataFrame:

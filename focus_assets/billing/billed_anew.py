@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from focus_assets.billing.bills import BilledTime
 from focus_assets.billing.close import ClosedPeriod
 from focus_assets.billing.closed import PERIOD_COLUMNS
 from focus_assets.billing.period_invoices import PeriodInvoice
@@ -23,12 +24,13 @@ BILLED: Final = "_billed"
 
 AS_BEFORE: Final = "as_before"
 ANEW: Final = "anew"
-"""An invoice that was voided since the close billed it, or one bills it now that did not."""
+"""An invoice that was voided since the close billed it, or one bills it now that did not, in place of the platform."""
 APART: Final = "apart"
 """Billed by an invoice that was issued since the close, beside those that bill the period: rows of that invoice."""
 
 _INVOICE: Final = (*PERIOD_COLUMNS, "x_OpenMeterInvoiceId")
 _CORRECTED: Final = ["BillingAccountId", "x_CorrectedInvoiceId"]
+_OF_PART: Final = ["x_ChargeId", "InvoiceId", "ChargePeriodStart"]
 _OF_ACCOUNT: Final = ["BillingAccountId", "x_OpenMeterInvoiceId"]
 
 
@@ -40,6 +42,8 @@ def marked(
     by_itself: Collection[ClosedPeriod],
     correction: pl.Expr,
     unbilled: pl.Expr,
+    parts: Collection[ClosedPeriod] = (),
+    times: Collection[BilledTime] = (),
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Both with :data:`BILLED`.
 
@@ -51,6 +55,8 @@ def marked(
         by_itself: periods that have closed without imported invoices.
         correction: whether a row is one.
         unbilled: whether a row is usage that nobody bills.
+        parts: open periods in whose middle the platform itself has issued an invoice.
+        times: what imported invoices bill of the day's charges by now.
 
     Rows that are billed instead of those of a void correct that one, so their InvoiceId names it.
     """
@@ -77,7 +83,8 @@ def marked(
     )
     since = _since(fresh, kept, gone, booked, {*known, *by_itself}, by_itself)
     replaced = since.filter(pl.col(BILLED) == ANEW, "_itself").select("x_ChargeId").unique()
-    return since.drop("_itself"), _closed(closed, gone, replaced, by_itself, correction, unbilled)
+    taken_over = _taken_over(original, parts, times)
+    return since.drop("_itself"), _closed(closed, gone, replaced, taken_over, correction, unbilled)
 
 
 def _since(
@@ -125,7 +132,7 @@ def _closed(
     closed: pl.LazyFrame,
     gone: pl.DataFrame,
     replaced: pl.LazyFrame,
-    by_itself: Collection[ClosedPeriod],
+    taken_over: pl.LazyFrame,
     correction: pl.Expr,
     unbilled: pl.Expr,
 ) -> pl.LazyFrame:
@@ -135,11 +142,12 @@ def _closed(
         (gone.lazy().select(_INVOICE).with_columns(_gone=True), list(_INVOICE)),
         (numbers.unique().with_columns(_corrects=True), _CORRECTED),
         (replaced.with_columns(_replaced=True), ["x_ChargeId"]),
+        (taken_over.with_columns(_taken_over=True), _OF_PART),
     ):
         joined = joined.join(others, on=on, how="left", maintain_order="left")
     imported = pl.col("x_OpenMeterInvoiceId").is_not_null()
     corrects_void = correction & pl.col("_corrects").is_not_null()
-    superseded = pl.col("_replaced").is_not_null() & ~unbilled
+    superseded = pl.any_horizontal(pl.col("_replaced", "_taken_over").is_not_null()) & ~unbilled
     billed = (
         pl.when(correction & imported)
         .then(pl.lit(APART))
@@ -147,7 +155,28 @@ def _closed(
         .then(pl.lit(ANEW))
         .otherwise(pl.lit(AS_BEFORE))
     )
-    return joined.with_columns(billed.alias(BILLED)).drop("_gone", "_corrects", "_replaced")
+    return joined.with_columns(billed.alias(BILLED)).drop("_gone", "_corrects", "_replaced", "_taken_over")
+
+
+def _taken_over(
+    closed: pl.LazyFrame, parts: Collection[ClosedPeriod], times: Collection[BilledTime]
+) -> pl.LazyFrame:
+    """By :data:`_OF_PART`, what the platform has invoiced of open periods and imported invoices bill now."""
+    schema = {
+        "x_ChargeId": pl.String(),
+        **dict.fromkeys(("_from", "_to"), internal_schema()["ChargePeriodStart"]),
+    }
+    begins = pl.col("ChargePeriodStart")
+    return (
+        closed.filter(pl.col("x_OpenMeterInvoiceId").is_null())
+        .join(_periods(parts), on=list(PERIOD_COLUMNS), how="semi")
+        .select(_OF_PART)
+        .unique()
+        .join(pl.LazyFrame(list(times), schema=schema, orient="row"), on="x_ChargeId")
+        .filter(begins >= pl.col("_from"), begins < pl.col("_to"))
+        .select(_OF_PART)
+        .unique()
+    )
 
 
 def _periods(periods: Collection[ClosedPeriod]) -> pl.LazyFrame:

@@ -26,6 +26,9 @@ from focus_assets.decimals import minor_unit
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
 from focus_assets.rating.lines import FLAT_FEE_COMPONENT
 
+BilledTime = tuple[str, dt.datetime, dt.datetime]
+"""A charge, and from when to when an imported invoice bills it."""
+
 Billable = TypeVar("Billable", ChargeSlice, Fee)
 
 _SECOND: Final = dt.timedelta(seconds=1)
@@ -85,6 +88,22 @@ def bills_on(catalog: Catalog, charged: Sequence[Charged]) -> list[Bill]:
         _bill(invoice, line, tuple(of), rated.get(key, []))
         for key, (invoice, line, of) in sorted(found.items())
     ]
+
+
+def billed_here(catalog: Catalog, charged: Iterable[Billable]) -> list[Billable]:
+    """Those of ``charged`` that no imported invoice bills, so that the platform's own may."""
+    return [each for each in charged if _line_of(catalog, each) is None]
+
+
+def billed_times(catalog: Catalog, charged: Iterable[Charged]) -> list[BilledTime]:
+    """When imported invoices bill the slices among ``charged``, those that are drafts too; sorted."""
+    found = set()
+    for each in charged:
+        if isinstance(each, ChargeSlice):
+            for part in catalog.billed_parts.get((each.subscription.key, each.rate_card.key), ()):
+                if not part.line.is_fee:
+                    found.add((each.charge_id, part.line.start, part.line.end))
+    return sorted(found)
 
 
 def invoiced(charged: Iterable[Billable], bills: Sequence[Bill]) -> list[Billable]:

@@ -122,15 +122,20 @@ class PeriodClose:
         }
 
     def issued_instants(self, charged: Iterable[Charged]) -> set[tuple[str, dt.datetime]]:
-        """By subscription, the instants at which invoices in the middle are issued that were so in open periods."""
+        """By subscription, the instants at which invoices in the middle are issued that were so in open periods.
+
+        Those before them in their period are among them: one that is named later cuts nothing that is invoiced.
+        """
         charged = list(charged)
         invoices = self.kept_invoices | {part.invoice for part in self.issued_parts(charged)}
         return {
-            (each.subscription.key, middle.end)
+            (each.subscription.key, instant)
             for each in charged
             if isinstance(each, ChargeSlice)
             and (middle := _in_the_middle(each)) is not None
             and self.invoice_of(each) in invoices
+            for instant in each.subscription.progressive_billing
+            if each.billing.start < instant <= middle.end
         }
 
     def is_over(self, period: ClosedPeriod) -> bool:

@@ -19,6 +19,7 @@ from typing import Final, Literal
 import polars as pl
 
 from focus_assets.billing.billed_anew import ANEW, APART, AS_BEFORE, BILLED, marked
+from focus_assets.billing.bills import BilledTime
 from focus_assets.billing.close import ClosedPeriod
 from focus_assets.billing.closed import PERIOD_COLUMNS
 from focus_assets.billing.correction_signs import CORRECTED_LINE, CORRECTION, is_correction
@@ -104,6 +105,7 @@ def corrections(
     voided: Collection[PeriodInvoice] = (),
     known: Mapping[ClosedPeriod, Collection[str]] | None = None,
     by_itself: Collection[ClosedPeriod] = (),
+    times: Collection[BilledTime] = (),
 ) -> pl.DataFrame:
     """The rows that correct closed rows of one day, in the stored shape, sorted.
 
@@ -119,6 +121,7 @@ def corrections(
         voided: invoices of OpenMeter that nobody has to pay any more.
         known: by period that has closed, OpenMeter's ids of the invoices that were issued when it did.
         by_itself: periods that have closed without invoices of OpenMeter.
+        times: what its invoices bill of the day's charges by now.
 
     Returns:
         ``rebilled``: a row for each price of what was bought, with quantities and costs as they differ; where no
@@ -131,14 +134,16 @@ def corrections(
         there, for FOCUS lets only corrections be without, and only Billed and Effective are 0.
     """
     unbilled = pl.col("ChargeDescription").str.starts_with(_UNBILLED).fill_null(False)
-    fresh, closed = marked(fresh, closed, voided, known or {}, by_itself, is_correction(), unbilled)
+    within = [of for of, booking in bookings.items() if booking.period == of]
+    fresh, closed = marked(
+        fresh, closed, voided, known or {}, by_itself, is_correction(), unbilled, within, times
+    )
     how = pl.col(BILLED)
     others = how != APART
     if late_usage == "rebilled":
         rows = _rebilled(_changed(fresh.filter(others), closed.filter(others)))
     else:
         before, anew = how == AS_BEFORE, how == ANEW
-        within = [of for of, booking in bookings.items() if booking.period == of]
         rows = pl.concat(
             [
                 *_not_billed(_changed(fresh.filter(before), closed.filter(before)), _is_in(within)),

@@ -18,7 +18,7 @@ from focus_assets.focus.columns import own_columns
 from focus_assets.focus.dimensions import Resolution, resolve
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
-from focus_assets.focus.tags import vendor_prefix, vendor_tags
+from focus_assets.focus.tags import tags_of_customer
 from focus_assets.focus.unpriced import OF_ONE_BUYER, PRICE_OF_SKU, WITHOUT_PRICE
 from focus_assets.rating.lines import CREDIT_COMPONENT
 
@@ -40,7 +40,6 @@ def base_row(invoice: Invoice, line: InvoiceLine | None, catalog: Catalog) -> di
     customer = catalog.customer.get(invoice.customer) or Customer(key=invoice.customer or invoice.id)
     period = line.period if line is not None else _one_second(invoice.created_at)
     billing = billing_of(invoice, line, catalog)
-    tags = vendor_tags(customer, vendor_prefix(catalog.defaults.vendor_tag_prefix))
     row: dict[str, Any] = {**dict.fromkeys(schema), **_columns(customer, catalog)}
     for entry in own_columns():
         row[entry.id] = None
@@ -60,7 +59,7 @@ def base_row(invoice: Invoice, line: InvoiceLine | None, catalog: Catalog) -> di
             "InvoiceId": invoice.number,
             "InvoiceIssuerName": invoice.supplier or row["InvoiceIssuerName"],
             "PricingCurrency": invoice.currency,
-            "Tags": f"{{{tags}}}" if tags else None,
+            "Tags": tags_of_customer(customer, catalog.defaults),
             "x_ChargeId": line.id if line is not None else invoice.id,
             "x_CustomerKey": customer.key,
             "x_FeatureKey": line.feature if line is not None else None,

@@ -73,6 +73,7 @@ def reconciled(
     last: Sequence[Charged],
     usage: Mapping[str, Usage],
     moved: pl.DataFrame | None = None,
+    fresh: pl.LazyFrame | None = None,
 ) -> pl.DataFrame:
     """:data:`LINES` of fees, of credit and of the invoice lines that end with slices, sorted.
 
@@ -82,6 +83,7 @@ def reconciled(
         details: rows of Invoice Detail.
         usage: by line, what was used, from another source than ``rows``.
         moved: :data:`MOVED`, where lines have been closed and would be others now: that is for other invoices.
+        fresh: the rows as if nothing had closed, where those are others.
 
     A line that nobody charged and whose reference is zero is left out.
     """
@@ -104,8 +106,16 @@ def reconciled(
             pl.col("InvoiceId").n_unique().alias("_invoices"),
             pl.col("BilledCost").sum().alias("charged"),
             pl.col("BilledCost").filter(pl.col("x_PriceComponent") == ROUNDING).sum().alias("rounding"),
-            pl.when(_COVERED & _IN_MONEY).then("EffectiveCost").sum().alias("_covered"),
-            pl.when(_COVERED & ~_IN_MONEY).then("PricingCurrencyEffectiveCost").sum().alias("_priced"),
+        )
+        .collect()
+    )
+    paid = (
+        (rows if fresh is None else fresh)
+        .filter(pl.col("InvoiceDetailId").is_not_null(), _COVERED)
+        .group_by("InvoiceDetailId")
+        .agg(
+            pl.when(_IN_MONEY).then("EffectiveCost").sum().alias("_covered"),
+            pl.when(~_IN_MONEY).then("PricingCurrencyEffectiveCost").sum().alias("_priced"),
         )
         .collect()
     )
@@ -124,6 +134,7 @@ def reconciled(
         .with_columns(pl.col("total").fill_null(_ZERO) - pl.col("moved").fill_null(_ZERO))
         .join(charged, on="InvoiceDetailId", how="full", coalesce=True)
         .join(stated, on="InvoiceDetailId", how="full", coalesce=True)
+        .join(paid, on="InvoiceDetailId", how="left")
         .with_columns(stem)
         .join(terms, on="stem", how="left")
         # What credit in a custom currency paid of a line was not converted and asked for.

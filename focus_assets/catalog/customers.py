@@ -9,6 +9,7 @@ from pydantic import Field
 
 from focus_assets.catalog.entry import Entry
 from focus_assets.catalog.instants import Day
+from focus_assets.catalog.key_values import KeyValues
 
 
 class Customer(Entry):
@@ -26,6 +27,8 @@ class Customer(Entry):
     """Texts of your own."""
     dimensions: Mapping[str, str | None] = {}
     """FOCUS columns of this customer's rows."""
+    tags: KeyValues = {}
+    """Tags of this customer's rows, without prefix, where events have not the key; null: no such tag."""
     valid_from: Day | None = None
     """First day of this version; repeat the customer for a later one."""
 

@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from focus_assets.catalog.entry import DIMENSION_KEY, Entry, Slug
 from focus_assets.catalog.instants import Instant
+from focus_assets.catalog.key_values import KeyValues
 
 
 class Aggregation(StrEnum):
@@ -74,6 +75,10 @@ class Meter(Entry):
     """Dimensions that become Tags; all of group_by where absent."""
     dimensions: Mapping[str, DimensionSetting] = {}
     """FOCUS columns of this meter's rows: a text, null, or {dimension: KEY}."""
+    tags: KeyValues = {}
+    """Fixed tags of this meter's rows, where neither event nor customer has the key; null: no such tag."""
+    sku_price_details: KeyValues = {}
+    """Properties in SkuPriceDetails of this meter's prices: FOCUS's own, or keys that begin with x_; null: none."""
 
     @property
     def title(self) -> str:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from focus_assets.catalog.instants import BEGINNING
+from focus_assets.catalog.key_values import Value, vendors_keys
 from focus_assets.catalog.plans import RateCard, Subscription
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def contradictions(catalog: Catalog) -> Iterator[tuple[str, str]]:
         yield from _foreign_currency(catalog, f"subscriptions[{i}].currency", sub)
     yield from _sold_twice(catalog)
     yield from _unusable_credits(catalog)
+    yield from _tags_of_the_vendor(catalog)
 
 
 def _unknown_features(catalog: Catalog, place: str, cards: tuple[RateCard, ...]) -> Iterator[tuple[str, str]]:
@@ -182,6 +184,15 @@ def _unusable_credits(catalog: Catalog) -> Iterator[tuple[str, str]]:
                 f"{grant.effective_at:%FT%TZ}, so no billing period holds what the credit cost; choose an "
                 "instant within a subscription",
             )
+
+
+def _tags_of_the_vendor(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    stated: list[tuple[str, Mapping[str, Value]]] = [("defaults.tags", catalog.defaults.tags)]
+    stated += [(f"meters[{i}].tags", meter.tags) for i, meter in enumerate(catalog.meters)]
+    stated += [(f"customers[{i}].tags", customer.tags) for i, customer in enumerate(catalog.customers)]
+    for place, tags in stated:
+        for problem in vendors_keys(tags, catalog.defaults.vendor_tag_prefix):
+            yield place, problem
 
 
 def _shared_subjects(catalog: Catalog) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from focus_assets.catalog.currencies import CurrencyCode
 from focus_assets.catalog.custom_currencies import CustomCurrency
 from focus_assets.catalog.instants import BEGINNING
 from focus_assets.catalog.invoices import BilledParts, Invoice, billed_parts
+from focus_assets.catalog.key_values import KeyValues
 from focus_assets.catalog.models import (
     Customer,
     DimensionSetting,
@@ -61,6 +62,10 @@ class FocusDefaults(Entry):
     """Prefix of the tags added here, such as acme in acme/plan."""
     dimensions: Mapping[str, DimensionSetting] = {}
     """FOCUS columns of every row: a text, null, or {dimension: KEY}."""
+    tags: KeyValues = {}
+    """Tags of every row that has not the key from anything nearer, without prefix."""
+    sku_price_details: KeyValues = {}
+    """Properties in SkuPriceDetails of every price: FOCUS's own, or keys that begin with x_."""
 
 
 class Catalog(Entry):

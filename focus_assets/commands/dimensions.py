@@ -21,14 +21,14 @@ def command(meter: str | None, destination: str | None, config: Path | None) -> 
     from focus_assets.commands.printing import as_table
     from focus_assets.focus.dimensions import resolve
     from focus_assets.focus.export_dimensions import require_valid, with_export
-    from focus_assets.focus.made_columns import with_made_columns
+    from focus_assets.focus.made_columns import NO_EXPORT, TagsOfExport, with_made_columns
     from focus_assets.settings import ConfigurationError, settings_or_sample
 
     settings = settings_or_sample(config)
     if meter is not None and meter not in settings.catalog.meter:
         known = ", ".join(sorted(settings.catalog.meter)) or "none"
         raise ConfigurationError(f"unknown meter {meter!r}; known meters: {known}")
-    resolution = with_made_columns(resolve(settings.catalog), settings.catalog)
+    resolution, tags = resolve(settings.catalog), NO_EXPORT
     if destination is not None:
         named = {each.name: each for each in settings.destinations}
         if destination not in named:
@@ -37,7 +37,8 @@ def command(meter: str | None, destination: str | None, config: Path | None) -> 
         place, overrides = f"destinations[{destination}].dimensions", named[destination].dimensions
         require_valid(place, overrides)
         resolution = with_export(resolution, place, overrides)
-    frame = resolution.to_frame()
+        tags = TagsOfExport(f"destinations[{destination}].tags", named[destination].tags)
+    frame = with_made_columns(resolution, settings.catalog, tags).to_frame()
     if meter is not None:
         frame = frame.filter(frame["meter"].eq_missing(meter))
     click.echo(as_table(frame.columns, frame.rows()), nl=False)

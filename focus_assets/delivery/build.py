@@ -83,7 +83,8 @@ def build(
     paths = dict(zip((file.day for file in written), layout.data_paths(month, named), strict=True))
     columns = written[0].columns
     read = {file.day: read_file(file.local, shape.format, columns) for file in written}
-    if dataset == DATASET and (destination.dimensions or destination.columns) and not destination.partial:
+    decides = destination.dimensions or destination.tags or destination.columns
+    if dataset == DATASET and decides and not destination.partial:
         require_files(month, destination, read)
     if dataset == DATASET and (destination.dimensions or destination.focus_version in passed.apart):
         shown = {day: as_decided(frame, destination) for day, frame in rows.items()}
@@ -115,6 +116,7 @@ def build(
         billing_month=month,
         scope=scope,
         dimensions=dict(destination.dimensions),
+        tags=destination.tags,
         periods=periods,
         days=days,
         files=tuple(

@@ -27,7 +27,7 @@ from focus_assets.delivery.run import DeliveryRun
 from focus_assets.delivery.unforeseen import ANY_ERROR, of_month
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import Lake
-from focus_assets.settings import Destination
+from focus_assets.settings import Destination, FocusVersion
 
 
 def deliver_others(
@@ -70,7 +70,7 @@ def _deliver_dataset(
     month: str,
     run: DeliveryRun,
     dataset: str,
-    passed: Mapping[str, PassedMonth | FocusAssetsError],
+    passed: Mapping[FocusVersion, PassedMonth | FocusAssetsError],
 ) -> list[DeliveryResult | DeliveryFailure]:
     """One dataset to all who want it; ``passed`` is by FOCUS version."""
     may_go = [each for each in passed.values() if isinstance(each, PassedMonth)]

@@ -21,6 +21,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from focus_assets.billing.datasets import FOCUS_DATASET
+from focus_assets.catalog.key_values import Value
 from focus_assets.delivery.facts import billing_month_of_row, decimal_text
 from focus_assets.delivery.layout import COST_AND_USAGE
 from focus_assets.delivery.manifest import ColumnType, ControlTotals, DecimalText, Scope
@@ -44,10 +45,11 @@ _INSTANT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True)
 class Shape:
-    """How rows are shown to a destination: FOCUS version, its own dimensions, its columns, and the file format."""
+    """How rows are shown to a destination: FOCUS version, its own dimensions, tags and columns, the file format."""
 
     version: str
     dimensions: Mapping[str, str | None]
+    tags: Mapping[str, Value]
     columns: tuple[str, ...]
     format: str
     compression: str
@@ -65,6 +67,7 @@ class Shape:
         return cls(
             destination.focus_version,
             destination.dimensions,
+            destination.tags,
             tuple(columns),
             destination.format,
             destination.packed,
@@ -76,7 +79,7 @@ class Shape:
             return project(rows, self.version, FOCUS_DATASET[self.dataset])
         if self.dataset != COST_AND_USAGE:
             return rows
-        return project(as_exported(rows, self.dimensions), self.version).select(self.columns)
+        return project(as_exported(rows, self.dimensions, self.tags), self.version).select(self.columns)
 
 
 @dataclass(frozen=True)

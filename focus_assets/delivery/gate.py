@@ -145,7 +145,7 @@ def require_files(month: str, destination: Destination, files: Mapping[dt.date, 
     found: list[Refusal] = []
     for day, rows in files.items():
         for sentence in _broken(rows, destination.focus_version):
-            remedy = f"Mend dimensions or columns of destinations[{destination.name}]"
+            remedy = f"Mend dimensions, tags or columns of destinations[{destination.name}]"
             found.append(
                 Refusal(month, day, f"as destination {destination.name} shows it, {sentence}", remedy)
             )

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from focus_assets.catalog.key_values import KeyValues
 from focus_assets.errors import FocusAssetsError
 
 FORMAT_VERSION: Final = "1"
@@ -150,8 +151,8 @@ class Manifest(_Part):
     signature, source_digest, supersedes and terms_digest. ``supersedes`` is the content digest of the manifest that
     stood here before; ``source_digest`` that of the lake's days it was made from, ``terms_digest`` that of what the
     destination asked for, its URL left out. ``generator`` is the program and its version. ``dimensions`` are what this
-    destination decided about FOCUS columns. There is no run id: the same lake delivered at the same instant gives the
-    same bytes.
+    destination decided about FOCUS columns, ``tags`` about keys of Tags (null: taken away; left out where nothing).
+    There is no run id: the same lake delivered at the same instant gives the same bytes.
     """
 
     format_version: Literal["1"] = FORMAT_VERSION
@@ -166,6 +167,7 @@ class Manifest(_Part):
     billing_month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
     scope: Scope
     dimensions: dict[str, str | None]
+    tags: KeyValues = {}
     periods: tuple[PeriodStatus, ...]
     days: tuple[DayCompleteness, ...]
     files: tuple[DataFile, ...]
@@ -220,7 +222,7 @@ class Manifest(_Part):
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a manifest, for readers in any language."""
     described = Manifest.model_json_schema(mode="serialization")
-    described["required"].remove("signature")
+    described["required"] = [name for name in described["required"] if name not in ("signature", "tags")]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
 
 

@@ -32,6 +32,8 @@ def asked_terms(destination: Destination) -> str:
         "mode": destination.mode,
         "dimensions": dict(destination.dimensions),
     }
+    if destination.tags:
+        terms["tags"] = dict(destination.tags)
     return hashlib.sha256(canonical_json(terms)).hexdigest()
 
 

@@ -13,15 +13,23 @@ import polars as pl
 
 from focus_assets.catalog.charges import Charge, ChargeSlice
 from focus_assets.catalog.custom_currencies import PricedIn
-from focus_assets.catalog.models import Customer, Price
+from focus_assets.catalog.key_values import vendor_prefix
+from focus_assets.catalog.models import Customer, Meter, Price
 from focus_assets.catalog.rate_card_terms import Discounts, UnitConfig
+from focus_assets.catalog.snapshot import FocusDefaults
 from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, minor_unit
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.dimensions import Answer, Resolution
 from focus_assets.focus.invoice_lines import line_name, line_stem
 from focus_assets.focus.settable import SETTABLE
-from focus_assets.focus.sku import price_details, price_stem, published_tier
-from focus_assets.focus.tags import vendor_tags
+from focus_assets.focus.sku import (
+    plain_price_details,
+    price_details,
+    price_stem,
+    published_tier,
+    stated_details,
+)
+from focus_assets.focus.tags import fixed_tags, vendor_tags
 from focus_assets.focus.units import pricing_unit
 from focus_assets.rating import price_table
 from focus_assets.rating.lines import MINIMUM_COMPONENT, TIER_FEE_COMPONENT, USAGE_COMPONENT
@@ -56,6 +64,7 @@ FACTS: Final = pl.Schema(
         "_account_name": pl.String(),
         "_customer_key": pl.String(),
         "_vendor_tags": pl.String(),
+        "_fixed_tags": pl.String(),
         **{f"_{column}": pl.String() for column in SETTABLE},
         **{f"_follows_{column}": pl.Boolean() for column, s in SETTABLE.items() if s.follows is not None},
     }
@@ -80,7 +89,7 @@ class DuplicateSliceError(FocusAssetsError):
 
 
 def charge_terms(
-    slices: Sequence[ChargeSlice], resolution: Resolution, prefix: str | None
+    slices: Sequence[ChargeSlice], resolution: Resolution, defaults: FocusDefaults
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The facts of slices and of their prices.
 
@@ -105,7 +114,9 @@ def charge_terms(
         pair = (charge.customer.key, charge.meter.slug)
         if pair not in shared:
             answers = {column: resolution.of(charge.meter.slug, column) for column in SETTABLE}
-            shared[pair] = of_customer(charge.customer, prefix) | of_columns(charge.customer, answers)
+            shared[pair] = of_customer(charge.customer, defaults, charge.meter) | of_columns(
+                charge.customer, answers
+            )
         rows.append({**_of_slice(s), "_terms": number, **shared[pair]})
     frame = pl.DataFrame(rows, schema=FACTS, orient="row")
     twice = frame.filter(pl.struct("charge_id", "slice_from").is_duplicated())
@@ -114,7 +125,7 @@ def charge_terms(
             f"Charge {twice.item(0, 'charge_id')} has two slices from {twice.item(0, 'slice_from'):%FT%TZ}; "
             "its lines would be counted twice. Nothing was written."
         )
-    return frame, _prices(first)
+    return frame, _prices(first, defaults)
 
 
 def _terms(charge: Charge) -> _Terms:
@@ -160,13 +171,14 @@ def of_currency(priced_in: PricedIn | None) -> dict[str, Any]:
     return {"_pricing_currency": priced_in.currency.code, "_rate": priced_in.rate}
 
 
-def of_customer(customer: Customer, prefix: str | None) -> dict[str, Any]:
-    """What the rows of a customer have in common."""
+def of_customer(customer: Customer, defaults: FocusDefaults, meter: Meter | None = None) -> dict[str, Any]:
+    """What the rows of a customer have in common, of one meter where there is one."""
     return {
         "_account_id": customer.account_id,
         "_account_name": customer.title,
         "_customer_key": customer.key,
-        "_vendor_tags": vendor_tags(customer, prefix),
+        "_vendor_tags": vendor_tags(customer, vendor_prefix(defaults.vendor_tag_prefix)),
+        "_fixed_tags": fixed_tags(defaults.tags, meter.tags if meter is not None else {}, customer.tags),
     }
 
 
@@ -182,7 +194,7 @@ def of_columns(customer: Customer, answers: Mapping[str, Answer]) -> dict[str, A
     return found
 
 
-def _prices(first: Mapping[int, ChargeSlice]) -> pl.DataFrame:
+def _prices(first: Mapping[int, ChargeSlice], defaults: FocusDefaults) -> pl.DataFrame:
     charges = {s.charge.charge_id: (number, s.charge) for number, s in first.items()}
     segments = price_table(list(first.values())).select("charge_id", "component", "tier", "published_at")
     rows = []
@@ -193,7 +205,7 @@ def _prices(first: Mapping[int, ChargeSlice]) -> pl.DataFrame:
             charge.list_price, charge.list_discounts, start, fee=component == TIER_FEE_COMPONENT
         )
         name = priced_as if published is None else f"{priced_as}:{published[0]}"
-        details = price_details(charge.list_price, published)
+        details = price_details(charge.list_price, published, stated_details(defaults, charge.meter))
         line = line_name(charge, component, start)
         rows.append((number, component, tier, f"{price_stem(charge)}/{name}", details, line))
     for number, charge in charges.values():
@@ -203,7 +215,7 @@ def _prices(first: Mapping[int, ChargeSlice]) -> pl.DataFrame:
                 MINIMUM_COMPONENT,
                 None,
                 f"{price_stem(charge)}/{MINIMUM_COMPONENT}",
-                '{"x_PriceModel":"minimum_spend"}',
+                plain_price_details(MINIMUM_COMPONENT, stated_details(defaults, charge.meter)),
                 MINIMUM_COMPONENT,
             )
         )

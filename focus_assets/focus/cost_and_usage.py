@@ -7,6 +7,7 @@ What belongs here: which column says what. What does not: amounts (``rating``), 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -15,6 +16,7 @@ import polars as pl
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.credit_charges import CreditCharge
 from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.key_values import vendor_prefix
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.decimals import multiply, round_to
@@ -29,7 +31,7 @@ from focus_assets.focus.invoice_lines import default_issuer, invoice_id
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.settable import SETTABLE
 from focus_assets.focus.sku import require_one_sku_per_price
-from focus_assets.focus.tags import tags, vendor_prefix
+from focus_assets.focus.tags import tags, with_fixed_tags
 from focus_assets.focus.units import FEE_UNIT, MONEY_UNIT
 from focus_assets.rating.lines import (
     CREDIT_EXPIRY_COMPONENT,
@@ -105,7 +107,9 @@ def build(
     facts, prices = (
         pl.concat(parts)
         for parts in zip(
-            charge_terms(slices, resolution, prefix), fee_terms(fees, resolution, prefix), strict=True
+            charge_terms(slices, resolution, catalog.defaults),
+            fee_terms(fees, resolution, catalog.defaults),
+            strict=True,
         )
     )
     # Narrow lines are sorted before they are widened to FOCUS rows; the joins keep their order.
@@ -117,7 +121,7 @@ def build_credit(lines: pl.LazyFrame, charges: Sequence[CreditCharge], catalog: 
     """The FOCUS rows of buying credit and of letting it expire, as :func:`build` gives those of usage and fees."""
     resolution = resolve(catalog)
     prefix = vendor_prefix(catalog.defaults.vendor_tag_prefix)
-    facts, prices = credit_terms(charges, catalog, resolution, prefix)
+    facts, prices = credit_terms(charges, catalog, resolution)
     return _built(lines.sort(*LINE_KEY), facts, prices, [], resolution, prefix, default_issuer(catalog))
 
 
@@ -130,6 +134,8 @@ def _built(
     prefix: str | None,
     issuer: str,
 ) -> pl.LazyFrame:
+    fixed_keys = _fixed_keys(meters, facts)
+    has_fixed = facts["_fixed_tags"].null_count() < facts.height
     wide = (
         lines.join(facts.lazy(), on=["charge_id", "slice_from"], how="left", maintain_order="left")
         .join(
@@ -140,25 +146,35 @@ def _built(
             maintain_order="left",
         )
         .with_columns(event_values(meters, _wanted(meters, resolution), prefix).alias("_event"))
-        .with_columns(**_dimensions(meters, resolution))
+        .with_columns(**_dimensions(meters, resolution), _tags=_tags(has_fixed))
     )
-    if any(_may_coincide(meter, resolution) for meter in meters):
+    if any(_may_coincide(meter, resolution, fixed_keys[meter.slug]) for meter in meters):
         wide = _merged(wide)
     wide = priced(wide, converts=facts["_rate"].null_count() < facts.height)
     columns = _columns(issuer)
     return wide.select(columns[name].alias(name) for name in internal_schema())
 
 
-def _may_coincide(meter: Meter, resolution: Resolution) -> bool:
+def _fixed_keys(meters: Sequence[Meter], facts: pl.DataFrame) -> Mapping[str, set[str]]:
+    """The keys of the fixed tags that some row of each meter has."""
+    found: dict[str, set[str]] = {meter.slug: set() for meter in meters}
+    stated = facts.select(METER, "_fixed_tags").unique().drop_nulls()
+    for slug, fixed in stated.iter_rows():
+        found[slug].update(json.loads(fixed))
+    return found
+
+
+def _may_coincide(meter: Meter, resolution: Resolution, fixed_keys: set[str]) -> bool:
     """Whether lines with different dimensions or subjects can end in equal FOCUS rows.
 
     A dimension that is neither a tag nor part of the SKU can coincide with the value that stands in where an
-    event has none; a subject can where SubAccountId is set to something else.
+    event has none, as a fixed tag can; a subject can where SubAccountId is set to something else.
     """
     apart = {*tag_dimensions(meter), *meter.sku_dimensions}
     account = resolution.of(meter.slug, "SubAccountId")
     return (
         not apart.issuperset(meter.group_by)
+        or not fixed_keys.isdisjoint(apart)
         or account.follows != SUBJECT
         or account.dimension is not None
         or any("SubAccountId" in own for own in resolution.customers.values())
@@ -172,7 +188,6 @@ def _merged(wide: pl.LazyFrame) -> pl.LazyFrame:
     of the summed quantity that FOCUS asks for: list and contracted cost are multiplied again, and billed and
     effective cost keep their distance from the contracted one.
     """
-    shown = ("sku", "before", "after")
     amounts = ("pricing_quantity", "list_cost", "contracted_cost", "billed_cost", "effective_cost")
     consumed = pl.col("consumed_quantity")
     key = [
@@ -183,14 +198,14 @@ def _merged(wide: pl.LazyFrame) -> pl.LazyFrame:
         "list_unit_price",
         "contracted_unit_price",
         *SETTABLE,
-        *(f"_shown_{name}" for name in shown),
+        "_shown_sku",
+        "_tags",
     ]
     sums = [pl.col(name).sum() for name in amounts]
     # A sum of nulls is 0, but a fee consumes nothing at all.
     sums.append(pl.when(consumed.is_not_null().any()).then(consumed.sum()).alias("consumed_quantity"))
     summed = {*amounts, "consumed_quantity"}
-    fields = {f"_shown_{name}": pl.col("_event").struct.field(name) for name in shown}
-    keyed = wide.with_columns(**fields)
+    keyed = wide.with_columns(_shown_sku=pl.col("_event").struct.field("sku"))
     rest = [name for name in keyed.collect_schema().names() if name not in summed and name not in key]
     summed_up = keyed.group_by(key, maintain_order=True).agg(*sums, *(pl.col(name).first() for name in rest))
     quantity, contracted = pl.col("pricing_quantity"), pl.col("contracted_cost")
@@ -201,6 +216,13 @@ def _merged(wide: pl.LazyFrame) -> pl.LazyFrame:
         (pl.col("billed_cost") - contracted + product).alias("billed_cost"),
         (pl.col("effective_cost") - contracted + product).alias("effective_cost"),
     )
+
+
+def _tags(has_fixed: bool) -> pl.Expr:
+    """The tags of a widened line; ``has_fixed``: whether settings state some for any of them."""
+    event = pl.col("_event").struct
+    own = tags(event.field("before"), pl.col("_vendor_tags"), event.field("after"))
+    return with_fixed_tags(own, pl.col("_fixed_tags")) if has_fixed else own
 
 
 def _wanted(meters: Sequence[Meter], resolution: Resolution) -> list[str]:
@@ -307,11 +329,7 @@ def _columns(issuer: str) -> Mapping[str, pl.Expr]:
         "SkuId": pl.col("_sku_key") + pl.when(_MINIMUM).then(pl.lit(f"/{MINIMUM_COMPONENT}")).otherwise(sku),
         "SkuPriceDetails": pl.col("_price_details"),
         "SkuPriceId": pl.col("_price_id") + sku,
-        "Tags": tags(
-            pl.col("_event").struct.field("before"),
-            pl.col("_vendor_tags"),
-            pl.col("_event").struct.field("after"),
-        ),
+        "Tags": pl.col("_tags"),
         "x_AdjustmentReason": pl.lit(None, pl.String),
         "x_ChargeId": pl.col("charge_id"),
         "x_CorrectedInvoiceId": pl.lit(None, pl.String),

@@ -20,6 +20,7 @@ from focus_assets.focus.charge_terms import FACTS, PRICES, of_columns, of_custom
 from focus_assets.focus.dimensions import Resolution
 from focus_assets.focus.invoice_lines import line_stem
 from focus_assets.focus.offers import credit_key
+from focus_assets.focus.sku import plain_price_details, stated_details
 from focus_assets.focus.units import MONEY_UNIT
 from focus_assets.rating.lines import (
     CREDIT_EXPIRY_COMPONENT,
@@ -73,20 +74,18 @@ def credit_terms(
     charges: Sequence[CreditCharge],
     catalog: Catalog,
     resolution: Resolution,
-    prefix: str | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The facts of the lines of ``charges``, all bought or all expiring, and of their prices, as ``charge_terms``."""
     facts = [
         _facts(each, catalog)
-        | of_customer(each.customer, prefix)
+        | of_customer(each.customer, catalog.defaults)
         | of_columns(each.customer, resolution.fees[credit_key(each.grant)])
         | _pool(each.grant)
         for each in charges
     ]
     components = (CREDIT_PURCHASE_COMPONENT, CREDIT_EXPIRY_COMPONENT)
-    prices = [
-        (0, component, None, _PRICE_ID, '{"x_PriceModel":"credit"}', component) for component in components
-    ]
+    details = plain_price_details("credit", stated_details(catalog.defaults))
+    prices = [(0, component, None, _PRICE_ID, details, component) for component in components]
     return (
         pl.DataFrame(facts, schema=FACTS, orient="row"),
         pl.DataFrame(prices, schema=PRICES, orient="row"),

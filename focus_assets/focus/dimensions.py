@@ -135,13 +135,19 @@ class Resolution:
                 str(Layer.CUSTOMER),
                 _said(value, True),
                 None,
-                f"customers[{key}].dimensions.{column}",
+                f"customers[{key}].{_place_of(column)}",
             )
             for key, values in sorted(self.customers.items())
             for column, value in sorted(values.items())
         ]
         names = ("meter", "customer", "column", "layer", "value", "dimension", "set_at")
         return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+
+
+def _place_of(column: str) -> str:
+    """Where a customer says something about a column, or about one key of Tags (``Tags.team``)."""
+    whole, dot, key = column.partition(".")
+    return f"tags.{key}" if whole == "Tags" and dot else f"dimensions.{column}"
 
 
 def _said(text: str | None, given: bool) -> str | None:

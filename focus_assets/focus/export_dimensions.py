@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import polars as pl
 
+from focus_assets.catalog.key_values import Value
 from focus_assets.focus.dimensions import Answer, InvalidDimension, Layer, Problem, Resolution
 from focus_assets.focus.services import SUBCATEGORY_PARENTS, subcategories_of
 from focus_assets.focus.settable import SETTABLE, Settable, check_overrides
+from focus_assets.focus.tags import with_tags_of_export
 
 Overrides = Mapping[str, str | None]
 """A text, or null, by FOCUS column."""
@@ -79,18 +82,24 @@ def decided(overrides: Overrides) -> dict[str, str | None]:
     return dict(sorted(found.items()))
 
 
-def as_exported(rows: pl.LazyFrame, overrides: Overrides) -> pl.LazyFrame:
-    """Stored FOCUS rows, any columns, with the columns that an export decides; rows and their order are untouched.
+def as_exported(
+    rows: pl.LazyFrame, overrides: Overrides, tags: Mapping[str, Value] = MappingProxyType({})
+) -> pl.LazyFrame:
+    """Stored FOCUS rows, any columns, with what an export decides of columns and tags; rows and order are untouched.
 
     A column that says something about another, as SkuMeter about SkuId, stays null where that one is; and what is null
     on a tax stays so, because a tax is of no region, resource, SKU or host.
     """
     found = decided(overrides)
-    return rows.with_columns(_shown(SETTABLE[column], value, found) for column, value in found.items())
+    shown = [_shown(SETTABLE[column], value, found) for column, value in found.items()]
+    if tags:
+        here = pl.col("ChargeCategory").ne_missing("Tax") | pl.col("Tags").is_not_null()
+        shown.append(pl.when(here).then(with_tags_of_export(pl.col("Tags"), tags)).alias("Tags"))
+    return rows.with_columns(shown)
 
 
 def with_export(resolution: Resolution, place: str, overrides: Overrides) -> Resolution:
-    """What decides each column of each meter for one export, set at ``place``."""
+    """What decides each column of each meter for one export, set at ``place``; tags are ``made_columns``'."""
     found = decided(overrides)
 
     def first(answer: Answer) -> Answer:

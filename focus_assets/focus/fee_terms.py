@@ -11,28 +11,29 @@ from typing import Any
 import polars as pl
 
 from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.snapshot import FocusDefaults
 from focus_assets.decimals import minor_unit
 from focus_assets.focus.charge_terms import FACTS, NO_PLAN_TITLE, PRICES, of_columns, of_currency, of_customer
 from focus_assets.focus.dimensions import Resolution
-from focus_assets.focus.sku import fee_price_id, price_details
+from focus_assets.focus.sku import fee_price_id, price_details, stated_details
 from focus_assets.rating.lines import FLAT_FEE_COMPONENT
 
 
 def fee_terms(
-    fees: Sequence[Fee], resolution: Resolution, prefix: str | None
+    fees: Sequence[Fee], resolution: Resolution, defaults: FocusDefaults
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The facts of fees and of their prices, as :func:`~focus_assets.focus.charge_terms.charge_terms` gives them.
 
     Numbers of ``_terms`` are below zero, where usage has none.
     """
-    facts = [_facts(number, fee, resolution, prefix) for number, fee in enumerate(fees, start=1)]
+    facts = [_facts(number, fee, resolution, defaults) for number, fee in enumerate(fees, start=1)]
     prices = [
         (
             -number,
             FLAT_FEE_COMPONENT,
             None,
             fee_price_id(fee),
-            price_details(fee.list_price, None),
+            price_details(fee.list_price, None, stated_details(defaults, fee.meter)),
             FLAT_FEE_COMPONENT,
         )
         for number, fee in enumerate(fees, start=1)
@@ -40,7 +41,7 @@ def fee_terms(
     return pl.DataFrame(facts, schema=FACTS, orient="row"), pl.DataFrame(prices, schema=PRICES, orient="row")
 
 
-def _facts(number: int, fee: Fee, resolution: Resolution, prefix: str | None) -> dict[str, Any]:
+def _facts(number: int, fee: Fee, resolution: Resolution, defaults: FocusDefaults) -> dict[str, Any]:
     return {
         "charge_id": fee.charge_id,
         "slice_from": fee.service.start,
@@ -59,6 +60,6 @@ def _facts(number: int, fee: Fee, resolution: Resolution, prefix: str | None) ->
         "_invoice": fee.invoice,
         "_invoice_line": fee.charge_id if fee.invoice else None,
         "_minor_unit": minor_unit(fee.currency) if fee.invoice else None,
-        **of_customer(fee.customer, prefix),
+        **of_customer(fee.customer, defaults, fee.meter),
         **of_columns(fee.customer, resolution.of_fee(fee)),
     }

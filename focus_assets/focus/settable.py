@@ -15,6 +15,7 @@ from focus_assets.catalog.models import DimensionSetting, FromDimension
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.focus.columns import column as registered
 from focus_assets.focus.services import SERVICE_CATEGORIES, SUBCATEGORY_PARENTS
+from focus_assets.focus.sku_properties import property_problems
 
 
 class Titled(Protocol):
@@ -79,6 +80,18 @@ _COLUMNS: Final = (
     Settable("SkuMeter", stands_in=lambda offer: offer.title, by_customer=False, never_null=True),
 )
 
+_MADE: Final = {
+    "SkuId": "cannot be set: it is a key that the price list has too, made of the feature's key and of "
+    "meters[...].sku_dimensions; allowed: other sku_dimensions, or another feature",
+    "SkuPriceId": "cannot be set: it is a key that the price list has too, made of the plan, the rate card and the "
+    "price's component; allowed: other keys of plans and rate cards",
+    "SkuPriceDetails": "cannot be set as a whole: its model and tier are the price's; allowed: sku_price_details of "
+    "meters or defaults, property by property",
+    "Tags": "cannot be set as a whole; allowed: tags beside dimensions, key by key (of a customer, a meter, the "
+    "defaults or a destination)",
+}
+"""Columns that are put together, and what is set instead."""
+
 SETTABLE: Final[Mapping[str, Settable]] = {settable.column: settable for settable in _COLUMNS}
 """Settable columns by name; a column stands after the one it follows."""
 
@@ -96,6 +109,7 @@ def check_settings(catalog: Catalog) -> Iterator[tuple[str, str]]:
         yield from _check(f"credits[{grant.key}].dimensions", grant.dimensions)
     for customer in catalog.customers:
         yield from _check(f"customers[{customer.key}].dimensions", customer.dimensions, of_customer=True)
+    yield from property_problems(catalog)
 
 
 def check_overrides(place: str, overrides: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
@@ -109,7 +123,7 @@ def _check(
     for column, setting in settings.items():
         settable = SETTABLE.get(column)
         if settable is None:
-            yield column, f"{place}.{column}: no column that can be set; {_nearest(column)}"
+            yield column, f"{place}.{column}: {_MADE.get(column) or _not_settable(column)}"
             continue
         sentence = (
             "a customer cannot set it; it belongs to the meter: meters[...].dimensions or defaults.dimensions"
@@ -140,9 +154,10 @@ def _sentence(settable: Settable, setting: DimensionSetting) -> str | None:
     return None
 
 
-def _nearest(column: str) -> str:
+def _not_settable(column: str) -> str:
     near = _close(column, tuple(SETTABLE))
-    return f"nearest: {', '.join(near)}" if near else f"allowed: {', '.join(SETTABLE)}"
+    listed = f"nearest: {', '.join(near)}" if near else f"allowed: {', '.join(SETTABLE)}"
+    return f"no column that can be set; {listed}"
 
 
 def _close(found: str, allowed: tuple[str, ...]) -> list[str]:

@@ -12,17 +12,19 @@ published price's, which is what a reader can look up, also where the customer's
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 import polars as pl
 
 from focus_assets.catalog.charges import Charge, published_card
 from focus_assets.catalog.fees import Fee
-from focus_assets.catalog.models import Price, TieredPrice
+from focus_assets.catalog.key_values import Value, layered
+from focus_assets.catalog.models import Meter, Price, TieredPrice
 from focus_assets.catalog.prices import PackagePrice
 from focus_assets.catalog.rate_card_terms import Discounts
-from focus_assets.catalog.snapshot import Catalog
+from focus_assets.catalog.snapshot import Catalog, FocusDefaults
 from focus_assets.errors import FocusAssetsError
 from focus_assets.rating.lines import FLAT_FEE_COMPONENT
 
@@ -91,15 +93,31 @@ def published_tier(
     return str(len(passed)), passed[-1]
 
 
-def price_details(price: Price, tier: tuple[str, Decimal] | None) -> str:
-    """SkuPriceDetails: a flat JSON object with ``x_`` keys (FOCUS attribute Key-Value Format)."""
-    details: dict[str, str] = {"x_PriceModel": price.mode if isinstance(price, TieredPrice) else price.type}
+def price_details(
+    price: Price, tier: tuple[str, Decimal] | None, stated: Mapping[str, Value] = MappingProxyType({})
+) -> str:
+    """SkuPriceDetails: a flat JSON object, of the price's ``x_`` keys and what the configuration states beside them."""
+    details: dict[str, Value] = {"x_PriceModel": price.mode if isinstance(price, TieredPrice) else price.type}
     if isinstance(price, PackagePrice):
         details["x_PackageSize"] = f"{price.quantity_per_package.normalize():f}"
     if tier is not None:
         number, start = tier
         details |= {"x_Tier": number, "x_TierFrom": f"{start.normalize():f}"}
-    return json.dumps(details, sort_keys=True, separators=(",", ":"))
+    return _object({**stated, **details})
+
+
+def plain_price_details(model: str, stated: Mapping[str, Value]) -> str:
+    """SkuPriceDetails of what no :data:`Price` prices: its model, and what the configuration states."""
+    return _object({**stated, "x_PriceModel": model})
+
+
+def stated_details(defaults: FocusDefaults, meter: Meter | None = None) -> dict[str, Value]:
+    """What the configuration states of the prices of a meter, or of what has none."""
+    return layered(defaults.sku_price_details, meter.sku_price_details if meter is not None else {})
+
+
+def _object(details: Mapping[str, Value]) -> str:
+    return json.dumps(details, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def sku_suffix(values: Iterable[tuple[str, pl.Expr]]) -> pl.Expr:

@@ -176,7 +176,7 @@ def deciding_layers(catalog: Catalog) -> dg.MarkdownMetadataValue:
         else ""
     )
     return dg.MetadataValue.md(
-        "A destination's own `dimensions` stand before these for what is delivered to it.\n\n"
+        "A destination's own `dimensions` and `tags` stand before these for what is delivered to it.\n\n"
         f"{markdown_table(table)}{more}"
     )
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from focus_assets.catalog.key_values import KeyValues
 from focus_assets.catalog.models import SLUG, Entry
 from focus_assets.settings.s3 import S3Settings
 
@@ -108,6 +109,8 @@ class Destination(Entry):
     """Months from before the first delivery: all that the lake holds, or those that are still open."""
     dimensions: Mapping[str, str | None] = {}
     """FOCUS columns of the rows delivered here, before all other settings: a text or null."""
+    tags: KeyValues = {}
+    """Tags of the rows delivered here, key by key before all other settings; null takes a tag away."""
     notice: Notice | None = None
     """Who is told of each delivery, once its manifest is in place."""
     s3: S3Settings = S3Settings()

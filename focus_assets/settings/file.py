@@ -17,6 +17,7 @@ from pydantic import Field
 
 from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.custom_currencies import CustomCurrency
+from focus_assets.catalog.key_values import vendors_keys
 from focus_assets.catalog.models import Customer, Day, Entry, Feature, Instant, Meter, Plan, Subscription
 from focus_assets.catalog.snapshot import Catalog, CatalogProblem, FocusDefaults
 from focus_assets.lake.errors import StoreError
@@ -112,6 +113,9 @@ class FocusFile(Entry):
             for name in ("meters", "features", "customers", "plans", "subscriptions"):
                 if getattr(self, name):
                     yield name, "is OpenMeter's; leave it out, or set source.openmeter.catalog to file"
+        for slug, details in self.source.openmeter.meters.items() if self.source.openmeter else ():
+            for what in vendors_keys(details.tags, self.defaults.vendor_tag_prefix):
+                yield f"source.openmeter.meters.{slug}.tags", what
         yield from self._credits_of_old()
         yield from self._destination_problems(folder)
 
@@ -146,6 +150,8 @@ class FocusFile(Entry):
             url = resolve_url(destination.url, folder)
             if i in met:
                 yield f"destinations[{i}].url", met[i]
+            for problem in vendors_keys(destination.tags, self.defaults.vendor_tag_prefix, removable=True):
+                yield f"destinations[{i}].tags", problem
             if _is_local(url) and not may_be_local:
                 yield (
                     f"destinations[{i}].url",

@@ -29,7 +29,10 @@ _SECRET_KEY: Final = re.compile(
     r"^(?:.*_)?(?:access_key|access_key_id|secret|secret_.*|token|password|passwd|api_key|apikey|private_key|"
     r"credential|credentials|connection_string|account_key)$"
 )
-_NAMED_BY_THE_USER: Final = {"group_by", "groupBy", "filters", "labels", "dimensions"}
+_NAMED_BY_THE_USER: Final = {"group_by", "groupBy", "filters", "labels", "dimensions", "tags"} | {
+    "sku_price_details",
+    "skuPriceDetails",
+}
 _CREDENTIALS_IN_URL: Final = re.compile(r"://[^/\s]*@")
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from focus_assets.catalog.key_values import KeyValues
 from focus_assets.catalog.models import Day, DimensionSetting, Entry, Instant
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
@@ -73,6 +74,10 @@ class MeterDetails(Entry):
     """Dimensions that become Tags; all of the meter's where absent."""
     dimensions: Mapping[str, DimensionSetting] = {}
     """FOCUS columns of this meter's rows: a text, null, or {dimension: KEY}."""
+    tags: KeyValues = {}
+    """Fixed tags of this meter's rows, where neither event nor customer has the key; null: no such tag."""
+    sku_price_details: KeyValues = {}
+    """Properties in SkuPriceDetails of this meter's prices: FOCUS's own, or keys that begin with x_; null: none."""
 
 
 class OpenMeterSettings(Entry):

@@ -18,12 +18,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
+from focus_assets.catalog.key_values import KEY
 from focus_assets.catalog.models import DIMENSION_KEY, SLUG
 from focus_assets.settings.yaml_reader import KeyPath
 
 _PATTERNS: Final = {
     SLUG: "lower-case letters, digits, - and _, such as input_tokens",
     DIMENSION_KEY: "letters, digits and _, not beginning with a digit",
+    KEY: "a text that is not empty, without spaces at its ends",
     r"^[A-Z]{3}$": "an ISO 4217 code of three capitals, such as USD",
 }
 _KINDS: Final = {

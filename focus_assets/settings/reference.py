@@ -30,6 +30,9 @@ something: the destination for what it gets, the event's own value (`{ dimension
 customer, the meter, the defaults. `focus-assets dimensions` shows which did. What FOCUS requires and nobody decides is
 refused before anything is written; `null` is an answer where FOCUS allows it.
 
+`tags` are decided in the same order, key by key, and so are `sku_price_details`, of meters and `defaults` only; there
+`null` takes away what a later one states. Values are texts, numbers, `true` or `false`.
+
 This page is made from the models that read the file: `python -m focus_assets.settings.reference`.
 """
 
@@ -109,7 +112,9 @@ def _kind(value: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if value.get("type") == "array":
         return f"list of {_kind(value['items'], definitions)}" if "items" in value else "list"
     if value.get("type") == "object":
-        inner = value.get("additionalProperties")
+        inner = value.get("additionalProperties") or next(
+            iter(value.get("patternProperties", {}).values()), None
+        )
         return f"map of {_kind(inner, definitions)}" if isinstance(inner, Mapping) else "map"
     return str(value.get("format") or value.get("type") or "text").replace("string", "text")
 

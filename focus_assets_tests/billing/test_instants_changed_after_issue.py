@@ -20,6 +20,7 @@ from focus_assets.closed_stages import not_kept
 from focus_assets.settings import BillingSettings
 from focus_assets_tests.billing.test_progressive_billing import (
     DAYS,
+    MIDDLE,
     MIDWEEK,
     PART,
     WEEK,
@@ -30,6 +31,8 @@ from focus_assets_tests.billing.weeks import AFTER, Weeks, configuration
 
 D = Decimal
 LATER = dt.datetime(2026, 8, 5, 12, tzinfo=dt.UTC)
+EARLIER = dt.datetime(2026, 8, 2, 12, tzinfo=dt.UTC)
+EARLIER_PART = "ann/20260801-20260802T120000Z/USD"
 LATER_PART = "ann/20260803T120000Z-20260805T120000Z/USD"
 
 EITHER = pytest.mark.parametrize("late_usage", ["rebilled", "not_billed"])
@@ -74,6 +77,33 @@ def test_an_instant_that_is_postponed_makes_a_second_part(tmp_path: Path, late_u
     ann, bob = found.catalog["subscriptions"]
     changed(found, late_usage, [{**ann, "progressive_billing": [LATER]}, bob])
     assert billed(found) == {PART: D("2.90"), LATER_PART: D("1.64"), WEEK: D("0.22")}
+
+
+@EITHER
+def test_an_instant_that_is_moved_to_before_the_issued_invoice_cuts_nothing(
+    tmp_path: Path, late_usage: str
+) -> None:
+    """What was used until noon of the 3rd is invoiced already; its own instant stays."""
+    found = split(tmp_path, MIDWEEK)
+    ann, bob = found.catalog["subscriptions"]
+    changed(found, late_usage, [{**ann, "progressive_billing": [EARLIER]}, bob])
+    assert billed(found) == {PART: D("2.90"), WEEK: D("1.86")}
+    assert found.rows().filter(pl.col("x_CorrectedInvoiceId").is_not_null()).is_empty()
+
+
+def test_earlier_instants_stay_whichever_day_of_the_last_one_is_computed_first(tmp_path: Path) -> None:
+    """Until noon of the 2nd: 2.03 and 0.56. Until noon of the 3rd: 33 requests at 0.31. The rest as before."""
+    found = split(tmp_path, MIDWEEK, at=[EARLIER, MIDDLE])
+    found.as_of = dt.datetime(2026, 8, 4, tzinfo=dt.UTC)
+    found.compute(1, 7)
+    found.as_of = MIDWEEK
+    for first, last in ((3, 3), (1, 7)):
+        found.compute(first, last)
+    assert billed(found)[EARLIER_PART] == D("2.59")
+    found.as_of = AFTER
+    found.compute(1, 7)
+    second = "ann/20260802T120000Z-20260803T120000Z/USD"
+    assert billed(found) == {EARLIER_PART: D("2.59"), second: D("0.31"), WEEK: D("1.86")}
 
 
 @EITHER

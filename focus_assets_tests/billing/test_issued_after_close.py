@@ -13,6 +13,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod
+from focus_assets.billing_stages import periods_closed_otherwise
+from focus_assets.closed_stages import not_kept
 from focus_assets.settings import BillingSettings
 from focus_assets_tests.billing.test_late_usage_of_invoices import (
     ISSUED,
@@ -25,12 +28,14 @@ from focus_assets_tests.billing.test_late_usage_of_invoices import (
     late,
     weeks,
 )
-from focus_assets_tests.billing.weeks import AFTER
+from focus_assets_tests.billing.weeks import AFTER, Weeks
 
 D = Decimal
 ONLY_ANN = {"subscriptions": [{"customer": "ann", "plan": "basic", "active_from": "2026-08-01T00:00:00Z"}]}
 REQUESTS = ((2, "ann", "requests", None, "33"), (5, "ann", "requests", None, "8"))
 LATER = ISSUED + dt.timedelta(hours=8)
+THIRD_WEEK = NEXT + dt.timedelta(days=7)
+DAYS = [dt.date(2026, 8, day) for day in range(1, 15)]
 
 
 def extra(*lines: dict[str, Any], total: str) -> dict[str, Any]:
@@ -114,6 +119,45 @@ def test_usage_that_the_first_invoice_left_out_is_billed_by_the_second(tmp_path:
         assert rows["ConsumedQuantity"].sum() == 180
 
 
+def test_rows_of_an_invoice_after_the_close_are_kept_once_the_period_they_are_in_has_closed(
+    tmp_path: Path,
+) -> None:
+    """41 requests are 0.40 on EXTRA, in the week after. Five more of the 2nd come when that week is closed as well."""
+    found = weeks(tmp_path, invoice("139", TIERS), usage=(*USED, *REQUESTS), **ONLY_ANN).compute(1, 14)
+    found.catalog = {**found.catalog, "invoices": [invoice("139", TIERS), extra(OF_REQUESTS, total="0.40")]}
+    found.compute(1, 7)
+    second_week = pl.col("BillingPeriodStart") == NEXT
+    assert open_still(found) == {2: {NEXT}, 5: {NEXT}, 7: {NEXT}}
+
+    found.catalog = {**found.catalog, "invoices": [*found.catalog["invoices"], following()]}
+    found.compute(8, 14)
+    stale = periods_closed_otherwise(found.lake, DAYS, found.close, "not_billed")
+    assert {day.day for day in stale} == {2, 5, 7}
+    found.compute(1, 7)
+    assert open_still(found) == {}
+    assert found.compute(1, 14).rows()["BilledCost"].sum() == D("4.77")
+    assert open_still(found) == {}
+    assert [problem for day in DAYS for problem in not_kept(found.lake, day)] == []
+    assert periods_closed_otherwise(found.lake, DAYS, found.close, "not_billed") == set()
+    delivered = found.rows().filter(second_week)
+
+    found.usage = [*found.usage, (2, "ann", "requests", None, "5")]
+    rows = found.compute(1, 14).rows()
+    names = delivered.columns
+    assert rows.filter(second_week).sort(names).equals(delivered.sort(names))
+    assert rows["BilledCost"].sum() == D("4.77")
+    assert rows["ConsumedQuantity"].sum() == 185
+    assert open_still(found) == {2: {THIRD_WEEK}, 7: {THIRD_WEEK}}
+    assert found.compute(1, 14).rows().equals(rows)
+
+
+def open_still(found: Weeks) -> dict[int, set[dt.datetime]]:
+    """By day, where periods begin that rows of issued invoices are in, and that have not closed."""
+    records = [found.lake.record("focus_cost_and_usage", day) for day in DAYS]
+    listed = {each.day.day: each.facts.get(ISSUED_WHILE_OPEN, []) for each in records if each is not None}
+    return {day: {ClosedPeriod.parse(text).start for text in texts} for day, texts in listed.items() if texts}
+
+
 def test_the_difference_to_an_invoice_of_a_period_that_closed_without_one_is_booked(tmp_path: Path) -> None:
     """It closed with 4.37. OpenMeter bills 120 of the 139: 3.33, 0.56 and 20 x 0.0123 = 0.25, so 4.14."""
     found = weeks(tmp_path, usage=USED, **ONLY_ANN)
@@ -136,3 +180,17 @@ def test_the_difference_to_an_invoice_of_a_period_that_closed_without_one_is_boo
     assert set(lines["InvoiceDetailId"]) == {"ANN-01/0", "ANN-01/1", "ANN-01/2"}
     assert lines["finding"].null_count() == 0
     assert lines["charged"].sum() == 0
+
+
+def test_lines_that_were_issued_here_are_held_against_what_was_issued(tmp_path: Path) -> None:
+    """Not against what the invoice of OpenMeter bills in their place, nor against both."""
+    found = weeks(tmp_path, usage=USED, **ONLY_ANN)
+    found.as_of, found.close_after_days = AFTER, 3
+    issued = found.compute(1, 7).reconciled()
+    found.close_after_days = None
+    found.catalog = {**found.catalog, "invoices": [invoice("139", TIERS)]}
+    found.compute(1, 7)
+    lines = found.reconciled().filter(pl.col("InvoiceId") == "ann/20260801-20260808/USD")
+    shown = ("InvoiceDetailId", "reference", "stated", "charged", "difference", "finding")
+    assert lines.select(shown).rows() == issued.select(shown).rows()
+    assert lines["reference"].to_list() == [D("0.56"), D("3.33"), D("0.48")]

@@ -139,7 +139,9 @@ def test_dimensions_of_an_unknown_meter_name_the_known_ones(started: Path, run: 
 def test_dimensions_of_a_destination_show_what_its_export_decides(started: Path, run: Run) -> None:
     text = (started / "focus.yaml").read_text().replace("destinations:\n", f"destinations:\n{AUDIT}")
     (started / "focus.yaml").write_text(text)
+    (started / "focus.yaml").write_text(text.replace(AUDIT, f"{AUDIT}    tags: {{ for: audit }}\n"))
     said = run("dimensions", "--destination", "audit").stdout
+    assert "destinations[audit].tags.for" in said
     assert "destinations[audit].dimensions.ServiceCategory" in said
     assert "Other (Databases)" in said
     assert "destinations[audit]" not in run("dimensions").stdout

@@ -90,6 +90,6 @@ def test_rows_that_break_a_rule_only_as_the_destination_shows_them_are_not_deliv
     with pytest.raises(DeliveryRefused, match=r"as destination warehouse shows it, FOCUS 1\.2") as refused:
         deliver(lake, deciding(destination, RegionId=None), AUGUST, DeliveryRun(NOW))
 
-    assert "Mend dimensions or columns of destinations[warehouse]" in str(refused.value)
+    assert "Mend dimensions, tags or columns of destinations[warehouse]" in str(refused.value)
     assert "2026-08-02" in str(refused.value)
     assert verify(destination.url)[0].manifest.dimensions == {}

@@ -207,6 +207,7 @@ def test_an_account_s_billing_period_is_closed_once_no_row_is_an_estimate_and_no
         {"layout": "aws"},
         {"mode": "new_version"},
         {"dimensions": {"RegionId": None}},
+        {"tags": {"for": None}},
     ],
 )
 def test_whatever_changes_what_is_delivered_changes_the_terms(destination, changed):

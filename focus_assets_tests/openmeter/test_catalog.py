@@ -114,8 +114,9 @@ def test_a_changed_price_keeps_its_earlier_version() -> None:
 
 
 def test_what_openmeter_does_not_know_of_a_meter_comes_from_the_settings() -> None:
-    details = {"tokens": MeterDetails(unit="Tokens", sku_dimensions=("model",))}
+    details = {"tokens": MeterDetails(unit="Tokens", sku_dimensions=("model",), tags={"kind": "ai"})}
     tokens = read(catalog(), details).meter["tokens"]
+    assert tokens.tags == {"kind": "ai"}
     assert (tokens.unit, tokens.sku_dimensions, tokens.event_type) == ("Tokens", ("model",), "prompt")
     with pytest.raises(UnsupportedCatalogEntry, match=r"source\.openmeter\.meters names tokns"):
         read(catalog(), {"tokns": MeterDetails(unit="Tokens")})

@@ -76,6 +76,7 @@ def test_every_day_of_a_range_has_metadata_of_its_own(company: Company) -> None:
 
 
 def test_the_ui_shows_for_each_meter_which_layer_decides_each_dimension(company: Company) -> None:
+    company.configuration["defaults"]["tags"] = {"environment": "test"}
     company.run("2026-08-01")
     [newest] = company.instance.fetch_materializations(dg.AssetKey("catalog"), limit=1).records
     assert newest.asset_materialization is not None
@@ -83,6 +84,7 @@ def test_the_ui_shows_for_each_meter_which_layer_decides_each_dimension(company:
     for meter in ("tokens", "requests", "seats"):
         decided = "| default | Test Service | defaults.dimensions.ServiceName |"
         assert f"| {meter} |  | ServiceName {decided}" in shown
+        assert f"| {meter} |  | Tags.environment | default | test | defaults.tags.environment |" in shown
 
 
 def test_a_day_whose_earlier_totals_are_missing_names_the_range_and_the_command(company: Company) -> None:

@@ -97,3 +97,22 @@ def test_a_folder_can_be_allowed_and_forbidden() -> None:
     forbidden = ("destinations:", "local_destinations: false\ndestinations:")
     assert "is a folder of the machine" in "\n".join(refusal(forbidden))
     assert loaded(forbidden, (PLAIN, "{name: local, url: s3://theirs/focus}")).destinations
+
+
+def test_a_destination_may_take_a_tag_of_the_vendor_away_but_not_state_one() -> None:
+    prefixed = ("RegionId: null}", "RegionId: null}, vendor_tag_prefix: acme")
+
+    def stating(tags: str) -> tuple[str, str]:
+        return PLAIN, f"{{name: local, url: out, tags: {tags}}}"
+
+    found = loaded(prefixed, stating("{acme/tier: null, team: red, n: 1.5, on: true, token: a}"))
+    assert found.destinations[0].tags == {
+        "acme/tier": None,
+        "team": "red",
+        "n": 1.5,
+        "on": True,
+        "token": "a",
+    }
+    said = refusal(prefixed, stating("{acme/tier: silver}"))[0]
+    assert "destinations[local].tags: found the key 'acme/tier', which begins with" in said
+    assert "allowed: any other key; null takes it away" in said

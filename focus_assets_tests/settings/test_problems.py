@@ -142,6 +142,26 @@ def test_a_refusal_names_the_file() -> None:
             "line 2, defaults.dimensions.RegionId: found the number 5; allowed: a text",
         ),
         (
+            "RegionId: null}",
+            "RegionId: null}, tags: {env: [a, b]}",
+            "line 2, defaults.tags.env: found a list; allowed: a text, a number, true, false or null",
+        ),
+        (
+            "RegionId: null}",
+            "RegionId: null}, tags: {'': a}",
+            "line 2, defaults.tags.: found ''; allowed: a text that is not empty, without spaces at its ends",
+        ),
+        (
+            "RegionId: null}",
+            "RegionId: null}, tags: {rate: 0.12345678901234567890}",
+            "line 2, defaults.tags.rate: found the number 0.12345678901234567890: has more digits than a JSON number",
+        ),
+        (
+            "RegionId: null}",
+            "RegionId: null}, vendor_tag_prefix: acme, tags: {acme/env: a}",
+            "line 2, defaults.tags: found the key 'acme/env', which begins with defaults.vendor_tag_prefix 'acme/'",
+        ),
+        (
             "RegionId: null",
             "RegionId: {dimensio: r}",
             "line 2, defaults.dimensions.RegionId.dimensio: unknown key 'dimensio'; did you mean 'dimension'?",

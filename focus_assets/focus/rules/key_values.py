@@ -8,23 +8,7 @@ import polars as pl
 
 from focus_assets.focus.columns import COST_AND_USAGE, FocusColumn, Format, columns
 from focus_assets.focus.rules.model import AnyRule, Reads, RowRule, both, since
-
-SKU_PRICE_PROPERTIES: Final = (
-    "CoreCount",
-    "DiskMaxIops",
-    "DiskSpace",
-    "DiskType",
-    "GpuCount",
-    "InstanceSeries",
-    "InstanceType",
-    "MemorySize",
-    "NetworkMaxIops",
-    "NetworkMaxThroughput",
-    "OperatingSystem",
-    "Redundancy",
-    "StorageClass",
-)
-"""Properties of SkuPriceDetails that FOCUS 1.2 to 1.4 define; every other begins with ``x_``."""
+from focus_assets.focus.sku_properties import SKU_PRICE_PROPERTIES
 
 INVOICE_DETAIL_GRAIN: Final = (
     "ContractId",

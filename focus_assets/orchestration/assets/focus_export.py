@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from focus_assets.catalog.key_values import vendor_prefix
 from focus_assets.delivery import (
     DeliveryFailure,
     DeliveryResult,
@@ -21,7 +22,6 @@ from focus_assets.delivery.ledger import entries_of, remembering
 from focus_assets.delivery.months import DATASET
 from focus_assets.delivery.restatements import remember_days
 from focus_assets.delivery.unforeseen import ANY_ERROR
-from focus_assets.focus.tags import vendor_prefix
 from focus_assets.lake import Lake
 from focus_assets.orchestration.assets.common import LAKE_POOL, OWNERS
 from focus_assets.orchestration.failures import explained
@@ -183,11 +183,11 @@ def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
         group_name="deliveries",
         kinds={"s3" if destination.url.startswith("s3://") else "file", "focus"},
         owners=OWNERS,
-        metadata=(
-            {"dimensions": dg.MetadataValue.json(dict(destination.dimensions))}
-            if destination.dimensions
-            else {}
-        ),
+        metadata={
+            name: dg.MetadataValue.json(dict(decided))
+            for name, decided in {"dimensions": destination.dimensions, "tags": destination.tags}.items()
+            if decided
+        },
         tags={"focus_assets/stage": "delivery"},
         skippable=True,
     )
