@@ -56,7 +56,7 @@ def deliver_others(
     found: list[DeliveryResult | DeliveryFailure] = []
     for dataset in dict.fromkeys(dataset for _, dataset in asked):
         wanting = [destination for destination, of in asked if of == dataset]
-        passed: dict[str, PassedMonth | FocusAssetsError] = {
+        passed = {
             version: _passed(lake, dataset, month, costs, version, periods)
             for version in sorted({destination.focus_version for destination in wanting})
         }

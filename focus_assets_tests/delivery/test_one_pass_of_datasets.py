@@ -22,7 +22,7 @@ from focus_assets.delivery import (
 )
 from focus_assets.lake import Lake
 from focus_assets.settings import CustomersByLabel, Destination
-from focus_assets_tests.billing.weeks import AFTER, Weeks
+from focus_assets_tests.billing.weeks import AFTER, EveryDataset, Weeks
 from focus_assets_tests.delivery.test_one_pass import contents
 from focus_assets_tests.delivery.test_other_datasets import ALL, AUGUST, OTHERS, START, company
 
@@ -52,7 +52,7 @@ USAGE = (
 
 @pytest.fixture(scope="module")
 def computed(tmp_path_factory: pytest.TempPathFactory) -> Weeks:
-    return Weeks(tmp_path_factory.mktemp("weeks"), catalog=of_three(), usage=USAGE).compute()
+    return EveryDataset(tmp_path_factory.mktemp("weeks"), catalog=of_three(), usage=USAGE).compute()
 
 
 @pytest.fixture

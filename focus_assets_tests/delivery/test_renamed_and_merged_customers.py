@@ -10,7 +10,7 @@ import pytest
 
 from focus_assets.delivery import DeliveryResult, DeliveryRun, deliver_all, deliver_others
 from focus_assets.settings import Destination
-from focus_assets_tests.billing.weeks import AFTER, START, Weeks
+from focus_assets_tests.billing.weeks import AFTER, START, EveryDataset, Weeks
 from focus_assets_tests.delivery.test_other_datasets import ALL, AUGUST, company
 
 LAST = 8
@@ -62,7 +62,7 @@ def _held(bucket: Path, found: list[DeliveryResult], name: str) -> tuple[pl.Data
 
 @pytest.mark.parametrize("change", [renamed, merged])
 def test_nothing_moves_into_another_s_bucket(tmp_path: Path, change: Any) -> None:
-    weeks = Weeks(tmp_path / "lake", catalog=company()).compute(1, LAST)
+    weeks = EveryDataset(tmp_path / "lake", catalog=company()).compute(1, LAST)
     before = buckets(tmp_path / "buckets", weeks)
     change(weeks)
     weeks.compute(1, LAST)
