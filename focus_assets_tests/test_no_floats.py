@@ -30,7 +30,11 @@ FLOAT_TYPES = {"Float16", "Float32", "Float64", "float16", "float32", "float64"}
 RANGE_ONLY = "decides whether a product fits before it is multiplied exactly; no cost comes of it"
 COMPARED_ONLY = "says which rows need no exact multiplication, or whose floats are near enough"
 FOREIGN = "somebody else's file is read and reported on; nothing is computed from it"
+STATED = "the value of a fixed tag or property, as a JSON number; neither a quantity nor money"
 ALLOWED = {
+    ("catalog/key_values.py", "float(value)"): STATED,
+    ("catalog/key_values.py", "float('inf')"): STATED,
+    ("catalog/key_values.py", "float('-inf')"): STATED,
     ("catalog/periods.py", "30.436875"): "a guess at which period holds an instant; exact steps follow it",
     ("focus/rules/products.py", "1e+16"): RANGE_ONLY,
     ("focus/rules/products.py", "100000000000000.0"): RANGE_ONLY,

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from focus_assets.catalog.key_values import Value
-from focus_assets.catalog.snapshot import Catalog
+if TYPE_CHECKING:
+    # Checking a file needs the names alone, and no catalog.
+    from focus_assets.catalog.key_values import Value
+    from focus_assets.catalog.snapshot import Catalog
 
 _NUMERIC: Final = (
     "CoreCount",
