@@ -5,6 +5,7 @@ What belongs here: forwarding and failing. What does not: what has to come of it
 
 from __future__ import annotations
 
+import datetime as dt
 import http.client
 import random
 import threading
@@ -14,6 +15,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Literal
 from urllib.parse import urlsplit
+
+import pytest
+
+from focus_assets.lake import bucket
+from focus_assets_tests.s3_server import S3Bucket
 
 Kind = Literal["500", "503", "409", "lost", "unsent", "truncated"]
 """
@@ -158,3 +164,13 @@ def _error(kind: str) -> bytes:
     return (
         f'<?xml version="1.0"?><Error><Code>{_CODES[kind]}</Code><Message>a test</Message></Error>'.encode()
     )
+
+
+@pytest.fixture
+def proxy(s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:
+    """A proxy in front of the bucket's server, with clients that try again after milliseconds."""
+    soon, later = dt.timedelta(milliseconds=2), dt.timedelta(milliseconds=20)
+    quick = {"backoff": {"init_backoff": soon, "max_backoff": later, "base": 2}}
+    monkeypatch.setattr(bucket, "_RETRIES", dict(bucket._RETRIES) | quick)
+    with faulty_s3(s3_bucket.server.endpoint) as found:
+        yield found

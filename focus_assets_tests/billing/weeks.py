@@ -133,7 +133,7 @@ class Weeks:
         return PeriodClose(self.as_of, self.close_after_days, self.start, without_invoice_after_days=days)
 
     def compute(self, first: int = 1, last: int = 10, *, anew: bool = False) -> Weeks:
-        """Every stage of days of August.
+        """Days of August, every stage that others rest on.
 
         What was computed from nothing by the same steps before is taken from there, but for ``anew``: where a test
         has changed how it is computed.

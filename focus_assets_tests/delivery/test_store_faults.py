@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,16 @@ from focus_assets.delivery import (
     verify,
 )
 from focus_assets.delivery.gate import PassedMonth, require_days, require_rules
-from focus_assets.lake import Lake, ObjectStore, bucket, open_store
+from focus_assets.lake import Lake, ObjectStore, open_store
 from focus_assets.settings import Destination
 from focus_assets_tests.delivery.conftest import NOW
 from focus_assets_tests.delivery.focus_rows import days, row, write_day
-from focus_assets_tests.faulty_s3 import FaultyS3, Kind, Request, faulty_s3
+from focus_assets_tests.faulty_s3 import FaultyS3, Kind, Request
 from focus_assets_tests.s3_server import S3Bucket
 
 AUGUST = "2026-08"
 LATER = NOW + dt.timedelta(days=1)
 pytestmark = pytest.mark.s3
-
-
-@pytest.fixture
-def proxy(s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:
-    soon, later = dt.timedelta(milliseconds=2), dt.timedelta(milliseconds=20)
-    quick = {"backoff": {"init_backoff": soon, "max_backoff": later, "base": 2}}
-    monkeypatch.setattr(bucket, "_RETRIES", dict(bucket._RETRIES) | quick)
-    with faulty_s3(s3_bucket.server.endpoint) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,11 @@ from focus_assets.lake import (
     LakeBusy,
     LeaseLost,
     StoreError,
-    bucket,
     lease_bucket,
     open_store,
 )
 from focus_assets.lake.paths import LEASE
-from focus_assets_tests.faulty_s3 import FaultyS3, Kind, Request, faulty_s3
+from focus_assets_tests.faulty_s3 import FaultyS3, Kind, Request
 from focus_assets_tests.s3_server import S3Bucket
 
 FIRST, SECOND = dt.date(2026, 8, 1), dt.date(2026, 8, 2)
@@ -30,15 +29,6 @@ DAYS = [FIRST, SECOND]
 OLD, NEW, NEXT = ([n, n + 1, n + 2] for n in (1, 10, 20))
 ALL = [*NEW, *OLD, *NEXT]
 pytestmark = pytest.mark.s3
-
-
-@pytest.fixture
-def proxy(s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:
-    soon, later = dt.timedelta(milliseconds=2), dt.timedelta(milliseconds=20)
-    quick = {"backoff": {"init_backoff": soon, "max_backoff": later, "base": 2}}
-    monkeypatch.setattr(bucket, "_RETRIES", dict(bucket._RETRIES) | quick)
-    with faulty_s3(s3_bucket.server.endpoint) as found:
-        yield found
 
 
 class World:

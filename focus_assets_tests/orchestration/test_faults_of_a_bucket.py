@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from focus_assets.lake import bucket
-from focus_assets_tests.faulty_s3 import FaultyS3, Kind, Request, faulty_s3
+from focus_assets_tests.faulty_s3 import FaultyS3, Kind, Request
 from focus_assets_tests.orchestration.company import Company
 from focus_assets_tests.orchestration.test_s3_lake import in_bucket, records
 from focus_assets_tests.s3_server import REGION, S3Bucket
@@ -20,16 +18,12 @@ pytestmark = pytest.mark.s3
 DAYS = ("2026-08-01", "2026-08-02")
 
 
-@pytest.fixture
-def proxy(s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:
-    soon, later = dt.timedelta(milliseconds=2), dt.timedelta(milliseconds=20)
-    quick = {"backoff": {"init_backoff": soon, "max_backoff": later, "base": 2}}
-    monkeypatch.setattr(bucket, "_RETRIES", dict(bucket._RETRIES) | quick)
+@pytest.fixture(autouse=True)
+def keys(s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a user gives them."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_bucket.options["access_key_id"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_bucket.options["secret_access_key"])
-    with faulty_s3(s3_bucket.server.endpoint) as found:
-        yield found
 
 
 def fail_everything_once(proxy: FaultyS3) -> dict[Kind, int]:
