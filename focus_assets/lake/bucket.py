@@ -44,6 +44,9 @@ _RETRIES: Final = {
 _CUT_SHORT: Final = "response body error"
 """How obstore says that an answer began and did not end."""
 
+_NO_KEYS: Final = "External AWS credential provider: StoreError: "
+"""How obstore says that whoever was to give keys gave none; why follows."""
+
 _CREDENTIALS: Final = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or a profile or role)",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
@@ -216,6 +219,9 @@ class BucketStore(ObjectStore):
                 f"The object {path!r} in {self.url} was changed by someone else."
             ) from error
         except (PermissionDeniedError, UnauthenticatedError) as error:
+            _, without_keys, why = _first_line(error).partition(_NO_KEYS)
+            if without_keys:
+                raise StoreError(f"Cannot {verb} {where}: {why}.") from error
             raise StoreError(
                 f"Cannot {verb} {where}: the service refuses these credentials ({_first_line(error)}). "
                 f"Check {_CREDENTIALS[scheme]} and that they may list, read, write and delete in this bucket."
