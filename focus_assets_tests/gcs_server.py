@@ -109,6 +109,7 @@ class GcsBucket:
 def _service(server: GcsServer) -> type[BaseHTTPRequestHandler]:
     class Service(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def _asked(self) -> tuple[str, str, dict[str, str], bytes]:
             parts = urlsplit(self.path)
