@@ -23,9 +23,9 @@ from pathlib import Path
 
 import pytest
 
-ACCOUNT = "devstoreaccount1"
-KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-"""Azurite's account and key are the same everywhere; Microsoft publishes them."""
+ACCOUNT = "focustests"
+KEY = base64.b64encode(os.urandom(64)).decode()
+"""The account that Azurite is started with, and its key: another one each time."""
 
 _VERSION = "2021-12-02"
 
@@ -86,7 +86,8 @@ def azure_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # A later obstore may ask for a newer version of the API than Azurite knows; what it does is the same.
     command += ["--skipApiVersionCheck", "--location", str(folder)]
     with (folder / "log").open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        environment = os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"}
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment)
     try:
         _await(port, process, folder / "log")
         yield f"http://127.0.0.1:{port}/{ACCOUNT}"
