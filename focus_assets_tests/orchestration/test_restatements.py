@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-import focus_assets.chain
+import focus_assets.cost_stages
+import focus_assets.days_together
 import focus_assets.delivery.restatements
 from focus_assets.commands.restatements import command
 from focus_assets.delivery.restatements import ROOT, restatements
@@ -118,7 +119,7 @@ def test_a_change_of_the_configuration_is_the_reason_where_it_is(tmp_path: Path)
 
 def of_an_older_version(patch: pytest.MonkeyPatch) -> None:
     """Program 0.0.9, with a defect: requests cost twice what was agreed on."""
-    build: Callable[..., pl.LazyFrame] = vars(focus_assets.chain)["build"]
+    build: Callable[..., pl.LazyFrame] = vars(focus_assets.cost_stages)["build"]
     doubled = [name for name in internal_schema() if name.endswith(("Cost", "UnitPrice"))]
 
     def dearer(*arguments: Any, **named: Any) -> pl.LazyFrame:
@@ -127,7 +128,8 @@ def of_an_older_version(patch: pytest.MonkeyPatch) -> None:
             (pl.col(name) * of_requests).cast(internal_schema()[name]) for name in doubled
         )
 
-    patch.setattr(focus_assets.chain, "build", dearer)
+    for module in (focus_assets.cost_stages, focus_assets.days_together):
+        patch.setattr(module, "build", dearer)
     patch.setattr(focus_assets.delivery.restatements, "version", {"focus-assets": "0.0.9"}.__getitem__)
 
 
