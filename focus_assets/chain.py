@@ -257,7 +257,7 @@ def focus_cost_and_usage_days(
         imported = invoiced_day(totals.lake, snapshot, day, found, fees, start, close.as_of, late_usage)
         grants, credits_due = snapshot.credits, credits_on(snapshot, day)
         rateable = rateable_usage(usage, found, opening)
-        rated = rated_day(rateable, opening, before, invoiced, fees, imported.splits)
+        rated = rated_day(rateable, opening, before, invoiced, fees, imported.splits, imported.never_billed)
         on_invoices = billed_by(invoiced, imported.bills)
         rows = build(rated, on_invoices, snapshot, billed_by(fees, imported.bills), in_order=True)
         if imported.bills:
@@ -279,7 +279,7 @@ def focus_cost_and_usage_days(
                 ids = {s.charge_id for s in last}
                 slices_of_ended = [s for s in invoiced if s.charge_id in ids]
                 used = rateable_usage(usage, slices_of_ended, opening)
-                rated = rated_day(used, opening, before, slices_of_ended, splits=imported.splits)
+                rated = rated_day(used, opening, before, slices_of_ended, (), *imported.parts)
                 own = build(rated, slices_of_ended, snapshot, in_order=True)
             with settling_rows(totals.lake, day, billed, own, late_usage) as (fresh, counted):
                 rows = settle(fresh, ended, day, default_issuer(snapshot), counted).applied_to(rows)
@@ -316,7 +316,7 @@ def _rows_of(
     usage: pl.LazyFrame,
     slices: Sequence[ChargeSlice],
 ) -> pl.LazyFrame:
-    rated = rated_day(usage, opening, before, slices, splits=imported.splits)
+    rated = rated_day(usage, opening, before, slices, splits=imported.splits, unbilled=imported.never_billed)
     return build(rated, billed_by(slices, imported.bills), snapshot, in_order=True)
 
 
