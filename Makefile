@@ -40,7 +40,8 @@ ui: $(VENV)/.installed
 	@$(BIN)/focus-assets ui
 
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not referee"
+	@# Each process keeps one processor busy: Polars's own threads would only take turns with the other processes.
+	@POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not referee"
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .

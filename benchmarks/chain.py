@@ -180,7 +180,7 @@ def _stages(
     """Write dataset after dataset over ``days``; after each, what has to be looked at."""
     import duckdb
 
-    from focus_assets import billing_stages, chain, usage_source
+    from focus_assets import billing_stages, chain, cost_stages, usage_source
     from focus_assets.chain import Upstream
     from focus_assets.focus.project import project
     from focus_assets.focus.rules import check, rules_for
@@ -228,7 +228,7 @@ def _stages(
     yield "unbilled_usage", [*looks("unbilled_usage"), empty("unbilled_usage")]
     write(
         "focus_cost_and_usage",
-        chain.focus_cost_and_usage_days(normalized, totals, catalog, settings.start_date, close),
+        cost_stages.focus_cost_and_usage_days(normalized, totals, catalog, settings.start_date, close),
     )
     yield "focus_cost_and_usage", [*looks("focus_cost_and_usage"), breaks_a_rule]
     focus = Upstream(lake, "focus_cost_and_usage", days)

@@ -12,51 +12,23 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 import polars as pl
 
-from focus_assets.billing.bills import billed_here
-from focus_assets.billing.bills import invoiced as billed_by
-from focus_assets.billing.close import NEVER_CLOSES, PeriodClose, charged_before, ending
-from focus_assets.billing.contract_applied import commitments_of
-from focus_assets.billing.corrections import LateUsage
-from focus_assets.billing.rounding import settle
 from focus_assets.catalog.charges import ChargeSlice, require_known_opening, slices_on
-from focus_assets.catalog.credit_charges import Charged, credits_on
-from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.kept import catalog_in
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.closed_stages import Today, closing_on, settling_rows, with_closed_rows
-from focus_assets.credit_stages import CreditFacts, credited_on
-from focus_assets.delivery.facts import billing_month_facts
-from focus_assets.errors import FocusAssetsError
-from focus_assets.focus.cost_and_usage import build
 from focus_assets.focus.dimensions import resolve
-from focus_assets.focus.invoice_lines import default_issuer
-from focus_assets.invoice_stages import InvoicedDay, invoiced_day
 from focus_assets.issued_instants import NONE, Instants, with_issued_instants
-from focus_assets.lake import Lake, day_ranges
-from focus_assets.rated_day import rated_day
-from focus_assets.settings import CommitmentSettings
+from focus_assets.lake import Lake
 from focus_assets.usage.normalize import normalized_usage
-from focus_assets.usage.rateable import (
-    earlier_days,
-    no_earlier_totals,
-    opening_quantities,
-    rateable_usage,
-)
 from focus_assets.usage.totals import unbilled_usage, usage_totals
 
 FOCUS = "focus_cost_and_usage"
 
 Facts = Callable[[pl.LazyFrame], Mapping[str, Any]]
-
-
-class EarlierTotalsMissing(FocusAssetsError):
-    """A charge began on a day whose totals are not in the lake, so its tiers cannot be counted."""
 
 
 @dataclass(frozen=True)
@@ -225,151 +197,6 @@ def unbilled_usage_days(normalized: Upstream, catalog: Upstream) -> Iterator[Day
         yield DayOutput(day, frame, normalized.digest(day) | catalog.digest(day), quantity_facts)
 
 
-def focus_cost_and_usage_days(
-    normalized: Upstream,
-    totals: Upstream,
-    catalog: Upstream,
-    start: dt.date,
-    close: PeriodClose = NEVER_CLOSES,
-    late_usage: LateUsage = "rebilled",
-    commitments: CommitmentSettings | None = None,
-) -> Iterator[DayOutput]:
-    """``focus_cost_and_usage`` of each day: what its usage costs, and the flat fees that are due on it.
-
-    Usage is rated strictly from the earlier totals of its charges' own periods; a fee needs no other day. Credit
-    needs every day since it could be used, which has to be written before its own is computed. Rows of periods that
-    ``close`` says have closed carry their invoice; where a line of one ends, what rounding it adds is settled from
-    the rows of its earlier days, strictly, which have to be written too. Rows that have been closed stay as they are;
-    what they would be now becomes corrections (:mod:`~focus_assets.closed_stages`).
-    Raises :class:`EarlierTotalsMissing` before the first day is written if a day's totals are not in the lake, and
-    EarlierCreditsMissing if a day's credits need one that is not there.
-    """
-    slices = {day: slices_on(catalog_on(catalog, day), day) for day in normalized.days}
-    earlier = {day: earlier_days(found, day, start) for day, found in slices.items()}
-    _require_totals(totals.lake, totals.dataset, earlier)
-    for day, found in slices.items():
-        before = totals.lake.scan(totals.dataset, earlier[day]) if earlier[day] else no_earlier_totals()
-        _require_same_charges(day, found, before, start)
-        opening = opening_quantities(before, totals.on(day))
-        snapshot, usage = catalog_on(catalog, day), normalized.on(day)
-        closing = closing_on(totals.lake, day, close)
-        invoiced, fees = closing.invoiced(found), closing.invoiced(fees_on(snapshot, day))
-        imported = invoiced_day(totals.lake, snapshot, day, found, fees, start, close.as_of, late_usage)
-        grants, credits_due = snapshot.credits, credits_on(snapshot, day)
-        rateable = rateable_usage(usage, found, opening)
-        rated = rated_day(rateable, opening, before, invoiced, fees, imported.splits, imported.never_billed)
-        on_invoices = billed_by(invoiced, imported.bills)
-        rows = build(rated, on_invoices, snapshot, billed_by(fees, imported.bills), in_order=True)
-        if imported.bills:
-            rows_of = partial(_rows_of, opening, before, imported, snapshot)
-            imported, rows = imported.without_late_usage(rows, found, rateable, opening, rows_of)
-        facts: Facts = cost_facts
-        paid_on: list[dt.date] = []
-        if grants:
-            ours = late_usage == "not_billed" and not snapshot.invoices
-            due = closing.invoiced(credits_due)
-            credited, paid_on = credited_on(totals.lake, snapshot, day, start, found, rows, due, kept=ours)
-            rows, facts = credited.rows, CreditFacts(credited.used, cost_facts)
-        last = ending(billed_here(snapshot, invoiced))
-        billed = charged_before(last, day, start)
-        if last or (grants and any(fee.invoice for fee in fees)):
-            ended: list[ChargeSlice | Fee] = [*last, *(fee for fee in fees if grants and fee.invoice)]
-            own = rows
-            if not grants:
-                ids = {s.charge_id for s in last}
-                slices_of_ended = [s for s in invoiced if s.charge_id in ids]
-                used = rateable_usage(usage, slices_of_ended, opening)
-                rated = rated_day(used, opening, before, slices_of_ended, (), *imported.parts)
-                own = build(rated, slices_of_ended, snapshot, in_order=True)
-            with settling_rows(totals.lake, day, billed, own, late_usage) as (fresh, counted):
-                rows = settle(fresh, ended, day, default_issuer(snapshot), counted).applied_to(rows)
-        rows = imported.applied_to(rows)
-        charged: list[Charged] = [*invoiced, *fees, *credits_due]
-        committed = commitments_of(snapshot, charged, commitments, start)
-        rows = committed.applied_to(rows)
-        today = Today(charged, closing, late_usage, default_issuer(snapshot), snapshot, committed)
-        with with_closed_rows(totals.lake, day, rows, today) as kept:
-            still_open = closing.issued_while_open(charged) | kept.waiting
-            yield DayOutput(
-                day,
-                kept.rows,
-                normalized.digest(day)
-                | catalog.digest(day)
-                | digests(totals.lake, totals.dataset, [*earlier[day], day])
-                | digests(totals.lake, FOCUS, billed)
-                | digests(totals.lake, FOCUS, paid_on)
-                | {
-                    key: sha256
-                    for dataset, read in imported.days_read
-                    for key, sha256 in digests(totals.lake, dataset, [read]).items()
-                }
-                | {**imported.fingerprint, **kept.inputs},
-                kept.facts(imported.facts(facts, still_open, kept.closed_since)),
-            )
-
-
-def _rows_of(
-    opening: pl.LazyFrame,
-    before: pl.LazyFrame,
-    imported: InvoicedDay,
-    snapshot: Catalog,
-    usage: pl.LazyFrame,
-    slices: Sequence[ChargeSlice],
-) -> pl.LazyFrame:
-    rated = rated_day(usage, opening, before, slices, splits=imported.splits, unbilled=imported.never_billed)
-    return build(rated, billed_by(slices, imported.bills), snapshot, in_order=True)
-
-
-def _require_totals(lake: Lake, dataset: str, earlier: Mapping[dt.date, Sequence[dt.date]]) -> None:
-    needed = sorted({day for days in earlier.values() for day in days})
-    missing = [day for day in needed if lake.record(dataset, day) is None]
-    if missing:
-        asked = min(day for day, days in earlier.items() if missing[0] in days)
-        raise EarlierTotalsMissing(
-            f"focus_cost_and_usage of {asked:%F} rates charges that began on or before {missing[0]:%F}, but "
-            f"{dataset} has no data for {day_ranges(missing)}. Fill these days first:\n"
-            f"  focus-assets materialize --from {missing[0]:%F} --to {missing[-1]:%F}\n"
-            "Nothing was written."
-        )
-
-
-class ChargeNotContinued(FocusAssetsError):
-    """A charge that began earlier is not the one the earlier totals hold, so its tiers cannot be counted on."""
-
-
-def _require_same_charges(
-    day: dt.date, slices: Sequence[ChargeSlice], earlier_totals: pl.LazyFrame, start: dt.date
-) -> None:
-    """Totals have a row for every charge and day, also without usage: one that lacks it was another charge then."""
-    wanted = {}
-    for s in slices:
-        charge = s.charge
-        adds_up = charge.meter.aggregation.adds_up_over_time
-        days = (day - max(charge.period.start.date(), start)).days
-        if days > 0:
-            key = (charge.charge_id, charge.customer.key, charge.meter.slug, charge.meter.unit, adds_up)
-            wanted[key] = days if adds_up else 1
-    found = (
-        earlier_totals.filter(pl.col("charge_date") < day)
-        .group_by("charge_id", "customer", "meter", "unit", adds_up=pl.col("quantity").is_not_null())
-        .agg(pl.len(), pl.col("charge_date").max().alias("last"))
-        .collect()
-    )
-    held = {row[:5]: row[5:] for row in found.iter_rows()}
-    for key, days in sorted(wanted.items()):
-        rows, last = held.get(key, (0, None))
-        if rows < days or (days == 1 and last != day - dt.timedelta(days=1)):
-            since = max(
-                next(s.charge.period.start.date() for s in slices if s.charge.charge_id == key[0]), start
-            )
-            raise ChargeNotContinued(
-                f"charge {key[0]} of {day:%F} began before that day, but usage_totals since {since:%F} do not hold it "
-                "as it now is (subscription, rate card, meter, unit or customer were edited without a valid_from). "
-                "Undo the edit, or materialize the whole period again:\n"
-                f"  focus-assets materialize --from {since:%F} --to {day:%F}\nNo cost was written."
-            )
-
-
 def quantity_facts(frame: pl.LazyFrame) -> dict[str, Any]:
     """Rows and quantity by meter, as decimal text; windows only, for quantities to date do not add up."""
     windows = frame.filter(pl.col("kind") == "window") if "kind" in frame.collect_schema() else frame
@@ -380,17 +207,3 @@ def quantity_facts(frame: pl.LazyFrame) -> dict[str, Any]:
             for meter, rows, quantity in totals.collect().iter_rows()
         }
     }
-
-
-def cost_facts(frame: pl.LazyFrame) -> dict[str, Any]:
-    """Billing months (see ``delivery.facts``) and billed cost by currency and service, as decimal text."""
-    by_service = (
-        frame.group_by("BillingCurrency", "ServiceName")
-        .agg(pl.col("BilledCost").sum())
-        .sort("BillingCurrency", "ServiceName")
-        .collect()
-    )
-    costs: dict[str, dict[str, str]] = {}
-    for currency, service, cost in by_service.iter_rows():
-        costs.setdefault(currency, {})[service] = f"{cost.normalize():f}"
-    return {**billing_month_facts(frame), "billed_cost_by_service": costs}

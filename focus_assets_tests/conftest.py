@@ -5,7 +5,12 @@ import os
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ("focus_assets_tests.s3_server", "focus_assets_tests.faulty_s3")
+pytest_plugins = (
+    "focus_assets_tests.s3_server",
+    "focus_assets_tests.faulty_s3",
+    "focus_assets_tests.azure_server",
+    "focus_assets_tests.gcs_server",
+)
 
 # The same examples every time, so that a run says something about the change and not about its luck. Who asks for
 # a number of examples (CONTRIBUTING.md) looks for new ones.

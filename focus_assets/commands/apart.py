@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from io import TextIOWrapper
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final
@@ -35,12 +36,18 @@ def go_on_apart() -> None:
         return
     sys.stdout.flush()
     sys.stderr.flush()
+    # Held back until there is a child to pass them on to: one that ended this process alone would leave it behind.
+    passed_on = {signal.Signals[name] for name in _PASSED_ON}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)
     with TemporaryFile() as said:
         child = os.fork()
         if not child:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             _divert(said)
             return
-        status = _wait(child)
+        _pass_on(passed_on, child)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status >= 0:
             sys.exit(status)
         ending = signal.Signals(-status)
@@ -62,10 +69,9 @@ def _divert(said: BinaryIO) -> None:
     os.dup2(said.fileno(), 2)
 
 
-def _wait(child: int) -> int:
-    """The exit code of the child, or its signal as a negative number."""
+def _pass_on(signals: Iterable[signal.Signals], child: int) -> None:
+    """Have the child get what this process is sent from here on."""
     # Ctrl-C reaches both; the child says what there is to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in _PASSED_ON:
-        signal.signal(signal.Signals[name], lambda number, _: os.kill(child, number))
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    for each in signals:
+        signal.signal(each, lambda number, _: os.kill(child, number))

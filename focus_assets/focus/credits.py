@@ -160,6 +160,8 @@ def _paid(
     found = paid.join(pl.DataFrame(about, schema=_ABOUT, orient="row"), on="grant", maintain_order="left")
     bought, given = found.filter("_bought"), found.filter(~pl.col("_bought"))
     names = internal_schema().names()
+    if paid.is_empty():
+        return rows.select(names)
     untouched = lines.join(bought.lazy().select("line"), left_on="_line", right_on="line", how="anti")
     parts = [untouched.select(names)]
     if bought.height:

@@ -32,6 +32,14 @@ from focus_assets.lake.urls import BucketLocation
 
 _CLIENT_OPTIONS: Final = ("allow_http", "timeout", "connect_timeout", "proxy_url", "root_certificate")
 _ALIASES: Final = {"endpoint_url": "endpoint", "aws_endpoint_url": "endpoint", "aws_endpoint": "endpoint"}
+_ENDPOINT: Final = {"s3": "endpoint", "gs": "base_url", "az": "endpoint"}
+"""What obstore calls the address of a service that is not the cloud's own."""
+
+_ENDPOINT_VARIABLES: Final = {
+    "s3": ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
+    "gs": ("GOOGLE_BASE_URL",),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
 _RETRIES: Final = {
     "max_retries": 6,
     "retry_timeout": timedelta(seconds=60),
@@ -43,6 +51,9 @@ _RETRIES: Final = {
 }
 _CUT_SHORT: Final = "response body error"
 """How obstore says that an answer began and did not end."""
+
+_NO_KEYS: Final = "External AWS credential provider: StoreError: "
+"""How obstore says that whoever was to give keys gave none; why follows."""
 
 _CREDENTIALS: Final = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or a profile or role)",
@@ -64,7 +75,7 @@ class BucketStore(ObjectStore):
         self._location = location
         self._bucket_seen = False
         config, client = _split(location.scheme, options)
-        self._endpoint = config.get("endpoint", "")
+        self._endpoint = config.get(_ENDPOINT[location.scheme], "")
         arguments: dict[str, Any] = {
             "prefix": location.prefix or None,
             "config": config or None,
@@ -147,7 +158,7 @@ class BucketStore(ObjectStore):
         folder = object_path(prefix.rstrip("/")) if prefix.rstrip("/") else None
         with self._mended("list", prefix):
             batches = obstore.list(self._store, folder)
-            return [self._info(dict(meta)) for batch in batches for meta in batch]
+            return [self._listed(dict(meta)) for batch in batches for meta in batch]
 
     def delete(self, path: str) -> None:
         with self._mended("delete", path):
@@ -198,6 +209,12 @@ class BucketStore(ObjectStore):
     def _info(self, meta: Mapping[str, Any]) -> ObjectInfo:
         return ObjectInfo(meta["path"], meta["size"], meta["last_modified"], self._version(meta))
 
+    def _listed(self, meta: Mapping[str, Any]) -> ObjectInfo:
+        if self._location.scheme == "gs":
+            # obstore reads no generations from Google's listings, and an etag there names no version to replace.
+            return ObjectInfo(meta["path"], meta["size"], meta["last_modified"], None)
+        return self._info(meta)
+
     def _require_bucket(self, error: FileNotFoundError) -> None:
         if any(code in str(error) for code in ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")):
             raise error
@@ -216,6 +233,9 @@ class BucketStore(ObjectStore):
                 f"The object {path!r} in {self.url} was changed by someone else."
             ) from error
         except (PermissionDeniedError, UnauthenticatedError) as error:
+            _, without_keys, why = _first_line(error).partition(_NO_KEYS)
+            if without_keys:
+                raise StoreError(f"Cannot {verb} {where}: {why}.") from error
             raise StoreError(
                 f"Cannot {verb} {where}: the service refuses these credentials ({_first_line(error)}). "
                 f"Check {_CREDENTIALS[scheme]} and that they may list, read, write and delete in this bucket."
@@ -249,10 +269,10 @@ def _split(scheme: str, options: Mapping[str, str]) -> tuple[dict[str, str], dic
         if name in _CLIENT_OPTIONS:
             client[name] = value.lower() == "true" if name == "allow_http" else value
         else:
-            config[name] = value
-    endpoint = config.get("endpoint")
-    if endpoint is None and scheme == "s3":
-        endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT_URL_S3")
+            config[_ENDPOINT[scheme] if name == "endpoint" else name] = value
+    endpoint = config.get(_ENDPOINT[scheme])
+    if endpoint is None:
+        endpoint = next(filter(None, map(os.environ.get, _ENDPOINT_VARIABLES[scheme])), None)
     if endpoint is not None and endpoint.startswith("http://"):
         client.setdefault("allow_http", True)
     return config, client

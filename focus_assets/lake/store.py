@@ -25,7 +25,8 @@ _AGAIN_AFTER: Final = (0.1, 0.5)
 class ObjectInfo:
     """An object without its content; ``size`` in bytes, ``last_modified`` by the store's clock.
 
-    ``etag`` names the version; folders leave it out of listings, where it would cost reading every file.
+    ``etag`` names the version; listings of folders leave it out, where it would cost reading every file, and so do
+    Google's.
     """
 
     path: str

@@ -83,7 +83,8 @@ def _to_pay(lines: pl.DataFrame) -> pl.DataFrame:
     """Lines above zero, each no further than the charge's cost of the day reaches."""
     of_charge = pl.col("cost").sum().over("charge_id")
     return (
-        lines.with_columns(of_charge.alias("_day"))
+        lines.lazy()
+        .with_columns(of_charge.alias("_day"))
         .filter(pl.col("cost") > 0)
         .with_columns(pl.col("cost").cum_sum().over("charge_id", order_by="line").alias("_to"))
         .with_columns(
@@ -93,6 +94,7 @@ def _to_pay(lines: pl.DataFrame) -> pl.DataFrame:
         )
         .filter(pl.col("_day") > 0)
         .select(PAYABLE.names())
+        .collect()
     )
 
 
@@ -101,13 +103,15 @@ def _paid_by(unpaid: pl.DataFrame, grants: pl.DataFrame) -> pl.DataFrame:
     allowed = (pl.col("features").list.len() == 0) | pl.col("features").list.contains(pl.col("feature"))
     before = pl.col("_to") - pl.col("cost")
     return (
-        unpaid.filter(pl.col("cost") > 0)
-        .join(grants.drop("amount", "usable"), on=["customer", "currency"])
+        unpaid.lazy()
+        .filter(pl.col("cost") > 0)
+        .join(grants.lazy().drop("amount", "usable"), on=["customer", "currency"])
         .filter(allowed.fill_null(False))
         .with_columns(pl.col("cost").cum_sum().over("grant", order_by="line").alias("_to"))
         .with_columns((pl.min_horizontal("_to", "left") - pl.min_horizontal(before, "left")).alias("amount"))
         .filter(pl.col("amount") > 0)
         .select(PAID.names())
+        .collect()
     )
 
 
@@ -119,10 +123,13 @@ def _given_back(
     The charge's lines below zero and what it has been paid by, billed first and then grants from the last, are laid
     end to end; they meet where they overlap.
     """
+    falling = lines.with_columns(pl.col("cost").sum().over("charge_id").alias("_day")).filter(
+        (pl.col("_day") < 0) & (pl.col("cost") < 0)
+    )
+    if falling.is_empty() or used.is_empty():
+        return PAID.to_frame()
     owed = (
-        lines.with_columns(pl.col("cost").sum().over("charge_id").alias("_day"))
-        .filter((pl.col("_day") < 0) & (pl.col("cost") < 0))
-        .join(billed, on="charge_id", how="left")
+        falling.join(billed, on="charge_id", how="left")
         .with_columns((-pl.col("cost")).alias("_size"))
         .with_columns(pl.col("_size").cum_sum().over("charge_id", order_by="line").alias("_to"))
         .with_columns(

@@ -55,19 +55,30 @@ def credential_provider(s3: S3Settings) -> Callable[[], Any] | None:
     assumed: dict[str, Any] = {"RoleArn": s3.role_arn, "RoleSessionName": "focus-assets"}
     if s3.external_id is not None:
         assumed["ExternalId"] = s3.external_id
-    return _ExpiringInUtc(StsCredentialProvider(session, **assumed))
+    return _AssumedKeys(StsCredentialProvider(session, **assumed), s3)
 
 
-class _ExpiringInUtc:
-    """Assumed keys whose expiry obstore understands.
+class _AssumedKeys:
+    """Keys of the role of ``s3``, as obstore takes them; StoreError where the role is refused.
 
-    botocore gives it in dateutil's UTC, obstore takes datetime's alone and refuses every assumed role otherwise.
+    botocore gives their expiry in dateutil's UTC, obstore takes datetime's alone and refuses every assumed role
+    otherwise.
     """
 
-    def __init__(self, assumed: Any) -> None:
+    def __init__(self, assumed: Any, s3: S3Settings) -> None:
         self.config = assumed.config
-        self._assumed = assumed
+        self._assumed, self._s3 = assumed, s3
 
     def __call__(self) -> dict[str, Any]:
-        keys = self._assumed()
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            keys = self._assumed()
+        except (BotoCoreError, ClientError) as error:
+            shown = "without an external id" if self._s3.external_id is None else "with s3.external_id"
+            raise StoreError(
+                f"the role {self._s3.role_arn} cannot be assumed {shown} ({str(error).rstrip('.')}). "
+                "Correct s3.role_arn and s3.external_id, or have the role's owner attach the trust policy that "
+                "focus-assets destination policy NAME --of trust prints"
+            ) from error
         return {**keys, "expires_at": keys["expires_at"].astimezone(dt.UTC)}

@@ -80,7 +80,7 @@ class Destination(Entry):
     name: Annotated[str, Field(pattern=SLUG, max_length=64)]
     """Names the export asset focus_export/NAME."""
     url: Annotated[str, Field(min_length=1)]
-    """Folder, or s3://bucket/prefix; relative to the configuration file."""
+    """Folder, or s3://, gs:// or az://bucket/prefix; relative to the configuration file."""
     customers: Customers = "all"
     """Whose rows are delivered: all, a list of customer keys, or the customers that have labels."""
     focus_version: FocusVersion = "1.2"

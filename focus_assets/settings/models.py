@@ -47,7 +47,7 @@ class CloudEventsSettings(Entry):
     """A folder of CloudEvents files."""
 
     url: Annotated[str, Field(min_length=1)] = "data/events"
-    """Folder of the files, or s3://bucket/prefix; relative to the configuration file."""
+    """Folder of the files, or s3://, gs:// or az://bucket/prefix; relative to the configuration file."""
     window: Literal["minute", "hour", "day"] = "hour"
     """Length of a usage window."""
     lookback_days: Annotated[int, Field(ge=0, le=3660)] = 32
@@ -132,7 +132,7 @@ class LakeSettings(Entry):
     """Where the datasets lie."""
 
     url: Annotated[str, Field(min_length=1)] = "data/lake"
-    """Folder, or s3://bucket/prefix; relative to the configuration file."""
+    """Folder, or s3://, gs:// or az://bucket/prefix; relative to the configuration file."""
     s3: S3Settings = S3Settings()
     """How the bucket is reached, for an s3:// URL."""
 

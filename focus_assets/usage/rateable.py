@@ -74,11 +74,11 @@ def earlier_usage(earlier_totals: pl.LazyFrame) -> pl.LazyFrame:
 def rateable_usage(
     normalized: pl.LazyFrame, slices: Sequence[ChargeSlice], opening: pl.LazyFrame
 ) -> pl.LazyFrame:
-    """The day's usage as the kernel takes it.
+    """The usage of a day, or of days that follow each other, as the kernel takes it.
 
     Columns: charge_id, slice_from, slice_to, window_from, subject, dimensions, quantity. Windows of
     meters that add up; of the others one row per slice, the change of the quantity to date, without subject or
-    dimensions.
+    dimensions. ``opening``: what charges had used before the first of the days.
     """
     windows = windows_of_charges(normalized, slices).filter("adds_up").select(_RATEABLE)
     changes = (
@@ -93,7 +93,11 @@ def rateable_usage(
             how="left",
         )
         .join(opening.rename({"quantity": "opening"}), on="charge_id", how="left")
-        .filter(pl.col("to_date").is_not_null() | pl.col("opening").is_not_null())
+        .filter(
+            pl.col("to_date").is_not_null()
+            | pl.col("opening").is_not_null()
+            | (pl.col("slice_from") > pl.col("charge_from"))
+        )
         .with_columns(pl.col("to_date").fill_null(pl.lit(0).cast(METERED_QUANTITY)))
         .sort("charge_id", "slice_from")
         .with_columns(

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from focus_assets import billing_stages, chain
+from focus_assets import billing_stages, chain, cost_stages
 from focus_assets.billing.close import PeriodClose
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import DayOutput, Upstream
@@ -180,7 +180,7 @@ class Weeks:
         focus = self._write(
             "focus_cost_and_usage",
             days,
-            chain.focus_cost_and_usage_days(
+            cost_stages.focus_cost_and_usage_days(
                 usage,
                 totals,
                 catalog,

@@ -14,9 +14,12 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is m
 BEGIN = "import os, signal, sys, time\nfrom focus_assets.commands.apart import go_on_apart\ngo_on_apart()\n"
 
 
-def started(code: str) -> subprocess.Popen[str]:
+def started(code: str, before: str = "") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", BEGIN + code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", before + BEGIN + code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -32,8 +35,20 @@ def test_a_defect_keeps_its_traceback() -> None:
     assert program.returncode == 1
 
 
-def test_who_ends_it_ends_both_processes() -> None:
-    program = started("print(os.getpid(), flush=True)\ntime.sleep(60)")
+SLOW_AFTER_THE_FORK = """
+import os, time
+fork = os.fork
+def slow():
+    child = fork()
+    time.sleep(1 if child else 0)
+    return child
+os.fork = slow
+"""
+
+
+@pytest.mark.parametrize("before", ["", SLOW_AFTER_THE_FORK], ids=["while it waits", "before it waits"])
+def test_who_ends_it_ends_both_processes(before: str) -> None:
+    program = started("print(os.getpid(), flush=True)\ntime.sleep(60)", before)
     assert program.stdout is not None
     second = int(program.stdout.readline())
     assert second != program.pid

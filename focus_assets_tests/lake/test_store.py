@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import socket
 import struct
 import threading
@@ -95,6 +96,35 @@ def test_a_large_file_goes_there_and_back(store: ObjectStore, tmp_path: Path) ->
         store.put_file("large", source, if_absent=True)
     store.put_file("other", source, if_absent=True)
     assert b"".join(store.chunks("other")) == source.read_bytes()
+
+
+@pytest.mark.s3
+def test_a_file_of_more_than_100_mb_goes_up_in_parts_and_comes_back(
+    s3_bucket: S3Bucket, tmp_path: Path
+) -> None:
+    store = open_store(f"{s3_bucket.url}/some/prefix", s3_bucket.options)
+    source = tmp_path / "source"
+    # Nothing that could be packed, and no two parts alike.
+    block = random.Random(6).randbytes(2**20)
+    digest = hashlib.sha256()
+    with source.open("wb") as out:
+        for n in range(101):
+            part = n.to_bytes(4) + block[n:]
+            digest.update(part)
+            out.write(part)
+    size = source.stat().st_size
+    assert size > 100 * 10**6
+
+    etag = store.put_file("large", source)
+
+    # An object that came in parts has how many in its etag.
+    assert int(etag.strip('"').rpartition("-")[2]) > 10
+    listed = [(info.path, info.size, info.etag) for info in store.list()]
+    assert listed == [("large", size, etag)]
+    back = hashlib.sha256()
+    for chunk in store.chunks("large"):
+        back.update(chunk)
+    assert back.digest() == digest.digest()
 
 
 def test_a_service_that_hangs_up_before_it_read_the_body_has_refused_the_condition(hanging_up: str) -> None:

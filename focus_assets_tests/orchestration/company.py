@@ -168,14 +168,7 @@ class Company:
 
     def tick(self, cursor: str | None = None) -> Any:
         """One evaluation of the export sensor, as the daemon does it."""
-        definitions = self.chain.definitions
-        with dg.build_sensor_context(
-            instance=self.instance,
-            cursor=cursor,
-            definitions=definitions,
-            resources={"lake": (definitions.resources or {})["lake"]},
-        ) as context:
-            return definitions.resolve_sensor_def("focus_export_sensor").evaluate_tick(context)
+        return tick(self.chain, cursor)
 
     def export_by_hand(self, month: str, *destinations: str) -> dg.ExecuteInProcessResult:
         """The export job as a person launches it, past the sensor."""
@@ -218,6 +211,18 @@ class Company:
         total = rows.select(pl.col("BilledCost").sum()).collect().item()
         assert isinstance(total, Decimal)
         return total
+
+
+def tick(chain: Chain, cursor: str | None = None) -> Any:
+    """One evaluation of the export sensor of ``chain`` on its instance."""
+    definitions = chain.definitions
+    with dg.build_sensor_context(
+        instance=chain.instance,
+        cursor=cursor,
+        definitions=definitions,
+        resources={"lake": (definitions.resources or {})["lake"]},
+    ) as context:
+        return definitions.resolve_sensor_def("focus_export_sensor").evaluate_tick(context)
 
 
 def why(result: dg.ExecuteInProcessResult) -> str:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from decimal import Decimal
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from click.testing import CliRunner
 
+import focus_assets.chain
+import focus_assets.delivery.restatements
 from focus_assets.commands.restatements import command
 from focus_assets.delivery.restatements import ROOT, restatements
+from focus_assets.focus.schema import internal_schema
 from focus_assets.orchestration.in_process import Outcome
 from focus_assets_tests.orchestration.company import START, Company, configuration
 
@@ -108,6 +114,47 @@ def test_a_change_of_the_configuration_is_the_reason_where_it_is(tmp_path: Path)
     assert set(of_ann.filter(pl.col("charge_date") != dt.date(2026, 8, 7))["billed_cost_change"]) == {
         D("0.02")
     }
+
+
+def of_an_older_version(patch: pytest.MonkeyPatch) -> None:
+    """Program 0.0.9, with a defect: requests cost twice what was agreed on."""
+    build: Callable[..., pl.LazyFrame] = vars(focus_assets.chain)["build"]
+    doubled = [name for name in internal_schema() if name.endswith(("Cost", "UnitPrice"))]
+
+    def dearer(*arguments: Any, **named: Any) -> pl.LazyFrame:
+        of_requests = pl.when(pl.col("SkuId") == "requests").then(2).otherwise(1)
+        return build(*arguments, **named).with_columns(
+            (pl.col(name) * of_requests).cast(internal_schema()[name]) for name in doubled
+        )
+
+    patch.setattr(focus_assets.chain, "build", dearer)
+    patch.setattr(focus_assets.delivery.restatements, "version", {"focus-assets": "0.0.9"}.__getitem__)
+
+
+def test_another_version_of_the_program_is_the_reason_where_nothing_else_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ann's two requests a day at 0.01 were 0.04 by 0.0.9; her 30 tokens and the seats were right."""
+    company = Company(tmp_path)
+    company.usage_of_ten_days()
+    with monkeypatch.context() as patch:
+        of_an_older_version(patch)
+        company.run_and_deliver("2026-08-01", "2026-08-02")
+    company.configuration["as_of"] = NEXT_DAY
+    company.run_and_deliver("2026-08-01", "2026-08-02")
+
+    found = restatements(company.lake)
+    assert found.select(
+        "charge_date",
+        "SkuId",
+        "quantity_change",
+        "billed_cost_before",
+        "billed_cost_after",
+        "billed_cost_change",
+    ).rows() == [(dt.date(2026, 8, n), "requests", D(0), D("0.04"), D("0.02"), D("-0.02")) for n in (1, 2)]
+    assert set(found["reason"]) == {f"code version 0.0.9 to {version('focus-assets')}"}
+    assert set(found["since"]) == {dt.datetime(2026, 8, 11, tzinfo=dt.UTC)}
+    assert set(found["restated_at"]) == {NEXT_DAY}
 
 
 def test_nothing_is_restated_where_nothing_but_new_days_came(tmp_path: Path) -> None:

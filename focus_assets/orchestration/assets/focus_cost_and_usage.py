@@ -3,7 +3,8 @@
 import dagster as dg
 
 from focus_assets.billing_stages import period_close
-from focus_assets.chain import Upstream, focus_cost_and_usage_days
+from focus_assets.chain import Upstream
+from focus_assets.cost_stages import focus_cost_and_usage_days
 from focus_assets.orchestration.assets.common import appearance, by_day
 from focus_assets.orchestration.column_lineage import FOCUS, column_lineage
 from focus_assets.orchestration.days import Days

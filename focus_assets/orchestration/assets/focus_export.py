@@ -38,6 +38,7 @@ EXPORT = "focus_export"
 BILLING_MONTH = "focus_assets/billing_month"
 """The tag of a run that delivers a month which is no partition (any more)."""
 _HISTORY = 20
+_KINDS = {"s3": "s3", "gs": "gcs", "az": "azure"}
 
 
 def export_key(destination: str) -> dg.AssetKey:
@@ -181,7 +182,7 @@ def _spec(settings: Settings, destination: Destination) -> dg.AssetSpec:
             "A billing month is delivered whole or not at all; the manifest is written last."
         ),
         group_name="deliveries",
-        kinds={"s3" if destination.url.startswith("s3://") else "file", "focus"},
+        kinds={_KINDS.get(destination.url.partition("://")[0], "file"), "focus"},
         owners=OWNERS,
         metadata={
             name: dg.MetadataValue.json(dict(decided))
