@@ -29,7 +29,6 @@ from focus_assets.billing.corrected_lines import corrected_lines
 from focus_assets.billing.corrections import LateUsage
 from focus_assets.billing.datasets import BILLING_PERIODS, CONTRACT_COMMITMENTS, INVOICE_DETAILS
 from focus_assets.billing.invoices import invoice_details
-from focus_assets.billing.parts import boundaries
 from focus_assets.billing.period_invoices import issued_invoices
 from focus_assets.billing.periods import Snapshot, billing_periods
 from focus_assets.billing.prepaid import ended_grants, prepaid_commitments
@@ -348,10 +347,10 @@ def periods_closed_otherwise(
 def _parts_kept(
     lake: Lake, snapshot: Catalog, charged: Sequence[Charged], start: dt.date, late_usage: LateUsage
 ) -> str | None:
-    """What the record of a day says now of earlier parts; what cannot be read makes the day stale by itself."""
+    """What the record of a day says now of what is kept of its charges; what cannot be read makes it stale itself."""
     slices = [each for each in charged if isinstance(each, ChargeSlice)]
     try:
-        unbilled = unbilled_on(lake, snapshot, boundaries(snapshot, slices, start), start, late_usage)
+        unbilled = unbilled_on(lake, snapshot, slices, start, late_usage)
     except MissingPartitions:
         return None
     return unbilled.fingerprint.get(UNBILLED)

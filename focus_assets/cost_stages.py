@@ -118,10 +118,11 @@ class _Inputs:
     def _alike(self, day: dt.date, slices: Sequence[ChargeSlice]) -> tuple[Catalog | None, int]:
         """The catalog that days computed together share, and the day's size.
 
-        What imported invoices bill of a day, and what nobody bills of earlier parts, is known from the days before it.
+        What imported invoices bill of a day, and what nobody bills of earlier parts and billing periods, is known from
+        the days before it.
         """
         catalog = self.catalog_on(day)
-        in_parts = self.late_usage == "not_billed" and any(s.part is not None for s in slices)
+        in_parts = self.late_usage == "not_billed" and any(s.billed_period != s.charge.period for s in slices)
         record = self.lake.record(self.normalized.dataset, day)
         usage = record.rows if record is not None else 0
         return None if catalog.invoices or in_parts else catalog, len(slices) + usage
@@ -154,9 +155,10 @@ class _Usage:
         slices: Sequence[ChargeSlice],
         fees: Sequence[Fee] = (),
         splits: pl.LazyFrame | None = None,
+        unbilled: pl.LazyFrame | None = None,
     ) -> pl.LazyFrame:
         """The rated lines of slices that have ``used`` this, and of fees."""
-        return rated_day(used, self.opening, self.before, slices, fees, splits)
+        return rated_day(used, self.opening, self.before, slices, fees, splits, unbilled)
 
 
 def focus_cost_and_usage_days(
@@ -188,7 +190,7 @@ def focus_cost_and_usage_days(
         imported, rows = prepared.imported, prepared.rows
         grants, credits_due = snapshot.credits, credits_on(snapshot, day)
         if rows is None:
-            rated = usage.rated(usage.of(found), invoiced, fees, imported.splits)
+            rated = usage.rated(usage.of(found), invoiced, fees, *imported.parts)
             rows = build(rated, prepared.on_invoices, snapshot, prepared.fees_on_invoices, in_order=True)
         if imported.bills:
             rows_of = partial(_rows_of, usage, imported, snapshot)
@@ -210,7 +212,7 @@ def focus_cost_and_usage_days(
                 own = rows.filter(pl.col("x_ChargeId").is_in(ids))
             elif not grants:
                 of_ended = [s for s in invoiced if s.charge_id in ids]
-                rated = usage.rated(usage.of(of_ended), of_ended, splits=imported.splits)
+                rated = usage.rated(usage.of(of_ended), of_ended, (), *imported.parts)
                 own = build(rated, of_ended, snapshot, in_order=True)
             with settling_rows(totals.lake, day, billed, own, late_usage) as (fresh, counted):
                 rows = settle(fresh, ended, day, default_issuer(snapshot), counted).applied_to(rows)
@@ -246,7 +248,7 @@ def _rows_of(
     used: pl.LazyFrame,
     slices: Sequence[ChargeSlice],
 ) -> pl.LazyFrame:
-    rated = usage.rated(used, slices, splits=imported.splits)
+    rated = usage.rated(used, slices, (), *imported.parts)
     return build(rated, billed_by(slices, imported.bills), snapshot, in_order=True)
 
 

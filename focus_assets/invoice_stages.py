@@ -41,7 +41,7 @@ _CLOSED: Final = pl.Schema(
 
 @dataclass(frozen=True)
 class InvoicedDay:
-    """A day's charges as invoices bill them. ``splits`` is what rating needs; ``days_read`` by dataset.
+    """A day's charges as invoices bill them. ``parts`` are what rating needs; ``days_read`` by dataset.
 
     ``closed``: billing periods whose invoices are all issued, by customer, start and end. ``quantities``: what had been
     metered where parts begin. ``fingerprint``: what else the record says that the day rests on.
@@ -58,6 +58,12 @@ class InvoicedDay:
     quantities: Mapping[Boundary, Decimal] = field(default_factory=dict)
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     unbilled: pl.DataFrame | None = None
+    never_billed: pl.LazyFrame | None = None
+
+    @property
+    def parts(self) -> tuple[pl.LazyFrame | None, pl.LazyFrame | None]:
+        """In which parts invoices bill charges (SPLITS), and what of earlier ones nobody bills (UNBILLED)."""
+        return self.splits, self.never_billed
 
     @property
     def settling(self) -> list[Bill]:
@@ -159,24 +165,39 @@ def invoiced_day(
 ) -> InvoicedDay:
     """What the invoices in ``catalog`` bill of a day's ``slices`` and ``fees``; ``start`` is the first day of all.
 
-    ``late_usage``: what becomes of usage of invoices in the middle of periods that came after they were issued.
+    ``late_usage``: what becomes of usage of earlier invoices of a charge that came after they were issued.
 
     Raises MissingPartitions where a part of a charge began on a day whose usage is not in the lake.
     """
+    unbilled = unbilled_on(lake, catalog, slices, start, late_usage)
+    read = set(unbilled.days_read)
+    of_day = InvoicedDay(
+        lake,
+        catalog,
+        day,
+        start,
+        (),
+        frozenset(),
+        None,
+        tuple(sorted(read)),
+        fingerprint=unbilled.fingerprint,
+        never_billed=unbilled.table,
+    )
     if not catalog.invoices and all(s.part is None for s in slices):
-        return InvoicedDay(lake, catalog, day, start, (), frozenset(), None, ())
+        return of_day
     bills = tuple(bills_on(catalog, [*slices, *fees]))
-    read: set[tuple[str, dt.date]] = {(FOCUS, each) for each in days_of_lines(bills, day, start)}
     begins = boundaries(catalog, slices, start)
     quantities, used = quantities_at(lake, begins, start)
-    read |= used
-    unbilled = unbilled_on(lake, catalog, begins, start, late_usage)
-    read |= unbilled.days_read
-    splits = split_table(catalog, slices, start, quantities, unbilled.quantities)
-    closed = frozenset(closed_periods(catalog, as_of))
-    days_read = tuple(sorted(read))
-    return InvoicedDay(
-        lake, catalog, day, start, bills, closed, splits, days_read, quantities, unbilled.fingerprint
+    read |= used | {(FOCUS, each) for each in days_of_lines(bills, day, start)}
+    return replace(
+        of_day,
+        bills=bills,
+        closed=frozenset(closed_periods(catalog, as_of)),
+        splits=split_table(
+            catalog, slices, start, quantities, {each: unbilled.before(each) for each in begins}
+        ),
+        days_read=tuple(sorted(read)),
+        quantities=quantities,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.billing.bills import Bill
+from focus_assets.billing.bills import Bill, billed_until
 from focus_assets.billing.corrections import unbilled_usage
 from focus_assets.billing.parts import Boundary
 from focus_assets.catalog.charges import ChargeSlice, midnight
@@ -94,7 +94,8 @@ def as_frozen(
         then = frozen_usage(_until(used, now), earlier, _late_table(now))
         billed = rows_of(then.lazy(), begun).join(own.lazy(), on=_KEY, how="semi", maintain_order="left")
         metered = rows.join(own.lazy(), on=_KEY, how="semi", maintain_order="left")
-        unbilled.append(unbilled_usage(metered, billed))
+        last = [each.ends.charge_id for each in now if each.bill.period.end >= billed_until(each.ends)]
+        unbilled.append(unbilled_usage(metered, billed, last))
         frozen.append(billed)
         rows = rows.join(own.lazy(), on=_KEY, how="anti", maintain_order="left")
     return AsFrozen(pl.concat([rows, *frozen]), pl.concat(unbilled), tuple(sorted(read)))

@@ -23,6 +23,7 @@ def rated_day(
     slices: Sequence[ChargeSlice],
     fees: Sequence[Fee] = (),
     splits: pl.LazyFrame | None = None,
+    unbilled: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
     """The rated lines of some slices of a day, and of its fees.
 
@@ -33,6 +34,7 @@ def rated_day(
         slices: the slices.
         fees: the fees.
         splits: parts in which invoices bill charges.
+        unbilled: how much of earlier parts and billing periods nobody bills.
     """
     return rate(
         usage,
@@ -44,4 +46,5 @@ def rated_day(
         earlier_usage(before),
         splits,
         fees=fee_lines(fees) if fees else None,
+        unbilled=unbilled,
     )

@@ -23,6 +23,7 @@ from focus_assets.billing.bills import Bill, unexplained_on
 from focus_assets.billing.invoice_rows import (
     WITHOUT_SKU,
     base_row,
+    credit_id,
     credit_text,
     tax_text,
 )
@@ -41,6 +42,7 @@ EDITED_BY_HAND: Final = "edited_by_hand"
 UNEXPLAINED: Final = "unexplained"
 
 _EXACT: Final = Context(prec=76)
+_IS_CREDIT: Final = pl.col("ChargeCategory") == "Credit"
 _COSTS: Final = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost", "PricingCurrencyEffectiveCost")
 
 _NAMES: Final = pl.Schema(
@@ -53,6 +55,7 @@ _NAMES: Final = pl.Schema(
         "_issued": pl.Boolean(),
         "_supplier": pl.String(),
         "_first": pl.String(),
+        "_credit": pl.String(),
     }
 )
 _DETAILS: Final = pl.Schema({"_line": pl.String(), "_name": pl.String(), "_detail": pl.String()})
@@ -102,6 +105,7 @@ def _named(rows: pl.LazyFrame, bills: Sequence[Bill]) -> pl.LazyFrame:
             bill.invoice.is_issued,
             bill.invoice.supplier,
             bill.details[0].id,
+            credit_id(bill.line.id) if bill.line.credits != 0 else None,
         )
         for bill in bills
         for each in bill.charged
@@ -126,7 +130,8 @@ def _named(rows: pl.LazyFrame, bills: Sequence[Bill]) -> pl.LazyFrame:
         .with_columns(
             pl.when(billed).then("_number").otherwise("InvoiceId").alias("InvoiceId"),
             pl.when(billed)
-            .then(pl.coalesce("_detail", "_first"))
+            # Credit that the invoice states is the one of the settings that they say it gave.
+            .then(pl.coalesce(pl.when(_IS_CREDIT).then("_credit"), "_detail", "_first"))
             .otherwise("InvoiceDetailId")
             .alias("InvoiceDetailId"),
             pl.coalesce("_supplier", "InvoiceIssuerName").alias("InvoiceIssuerName"),
@@ -295,12 +300,17 @@ def _tax_and_credits(bill: Bill, own: pl.DataFrame, template: Mapping[str, Any])
             }
         )
     if line.credits != 0:
-        yield (
-            described
-            | dict.fromkeys(WITHOUT_PRICE)
-            | dict.fromkeys(_COSTS, -line.credits)
-            | credit_text(line.id, line.name)
-        )
+        given = -sum(own.filter(_IS_CREDIT)["BilledCost"].to_list(), Decimal(0))
+        rest, credit = line.credits - given, credit_text(line.id, line.name)
+        if given != 0:
+            rounding = abs(rest) <= _smallest(bill) / 2 * sum(bill.roundings.values())
+            credit |= {
+                "ChargeCategory": "Adjustment",
+                "x_AdjustmentReason": ROUNDING if rounding else UNEXPLAINED,
+                "x_PriceComponent": ROUNDING,
+            }
+        if rest != 0:
+            yield described | dict.fromkeys(WITHOUT_PRICE) | dict.fromkeys(_COSTS, -rest) | credit
 
 
 def _template(bill: Bill, own: pl.DataFrame, catalog: Catalog) -> dict[str, Any]:

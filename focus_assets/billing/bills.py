@@ -123,12 +123,16 @@ def closed_by_invoices(
     billing, found = charged.billing, _of_period(catalog, charged)
     if not found or not all(invoice.is_issued for invoice, _ in found):
         return None
-    subscribed = charged.subscription.active_to if charged.subscription is not None else None
-    ends = billing.end if subscribed is None else min(billing.end, subscribed)
     usage = [line.end for _, line in found if not line.is_fee]
-    if max(usage) < ends if usage else as_of is None or billing.end > as_of:
+    if max(usage) < billed_until(charged) if usage else as_of is None or billing.end > as_of:
         return None
     return max(invoice.issued_at or invoice.created_at for invoice, _ in found)
+
+
+def billed_until(charged: Charged) -> dt.datetime:
+    """When the last invoice of its billing period ends: with that, or with the subscription where it ends before."""
+    subscribed = charged.subscription.active_to if charged.subscription is not None else None
+    return charged.billing.end if subscribed is None else min(charged.billing.end, subscribed)
 
 
 def supplier_of(catalog: Catalog, charged: Charged) -> str | None:

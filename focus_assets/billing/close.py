@@ -92,26 +92,19 @@ class PeriodClose:
     def has_closed(self, charged: Charged) -> bool:
         """Whether its billing period has closed."""
         is_kept = ClosedPeriod.of(charged) in self.kept
-        return (is_kept and self._has_every_row(charged)) or self._is_issued(charged, charged.billing)
+        return (is_kept and has_every_row(charged, self.start)) or self._is_issued(charged, charged.billing)
 
     def invoice_of(self, charged: Charged) -> str | None:
         """The invoice it is on, such as ``acme/20260801-20260901/USD``; ``None`` until that is issued."""
         middle = _in_the_middle(charged)
         name = self.invoice_name(charged.customer.account_id, middle or charged.billing, charged.currency)
-        is_kept = name in self.kept_invoices and self._has_every_row(charged)
+        is_kept = name in self.kept_invoices and has_every_row(charged, self.start)
         issued = self.has_closed(charged) or is_kept
         return name if issued or (middle is not None and self._is_issued(charged, middle)) else None
 
     def _is_issued(self, charged: Charged, period: Period) -> bool:
         closes = self.closes_at(period)
-        return closes is not None and closes <= self.as_of and self._has_every_row(charged)
-
-    def _has_every_row(self, charged: Charged) -> bool:
-        """Whether nothing of it in its billing period was before the first day; else no invoice is made of it."""
-        subscription = charged.subscription
-        # Credit that no subscription can use is all there is of its calendar month: none of it was before.
-        begun = max(charged.billing.start, subscription.active_from if subscription else midnight(self.start))
-        return begun >= midnight(self.start)
+        return closes is not None and closes <= self.as_of and has_every_row(charged, self.start)
 
     def issued_parts(self, charged: Iterable[Charged]) -> set[IssuedPart]:
         """The issued invoices in the middle of those billing periods of ``charged`` that are open."""
@@ -181,6 +174,14 @@ class PeriodClose:
 
 NEVER_CLOSES = PeriodClose(dt.datetime.min.replace(tzinfo=dt.UTC), None, dt.date.min)
 """Every period stays open."""
+
+
+def has_every_row(charged: Charged, start: dt.date) -> bool:
+    """Whether nothing of it in its billing period was before the first day; else no invoice is made of it."""
+    subscription = charged.subscription
+    # Credit that no subscription can use is all there is of its calendar month: none of it was before.
+    begun = max(charged.billing.start, subscription.active_from if subscription else midnight(start))
+    return begun >= midnight(start)
 
 
 def _in_the_middle(charged: Charged) -> Period | None:

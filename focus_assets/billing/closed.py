@@ -80,9 +80,13 @@ class ClosedDay:
         return of_periods(rows, self.periods, self.parts, others=others)
 
     def keeps(self, charged: ChargeSlice) -> bool:
-        """Whether what a slice bills has closed, with its period or with an invoice in the middle of it."""
-        part = part_of(charged)
-        return ClosedPeriod.of(charged) in self.periods or (part is not None and part in self.parts)
+        """Whether what a slice bills has closed here, with its period or with an invoice in the middle of it.
+
+        Not with a period that imported invoices closed: what none of them bills is an estimate still.
+        """
+        part, period = part_of(charged), ClosedPeriod.of(charged)
+        closed = period in self.periods and period not in self.invoices
+        return closed or (part is not None and part in self.parts)
 
 
 NOTHING_CLOSED: Final = ClosedDay()
@@ -215,6 +219,16 @@ def same_rows(one: pl.LazyFrame, other: pl.LazyFrame) -> bool:
     ]
     first, second = (each.row(0) for each in pl.collect_all(sums))
     return first == second
+
+
+def closed_days(lake: Lake) -> list[dt.date]:
+    """The days that hold closed rows, sorted; lists the store once, however many they are."""
+    found = set()
+    for info in lake.store.list(f"{DATASET}/"):
+        folder, _, name = info.path.rpartition("/")
+        if _OBJECT.fullmatch(name):
+            found.add(dt.date.fromisoformat(folder.rpartition("charge_date=")[2]))
+    return sorted(found)
 
 
 def kept_path(dataset: str, day: dt.date, number: int, sha256: str) -> str:

@@ -201,19 +201,20 @@ def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     return found.filter(net)
 
 
-def unbilled_usage(metered: pl.LazyFrame, billed: pl.LazyFrame) -> pl.DataFrame:
-    """What was metered of a line and is not on it, for it came after the line's quantity was frozen.
+def unbilled_usage(metered: pl.LazyFrame, billed: pl.LazyFrame, last: Collection[str]) -> pl.DataFrame:
+    """What was metered of lines and is not on them, for it came after their quantities were frozen.
 
     Args:
-        metered: rows of the line (stored shape) at all that was metered.
+        metered: rows of the lines (stored shape), one of each charge, at all that was metered.
         billed: the same at what was frozen.
+        last: the charges whose line ends with its billing period, or with its subscription within it.
 
     Returns:
         Usage in the billing period of the line, with ChargeClass Correction: quantities and SKU kept, InvoiceId, unit
         prices and PricingCategory null, at no cost; ``x_CorrectedInvoiceId`` is the invoice of the line. Of a line
-        that ends before its period, so that another invoice follows, it has no ChargeClass, and prices. Sorted.
+        that another one of the period may follow it has no ChargeClass, and prices. Sorted.
     """
-    in_the_middle = pl.col("ChargePeriodEnd") < pl.col("BillingPeriodEnd")
+    in_the_middle = ~pl.col("x_ChargeId").is_in(list(last))
     # Before as well: of equal quantities the first says which price the usage is shown at.
     changed = _changed(metered, billed).sort(_ORDER, nulls_last=True, maintain_order=True)
     return (

@@ -6,6 +6,7 @@ comparing. Nothing here reads a row's cost, so it is a second opinion about all 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,12 +18,23 @@ from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.periods import Period
 from focus_assets.catalog.prices import FlatPrice, TieredPrice
 from focus_assets.catalog.rate_card_terms import ProRatingConfig
-from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, convert, minor_unit, multiply, round_to
+from focus_assets.decimals import (
+    COST,
+    UNIT_PRICE,
+    UTC_INSTANT,
+    convert,
+    minor_unit,
+    multiply,
+    round_to,
+    share_of,
+)
 from focus_assets.focus.credit_terms import component_of
 from focus_assets.focus.invoice_lines import line_period, line_stem
 from focus_assets.rating import price_table
+from focus_assets.rating.charge_limits import left_of_percentage
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
 from focus_assets.rating.lines import (
     FLAT_FEE_COMPONENT,
@@ -47,6 +59,8 @@ _PRICED_LINES: Final = pl.Schema(
 )
 
 _ZERO: Final = Decimal(0)
+_BEFORE: Final = "\n"
+"""Behind the name of a line, that of all that its charge comes to before it."""
 
 
 @dataclass(frozen=True)
@@ -77,29 +91,20 @@ def charged_usage(
 ) -> dict[str, Usage]:
     """What was used in the parts of charges that end with ``slices`` and before them, from rows of all their days.
 
-    ``billed``: the same rows where earlier parts of a charge are to be counted otherwise than ``rows`` say. By line
+    ``billed``: the same rows where what is before is to be counted otherwise than ``rows`` say. By line
     (:func:`~focus_assets.focus.invoice_lines.line_stem`): two parts of one charge may end on one day. A day's
     total does not say where within the day a part ends.
     """
-    lines = sorted(
-        {
-            (
-                line_stem(s),
-                s.charge_id,
-                (s.part or s.charge.period).start,
-                s.billed_period.start,
-                s.billed_period.end,
-            )
-            for s in slices
-        }
-    )
+    lines = sorted({_terms(s) for s in slices})
     instants = dict.fromkeys(("_part_from", "_from", "_to"), UTC_INSTANT)
-    schema = pl.Schema({"_stem": pl.String(), "x_ChargeId": pl.String(), **instants})
+    schema = pl.Schema({"_stem": pl.String(), "x_ChargeId": pl.String(), **instants, "_left": UNIT_PRICE})
     terms = pl.LazyFrame(lines, schema=schema, orient="row")
     prices, start = _gross_prices(slices), pl.col("ChargePeriodStart")
-    # A negotiated percentage is in the contracted price, but limits count earlier parts before it is taken off.
+    # A negotiated percentage is in the contracted price, but limits count earlier parts before it is taken off. What
+    # of the line's own part lies in earlier billing periods they count as it is paid, as within one period.
     price = pl.coalesce("_gross", "PricingCurrencyContractedUnitPrice")
-    cost = multiply(pl.col("PricingQuantity"), price)
+    gross = multiply(pl.col("PricingQuantity"), price)
+    cost = pl.when(start < pl.col("_part_from")).then(gross).otherwise(share_of(gross, pl.col("_left")))
 
     def of_lines(some: pl.LazyFrame, when: pl.Expr) -> pl.LazyFrame:
         return (
@@ -112,8 +117,8 @@ def charged_usage(
             )
         )
 
-    of_earlier_part = start < pl.col("_part_from")
-    used = [of_lines(rows, ~of_earlier_part), of_lines(rows if billed is None else billed, of_earlier_part)]
+    is_before = start < pl.col("_from")
+    used = [of_lines(rows, ~is_before), of_lines(rows if billed is None else billed, is_before)]
     within, earlier = pl.col("_within"), ~pl.col("_within")
     sums = (
         pl.concat(used)
@@ -126,6 +131,11 @@ def charged_usage(
         .collect()
     )
     return {stem: Usage(*(value or _ZERO for value in values)) for stem, *values in sums.iter_rows()}
+
+
+def _terms(s: ChargeSlice) -> tuple[str, str, dt.datetime, dt.datetime, dt.datetime, Decimal]:
+    part, billed = s.part or s.charge.period, s.billed_period
+    return line_stem(s), s.charge_id, part.start, billed.start, billed.end, left_of_percentage(s.charge)
 
 
 def _gross_prices(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
@@ -150,15 +160,17 @@ def whole_lines(last: Sequence[Charged], usage: Mapping[str, Usage]) -> pl.DataF
     """
     slices = {line_stem(each): each for each in last if not isinstance(each, CreditCharge)}
     credit = [_of_credit(each) for each in last if isinstance(each, CreditCharge)]
-    tables = line_tables([_line(stem, s, usage) for stem, s in sorted(slices.items())])
+    asked = [line for stem, s in sorted(slices.items()) for line in _lines(stem, s, usage)]
+    tables = line_tables(asked)
     found = detailed_lines(tables.lines, tables.tiers, tables.credits).collect()
     totals: dict[str, Decimal] = {}
     roundings: dict[str, int] = {}
     for row in found.iter_rows(named=True):
-        s = slices[row["line_id"]]
-        key = f"{row['line_id']}/{detailed_line_name(s, row)}"
-        totals[key] = totals.get(key, _ZERO) + row["total"]
-        roundings[row["line_id"]] = roundings.get(row["line_id"], 0) + (2 if row["amount_discounts"] else 1)
+        stem = row["line_id"].removesuffix(_BEFORE)
+        key = f"{stem}/{detailed_line_name(slices[stem], row)}"
+        total = row["total"] if stem == row["line_id"] else -row["total"]
+        totals[key] = totals.get(key, _ZERO) + total
+        roundings[stem] = roundings.get(stem, 0) + (2 if row["amount_discounts"] else 1)
     rows = [
         (key, total, roundings[stem], _smallest(slices[stem]), minor_unit(slices[stem].currency), rate)
         for key, total in sorted(totals.items())
@@ -196,6 +208,36 @@ def _in_money(lines: pl.DataFrame) -> pl.DataFrame:
         .cast(COST)
         .alias("tolerance"),
     )
+
+
+def _lines(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> list[Line]:
+    """What a line is rated as: itself, or its charge to its end less the charge to its start.
+
+    The latter where what a billing period adds cannot be told without the ones before it: volume tiers, and converted
+    units, which are rounded to date.
+    """
+    line = _line(stem, charged, usage)
+    whole, config = line.full_period, line.unit_config
+    by_total = isinstance(line.price, TieredPrice) and line.price.mode == "volume"
+    to_date = by_total or (config is not None and config.rounding != "none")
+    if isinstance(charged, Fee) or charged.part is not None or line.period == whole or not to_date:
+        return [line]
+    ends = [(stem, line.period.end, line.before + line.quantity)]
+    if line.period.start > whole.start:
+        ends.append((f"{stem}{_BEFORE}", line.period.start, line.before))
+    return [
+        Line.to_date(
+            name,
+            line.price,
+            line.minor_unit,
+            run=Period(whole.start, end),
+            charge=whole,
+            quantity=quantity,
+            discounts=line.discounts,
+            unit_config=line.unit_config,
+        )
+        for name, end, quantity in ends
+    ]
 
 
 def _line(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> Line:

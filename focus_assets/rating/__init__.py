@@ -13,6 +13,7 @@ from focus_assets.rating.segments import price_table
 from focus_assets.rating.slices import slice_table
 from focus_assets.rating.spans import ChargeNotRated
 from focus_assets.rating.splits import SPLITS
+from focus_assets.rating.unbilled import UNBILLED
 
 __all__ = [
     "CONVERSIONS",
@@ -22,6 +23,7 @@ __all__ = [
     "SEGMENTS",
     "SLICES",
     "SPLITS",
+    "UNBILLED",
     "USAGE",
     "ChargeNotRated",
     "conversion_table",

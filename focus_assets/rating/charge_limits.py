@@ -51,15 +51,16 @@ def paid_share(charge: Charge) -> Decimal:
 
     A percentage that is this customer's own lowers the contracted price instead, see :func:`contracted_factor`.
     """
-    return Decimal(1) if _is_negotiated(charge) else _left(charge)
+    return Decimal(1) if _is_negotiated(charge) else left_of_percentage(charge)
 
 
 def contracted_factor(charge: Charge) -> Decimal:
     """What contracted unit prices are multiplied by: less than 1 where the percentage was negotiated."""
-    return _left(charge) if _is_negotiated(charge) else Decimal(1)
+    return left_of_percentage(charge) if _is_negotiated(charge) else Decimal(1)
 
 
-def _left(charge: Charge) -> Decimal:
+def left_of_percentage(charge: Charge) -> Decimal:
+    """What is paid of the gross amount, however the percentage came about."""
     return 1 - (charge.rate_card.discounts.percentage or Decimal(0)) / 100
 
 
@@ -69,7 +70,7 @@ def _is_negotiated(charge: Charge) -> bool:
         return False
     bands = schedule_of(charge.rate_card.price).bands
     amounts = [amount for band in bands for amount in (band.unit_price, band.flat_price) if amount]
-    return all(fits_a_unit_price(amount, _left(charge)) for amount in amounts)
+    return all(fits_a_unit_price(amount, left_of_percentage(charge)) for amount in amounts)
 
 
 def fits_a_unit_price(amount: Decimal, factor: Decimal) -> bool:

@@ -45,6 +45,7 @@ def rate(
     earlier: pl.LazyFrame | None = None,
     splits: pl.LazyFrame | None = None,
     fees: pl.LazyFrame | None = None,
+    unbilled: pl.LazyFrame | None = None,
     at_once: int = WINDOWS_AT_ONCE,
 ) -> pl.LazyFrame:
     """Rate ``usage`` (USAGE) of ``slices`` (SLICES) after ``opening`` (OPENINGS) at ``segments`` (SEGMENTS).
@@ -56,6 +57,7 @@ def rate(
     (:data:`~focus_assets.rating.lines.EARLIER_USAGE`): whose the usage was that volume tiers price anew. ``splits``
     (:data:`~focus_assets.rating.splits.SPLITS`): in which parts invoices bill some charges; the others are rated by the
     quantity to date. ``fees``: lines of flat fees that are to stand among the others.
+    ``unbilled`` (:data:`~focus_assets.rating.unbilled.UNBILLED`): usage that moves nothing of what follows it.
 
     - ``consumed_quantity`` sums to the usage's quantity per charge and slice, in metered units and whatever is
       billed of it: a tier without unit price has usage lines at price 0, and where the quantity to date is below
@@ -77,9 +79,10 @@ def rate(
         pl.col("list_unit_price", "contracted_unit_price").fill_null(pl.lit(0, UNIT_PRICE))
     )
     splits = splits if splits is not None and some(splits) else None
-    moved = computed(spans(usage, opening, slices, segments, conversions, splits))
+    unbilled = unbilled if unbilled is not None and some(unbilled) else None
+    moved = computed(spans(usage, opening, slices, segments, conversions, splits, unbilled))
     earlier = _earlier_usage(segments, opening, earlier)
-    tables = _Tables(usage, moved, prices, limits, conversions, splits, earlier, fees)
+    tables = _Tables(usage, moved, prices, limits, conversions, splits, earlier, fees, unbilled)
     ranges = charge_ranges(moved, at_once)
     if len(ranges) < 2:
         return _rated(tables)
@@ -98,6 +101,7 @@ class _Tables:
     splits: pl.LazyFrame | None
     earlier: pl.LazyFrame | None
     fees: pl.LazyFrame | None
+    unbilled: pl.LazyFrame | None
 
     def of(self, charges: ChargeRange) -> _Tables:
         """The same of some charges."""
@@ -114,16 +118,17 @@ class _Tables:
             theirs(self.splits),
             theirs(self.earlier),
             theirs(self.fees),
+            theirs(self.unbilled),
         )
 
 
 def _rated(tables: _Tables) -> pl.LazyFrame:
     """Lines after limits, in the order of their key."""
     usage, moved, prices, limits = tables.usage, tables.moved, tables.prices, tables.limits
-    conversions, earlier = tables.conversions, tables.earlier
+    conversions, earlier, unbilled = tables.conversions, tables.earlier, tables.unbilled
     fees = [] if tables.fees is None else [tables.fees]
     if limits is None or not some(limits):
-        return pl.concat([_lines(usage, moved, prices, conversions, earlier), *fees]).sort(LINE_KEY)
+        return pl.concat([_lines(usage, moved, prices, conversions, earlier, unbilled), *fees]).sort(LINE_KEY)
     # Apart from the first step on: a plan that divides lines computes each of them for either part.
     with_limits = limits.select("charge_id")
     free_of_limits, touched = (
@@ -133,6 +138,7 @@ def _rated(tables: _Tables) -> pl.LazyFrame:
             prices,
             conversions,
             earlier,
+            unbilled,
         )
         for how in ("anti", "semi")
     )
@@ -158,6 +164,7 @@ def _lines(
     prices: pl.LazyFrame,
     conversions: pl.LazyFrame | None,
     earlier: pl.LazyFrame | None,
+    unbilled: pl.LazyFrame | None,
 ) -> pl.LazyFrame:
     """Lines before limits, unsorted. ``earlier`` is None where no charge is priced by the total."""
     bands = prices.filter(pl.col("component") != TIER_FEE_COMPONENT).drop("refuses_negative")
@@ -176,7 +183,7 @@ def _lines(
     if earlier is not None and some(others.filter(pl.col("method") == BY_TOTAL)):
         of_totals = others.filter(pl.col("method") == BY_TOTAL)
         by_buyer = _by_buyer(usage.join(of_totals, on=SLICE_KEY, how="semi"))
-        quantities.append(repriced_usage(by_buyer, moved, bands, conversions, earlier))
+        quantities.append(repriced_usage(by_buyer, moved, bands, conversions, earlier, unbilled))
     lines = pl.concat(quantities).filter(
         (pl.col("consumed_quantity") != 0) | (pl.col("pricing_quantity") != 0)
     )

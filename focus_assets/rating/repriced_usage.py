@@ -17,6 +17,7 @@ from focus_assets.rating.held import applies_at, metered_part, priced_part
 from focus_assets.rating.lines import BY_TOTAL, EARLIER_USAGE, NO_DIMENSIONS
 from focus_assets.rating.small import computed
 from focus_assets.rating.spans import SLICE_KEY
+from focus_assets.rating.unbilled import taken_off
 
 _BUYER = ("subject", "dimensions")
 _PRICES = ("component", "tier", "list_unit_price", "contracted_unit_price")
@@ -30,10 +31,12 @@ def repriced_usage(
     bands: pl.LazyFrame,
     conversions: pl.LazyFrame | None,
     earlier: pl.LazyFrame,
+    unbilled: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
     """Slice, buyer and price columns of :data:`~focus_assets.rating.lines.RATED_LINES`, summed.
 
-    ``by_buyer``: usage by slice and buyer. ``earlier``: :func:`earlier_usage`.
+    ``by_buyer``: usage by slice and buyer. ``earlier``: :func:`earlier_usage`. ``unbilled``: UNBILLED,
+    which is not priced anew.
     """
     slices = moved.filter(pl.col("method") == BY_TOTAL)
     usage = by_buyer.select(EARLIER_USAGE.names())
@@ -52,6 +55,9 @@ def repriced_usage(
     leaving = computed(turned.filter(pl.col("_turn") != 0))
     of_leaving = leaving.select("charge_id").unique()
     history = pl.concat([earlier, usage]).join(of_leaving, on="charge_id", how="semi")
+    if unbilled is not None:
+        never = unbilled.join(of_leaving, on="charge_id", how="semi")
+        history = pl.concat([history, taken_off(history, never)])
     nothing = pl.lit(0, METERED_QUANTITY).alias("before")
     takes_back = pl.col("_turn") < 0
     repriced = (

@@ -9,6 +9,7 @@ from focus_assets.errors import FocusAssetsError
 from focus_assets.rating.conversions import with_priced
 from focus_assets.rating.lines import BY_TOTAL, MARGINAL, TIER_FEE_COMPONENT
 from focus_assets.rating.splits import with_splits
+from focus_assets.rating.unbilled import with_unbilled
 
 SLICE_KEY = ("charge_id", "slice_from")
 _ZERO = pl.lit(0, METERED_QUANTITY)
@@ -25,6 +26,7 @@ def spans(
     segments: pl.LazyFrame,
     conversions: pl.LazyFrame | None = None,
     splits: pl.LazyFrame | None = None,
+    unbilled: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
     """One row per slice with the quantity to date around it; raises :class:`ChargeNotRated` when collected.
 
@@ -32,7 +34,7 @@ def spans(
     end; in a part of a split period as its invoice line counts it), ``lowest`` and ``highest``, which no order of its
     usage leaves, the first two also in priced units (``priced_before``, ``priced_after``), the part of a split period
     it lies in (see :mod:`~focus_assets.rating.splits`, also with ``priced_split``), and the ``method`` of the charge's
-    prices.
+    prices. Nothing ``unbilled`` (UNBILLED) before a slice is in its quantities.
     ``usage`` needs the slice key and ``quantity``.
     """
     increase = pl.col("quantity").clip(lower_bound=_ZERO).sum().alias("increase")
@@ -47,7 +49,7 @@ def spans(
         .max()
         .alias("highest_price"),
     )
-    slices = with_splits(slices, splits)
+    slices = with_unbilled(with_splits(slices, splits), unbilled)
     limit = pl.lit(QUANTITY_LIMIT, METERED_QUANTITY)
     if conversions is None:
         prices = prices.with_columns(limit.alias("quantity_limit"))
@@ -57,8 +59,8 @@ def spans(
             pl.col("quantity_limit").fill_null(limit)
         )
     metered = pl.col("_opening") + pl.col("quantity").cum_sum().over("charge_id", order_by="slice_from")
-    # What came late of an earlier part is that part's, and moves no later one.
-    after = metered - pl.col("split_late").fill_null(_ZERO)
+    # What came late of an earlier part or billing period is that one's, and moves no later one.
+    after = metered - pl.col("split_late").fill_null(_ZERO) - pl.col("unbilled").fill_null(_ZERO)
     known = (
         slices.join(moved, on=SLICE_KEY, how="full", coalesce=True)
         .join(opening.select("charge_id", _opening="quantity"), on="charge_id", how="left")

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 from focus_assets.closed_stages import not_kept
 from focus_assets_tests.billing.test_late_usage_of_invoices import FIRST, NEXT, TIERS, invoice
 from focus_assets_tests.billing.test_late_usage_of_parts import EITHER, company
 from focus_assets_tests.billing.test_progressive_billing import DAYS, LATE, MIDDLE, PART
-from focus_assets_tests.billing.weeks import AFTER, Weeks
+from focus_assets_tests.billing.weeks import AFTER, Weeks, price
 from focus_assets_tests.billing.weeks import TIERS as PRICE
 
 D = Decimal
@@ -116,3 +117,32 @@ def findings(found: Weeks) -> list[Any]:
     lines = found.reconciled()
     assert {"ANN-01"} <= set(lines["InvoiceId"])
     return [each for each in lines.select("difference", "finding").rows() if each != (D(0), None)]
+
+
+@EITHER
+@pytest.mark.parametrize("credits_stated", ["0", "100"])
+def test_a_gift_and_late_usage_before_the_import_leave_what_openmeter_asks_for(
+    tmp_path: Path, late_usage: str, credits_stated: str
+) -> None:
+    """A gift of 100 has paid the 61 of the part, at 1.00, and more of the week; 30 came late of the part.
+
+    OpenMeter bills all 169, less what it says it gave.
+    """
+    gift = {"customer": "ann", "key": "gift", "amount": "100", "effective_at": "2026-08-01T00:00:00Z"}
+    found = company(tmp_path, {"price": price("1")}, late_usage, credits=[gift]).compute(1, 7)
+    found.usage = [*found.usage, LATE]
+    found.compute(1, 7)
+    assert billed(found)[PART] == 0
+    made = invoice("169", [("169", "1", "169")])
+    made["lines"][0]["credits"] = credits_stated
+    made["total"] = D(169) - D(credits_stated)
+    found.catalog = {**found.catalog, "invoices": [made]}
+    found.close_after_days, found.as_of = None, AFTER
+    found.compute(1, 7)
+    sums = billed(found)
+    assert sums["ANN-01"] == D(169) - D(credits_stated)
+    assert sum(sums.values()) == D(169) - D(credits_stated)
+    assert found.rows()["ConsumedQuantity"].sum() == 169
+    # Of a gift that OpenMeter does not know the 100 are missing on its line.
+    told = "usage and prices do not explain the line of OpenMeter's invoice"
+    assert findings(found) == ([] if credits_stated == "100" else [(D(-100), told)])

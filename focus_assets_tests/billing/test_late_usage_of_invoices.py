@@ -21,6 +21,7 @@ from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.settings import BillingSettings
 from focus_assets_tests.billing.weeks import BEFORE, Weeks, configuration, price
+from focus_assets_tests.billing.weeks import TIERS as PRICE
 
 D = Decimal
 FIRST, NEXT = dt.datetime(2026, 8, 1, tzinfo=dt.UTC), dt.datetime(2026, 8, 8, tzinfo=dt.UTC)
@@ -163,7 +164,7 @@ def test_what_came_late_stands_in_one_order_however_rows_came(known: Weeks) -> N
     used = known.rows().filter(pl.col("ChargeCategory") == "Usage", pl.col("ChargeClass").is_null())
     alike = used.with_columns(pl.lit(5).cast(used.schema[name]).alias(name) for name in QUANTITIES)
     found = [
-        unbilled_usage(rows.lazy(), rows.clear().lazy())
+        unbilled_usage(rows.lazy(), rows.clear().lazy(), alike["x_ChargeId"].unique())
         for rows in (alike, alike.reverse(), alike.sample(fraction=1, shuffle=True, seed=7))
     ]
     assert found[0].height > 2
@@ -287,6 +288,36 @@ def test_what_came_late_of_a_part_has_prices_and_no_charge_class_in_its_billing_
     found.compute(1, 8)
     assert late(found.rows()).drop("x_IsEstimated").equals(open_still.drop("x_IsEstimated"))
     assert findings(found) == []
+
+
+def test_what_came_late_of_the_last_invoice_of_a_subscription_is_a_correction(tmp_path: Path) -> None:
+    """It ends on the 5th, and nothing of its week is invoiced after that: 128 were frozen, and ten more came.
+
+    3.33, 0.56 and 28 x 0.0123 = 0.3444 = 0.34. What ends with the price alone is followed by another line.
+    """
+    ends = dt.datetime(2026, 8, 5, tzinfo=dt.UTC)
+    made = invoice("128", [*TIERS[:2], ("28", "0.0123", "0.34")], (FIRST, ends))
+    late_tokens = (2, "ann", "tokens", "large", "10")
+    ann = configuration()["subscriptions"][0]
+    version = {"feature": "tokens", "price": PRICE}
+    other = {"feature": "tokens", "price": price("0.01"), "valid_from": ends}
+    for subscription, expected in (
+        (ann | {"active_to": ends}, ("Correction", None, D(0))),
+        (ann | {"rate_cards": [version, other]}, (None, "Standard", D("0.123"))),
+    ):
+        found = weeks(
+            tmp_path / str(expected[0]), made, usage=(*USED[:3], late_tokens), subscriptions=[subscription]
+        ).compute(1, 8)
+        rows = late(found.rows())
+        [told] = rows.select("ChargeClass", "PricingCategory", "x_CorrectedInvoiceId").unique().rows()
+        assert (*told[:2], rows["ListCost"].sum(), told[2]) == (*expected, "ANN-01")
+        sums = rows.select(pl.col("ConsumedQuantity", "BilledCost", "EffectiveCost").sum())
+        assert sums.row(0) == (D(10), 0, 0)
+        assert billed(found.rows()) == {"ANN-01": D("4.23")}
+        assert findings(found) == []
+        for version_of_focus in VERSIONS:
+            report = check(project(found.rows().lazy(), version_of_focus), rules_for(version_of_focus))
+            assert [result.sentence for result in report.violated if result.rule.blocking] == []
 
 
 IN_PARTS = dt.datetime(2026, 8, 3, 6, 0, tzinfo=dt.UTC)

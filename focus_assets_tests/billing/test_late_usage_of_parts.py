@@ -7,7 +7,8 @@ more follow in the week. Tokens of the 2nd come when the first invoice is issued
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +16,12 @@ from typing import Any, NamedTuple
 import polars as pl
 import pytest
 
+import focus_assets.issued_parts
+from focus_assets.billing.closed import ClosedDay, closed_on
 from focus_assets.billing_stages import closed_period_days, periods_closed_otherwise
 from focus_assets.chain import Upstream
 from focus_assets.closed_stages import not_kept
+from focus_assets.lake import Lake
 from focus_assets.settings import BillingSettings
 from focus_assets_tests.billing.test_progressive_billing import DAYS, LATE, MIDDLE, MIDWEEK, PART, WEEK, split
 from focus_assets_tests.billing.weeks import AFTER, TIERS, Weeks, configuration, price
@@ -175,6 +179,19 @@ def digests(found: Weeks, days: Sequence[dt.date]) -> list[str]:
     return [record.sha256 for record in records if record is not None]
 
 
+def keep_as(found: Weeks, kept: Weeks, days: Sequence[dt.date]) -> None:
+    """Close ``days`` of a lake as another one has computed them, of usage that they had then."""
+    for day in days:
+        record = kept.lake.record("focus_cost_and_usage", day)
+        assert record is not None
+        rows = kept.lake.scan("focus_cost_and_usage", [day])
+        found.lake.write(
+            "focus_cost_and_usage", day, rows, inputs=record.inputs, facts=lambda _, of=record: of.facts
+        )
+        focus, catalog = (Upstream(found.lake, name, [day]) for name in ("focus_cost_and_usage", "catalog"))
+        list(closed_period_days(focus, catalog, found.close))
+
+
 def test_days_are_stale_that_counted_otherwise_than_the_part_before_them_is_kept(tmp_path: Path) -> None:
     """They counted 91. What is kept of the part then was computed when it was 61.
 
@@ -187,13 +204,33 @@ def test_days_are_stale_that_counted_otherwise_than_the_part_before_them_is_kept
     found.compute(1, 7)
     found.as_of = MIDWEEK
     assert periods_closed_otherwise(found.lake, DAYS[3:7], found.close, NOT_BILLED) == set()
-    day_of = pl.col("ChargePeriodStart").dt.day()
-    for day in DAYS[:3]:
-        rows = issued.rows().filter(day_of == day.day, pl.col("InvoiceId") == PART)
-        found.rewrite("focus_cost_and_usage", day.day, rows)
-        focus, catalog = (Upstream(found.lake, name, [day]) for name in ("focus_cost_and_usage", "catalog"))
-        list(closed_period_days(focus, catalog, found.close))
+    keep_as(found, issued, DAYS[:3])
     assert periods_closed_otherwise(found.lake, DAYS[3:7], found.close, NOT_BILLED) == set(DAYS[3:7])
     found.compute(4, 7)
     assert periods_closed_otherwise(found.lake, DAYS[3:7], found.close, NOT_BILLED) == set()
-    assert found.rows().filter(day_of > 3)["BilledCost"].sum() == D(11)
+    assert found.rows().filter(pl.col("ChargePeriodStart").dt.day() > 3)["BilledCost"].sum() == D(11)
+
+
+def test_kept_rows_are_read_only_of_days_that_can_differ_from_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 1.00 the late tokens change rows of the 2nd alone. The 3rd, when it is computed, has not been computed since.
+
+    Each day from the 3rd on asks for the kept rows of all three days of the part: 15 times in all.
+    """
+    found = company(tmp_path, {"price": price("1")}).compute(1, 7)
+    read: list[dt.date] = []
+
+    @contextmanager
+    def counted(lake: Lake, day: dt.date) -> Iterator[ClosedDay]:
+        read.append(day)
+        with closed_on(lake, day) as closed:
+            yield closed
+
+    monkeypatch.setattr(focus_assets.issued_parts, "closed_on", counted)
+    found.compute(4, 7, anew=True)
+    assert read == []
+    found.usage = [*found.usage, LATE]
+    found.compute(1, 7, anew=True)
+    assert read == [DAYS[1], DAYS[2], *[DAYS[1]] * 4]
+    assert paid(found) == amounts("61", "78", "0")

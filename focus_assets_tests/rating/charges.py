@@ -119,6 +119,7 @@ def rated(
     before: pl.LazyFrame | None = None,
     earlier: pl.LazyFrame | None = None,
     splits: pl.LazyFrame | None = None,
+    unbilled: pl.LazyFrame | None = None,
 ) -> pl.DataFrame:
     return rate(
         windows,
@@ -129,6 +130,7 @@ def rated(
         conversion_table(of),
         earlier,
         splits,
+        unbilled=unbilled,
     ).collect()
 
 
