@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
-import focus_assets.chain
+import focus_assets.cost_stages
+import focus_assets.days_together
 import focus_assets.orchestration.checks
-from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.focus.schema import internal_schema
 from focus_assets.orchestration.export_decisions import Position
 from focus_assets.orchestration.in_process import CHAIN, RunFailed
 from focus_assets_tests.orchestration.company import START, Company, why
@@ -25,16 +26,18 @@ def day(number: int) -> dt.date:
 
 def break_rating(monkeypatch: pytest.MonkeyPatch, *days: str) -> None:
     """From now on the FOCUS rows of ``days`` cost what price times quantity is not."""
-    build: Callable[..., pl.LazyFrame] = vars(focus_assets.chain)["build"]
+    build: Callable[..., pl.LazyFrame] = vars(focus_assets.cost_stages)["build"]
+    on = [dt.date.fromisoformat(day) for day in days]
+    cost = pl.col("ListCost")
+    dearer = pl.when(pl.col("ChargePeriodStart").dt.date().is_in(on)).then(cost + 1).otherwise(cost)
 
-    def broken(
-        lines: pl.LazyFrame, slices: Sequence[ChargeSlice], *others: Any, **named: Any
-    ) -> pl.LazyFrame:
-        rows = build(lines, slices, *others, **named)
-        on = {f"{s.period.start:%F}" for s in slices}
-        return rows.with_columns(pl.col("ListCost") + 1) if on & set(days) else rows
+    def broken(*arguments: Any, **named: Any) -> pl.LazyFrame:
+        return build(*arguments, **named).with_columns(
+            dearer.cast(internal_schema()["ListCost"]).alias("ListCost")
+        )
 
-    monkeypatch.setattr(focus_assets.chain, "build", broken)
+    for module in (focus_assets.cost_stages, focus_assets.days_together):
+        monkeypatch.setattr(module, "build", broken)
 
 
 def bucket(company: Company) -> list[str]:
