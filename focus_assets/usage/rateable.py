@@ -81,6 +81,7 @@ def rateable_usage(
     dimensions. ``opening``: what charges had used before the first of the days.
     """
     windows = windows_of_charges(normalized, slices).filter("adds_up").select(_RATEABLE)
+    day = pl.col("slice_from").dt.date()
     changes = (
         slice_frame(slices)
         .filter(~pl.col("adds_up"))
@@ -96,7 +97,8 @@ def rateable_usage(
         .filter(
             pl.col("to_date").is_not_null()
             | pl.col("opening").is_not_null()
-            | (pl.col("slice_from") > pl.col("charge_from"))
+            # On a later day of several, what was there on the one before is known, if it is nothing.
+            | ((pl.col("slice_from") > pl.col("charge_from")) & (day > day.min()))
         )
         .with_columns(pl.col("to_date").fill_null(pl.lit(0).cast(METERED_QUANTITY)))
         .sort("charge_id", "slice_from")
