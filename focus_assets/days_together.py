@@ -90,7 +90,7 @@ def with_rows(
     """``days``, each with its rows, computed now and held in memory.
 
     Args:
-        days: what :func:`groups` puts together, none of which an imported invoice bills.
+        days: what :func:`groups` puts together; no imported invoice bills them, and all before them is billed.
         catalog: that of all of them.
         usage: their ``normalized_usage``.
         opening: what charges had used before the first of them.

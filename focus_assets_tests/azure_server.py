@@ -13,15 +13,14 @@ import hmac
 import os
 import shutil
 import socket
-import subprocess
-import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+
+from focus_assets_tests.server_process import free_port, running
 
 ACCOUNT = "focustests"
 KEY = base64.b64encode(os.urandom(64)).decode()
@@ -79,25 +78,13 @@ def azure_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if found is None:
         pytest.skip("no azurite-blob in AZURITE or PATH; get it with: npm install azurite")
     folder = tmp_path_factory.mktemp("azurite")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     command = [found, "--silent", "--disableTelemetry", "--blobHost", "127.0.0.1", "--blobPort", str(port)]
     # A later obstore may ask for a newer version of the API than Azurite knows; what it does is the same.
     command += ["--skipApiVersionCheck", "--location", str(folder)]
-    with (folder / "log").open("wb") as out:
-        environment = os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"}
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment)
-    try:
-        _await(port, process, folder / "log")
+    account = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"}
+    with running(command, folder / "log", account, lambda: _connect(port), (OSError,)):
         yield f"http://127.0.0.1:{port}/{ACCOUNT}"
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
@@ -122,13 +109,5 @@ def _creation(container: AzureContainer) -> urllib.request.Request:
     return urllib.request.Request(url, method="PUT", headers=headers)
 
 
-def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=2).close()
-            return
-        except OSError as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"Azurite did not start: {error}\n{log.read_text()}") from error
-        time.sleep(0.1)
+def _connect(port: int) -> None:
+    socket.create_connection(("127.0.0.1", port), timeout=2).close()

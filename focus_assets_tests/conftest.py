@@ -10,6 +10,7 @@ pytest_plugins = (
     "focus_assets_tests.faulty_s3",
     "focus_assets_tests.azure_server",
     "focus_assets_tests.gcs_server",
+    "focus_assets_tests.other_clouds",
 )
 
 # The same examples every time, so that a run says something about the change and not about its luck. Who asks for

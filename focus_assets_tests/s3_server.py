@@ -10,9 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import socket
-import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +21,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from focus_assets_tests.server_process import free_port, running
 
 ACCESS_KEY = "focus-test"
 SECRET_KEY = "focus-test-secret"
@@ -138,7 +137,7 @@ def _moto() -> Iterator[S3Server]:
 
 @contextmanager
 def _versitygw(folder: Path) -> Iterator[S3Server]:
-    port = _free_port()
+    port = free_port()
     data, metadata = folder / "data", folder / "metadata"
     data.mkdir()
     metadata.mkdir()
@@ -146,20 +145,11 @@ def _versitygw(folder: Path) -> Iterator[S3Server]:
     command = [_binary(), "--quiet", "--port", f"127.0.0.1:{port}"]
     command += ["posix", "--sidecar", str(metadata), str(data)]
     keys = {"ROOT_ACCESS_KEY_ID": ACCESS_KEY, "ROOT_SECRET_ACCESS_KEY": SECRET_KEY}
-    log = folder / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, env=os.environ | keys, stdout=out, stderr=subprocess.STDOUT)
-    try:
-        server = S3Server(KINDS["versitygw"], f"http://127.0.0.1:{port}")
-        _await(server, process, log)
+    server = S3Server(KINDS["versitygw"], f"http://127.0.0.1:{port}")
+    with running(
+        command, folder / "log", keys, lambda: server.client().list_buckets(), (BotoCoreError, ClientError)
+    ):
         yield server
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _binary() -> str:
@@ -171,21 +161,3 @@ def _binary() -> str:
             "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0"
         )
     return found
-
-
-def _await(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            server.client().list_buckets()
-            return
-        except (BotoCoreError, ClientError) as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{server.kind} did not start: {error}\n{log.read_text()}") from error
-        time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,26 +12,10 @@ from focus_assets.delivery.probe import probe
 from focus_assets.lake import ConditionFailed, Lake, StoreError, open_store
 from focus_assets.settings import Destination
 from focus_assets.settings.access import open_place
-from focus_assets_tests.azure_server import AzureContainer
 from focus_assets_tests.delivery.conftest import NOW
 from focus_assets_tests.delivery.focus_rows import row, write_day
-from focus_assets_tests.gcs_server import GcsBucket
 
 FIRST = dt.date(2026, 8, 1)
-
-
-@pytest.fixture(params=["gcs", pytest.param("azure", marks=pytest.mark.azure)])
-def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of an empty bucket or container; address and keys are in the environment."""
-    if request.param == "gcs":
-        google: GcsBucket = request.getfixturevalue("gcs_bucket")
-        url, environment = google.url, google.server.environment
-    else:
-        container: AzureContainer = request.getfixturevalue("azure_container")
-        url, environment = container.url, container.environment
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    return url
 
 
 @pytest.fixture
@@ -48,10 +32,16 @@ def deliver(lake: Lake) -> Callable[[Destination, dt.datetime], str]:
 
 @pytest.mark.parametrize("layout", ["hive", "finops-hubs"])
 def test_a_month_is_delivered_once_replaced_when_it_changes_and_verified(
-    lake: Lake, bucket: str, deliver: Callable[[Destination, dt.datetime], str], layout: str
+    lake: Lake, bucket_elsewhere: str, deliver: Callable[[Destination, dt.datetime], str], layout: str
 ) -> None:
     destination = Destination.model_validate(
-        {"name": "acme", "url": f"{bucket}/from/us", "customers": ["acme"], "layout": layout, "keep_hours": 0}
+        {
+            "name": "acme",
+            "url": f"{bucket_elsewhere}/from/us",
+            "customers": ["acme"],
+            "layout": layout,
+            "keep_hours": 0,
+        }
     )
     assert deliver(destination, NOW) == "delivered"
     assert deliver(destination, NOW + dt.timedelta(hours=1)) == "unchanged"
@@ -72,25 +62,25 @@ def test_a_month_is_delivered_once_replaced_when_it_changes_and_verified(
 
 
 def test_a_file_that_was_changed_there_is_found(
-    bucket: str, deliver: Callable[[Destination, dt.datetime], str]
+    bucket_elsewhere: str, deliver: Callable[[Destination, dt.datetime], str]
 ) -> None:
-    destination = Destination(name="everyone", url=bucket)
+    destination = Destination(name="everyone", url=bucket_elsewhere)
     deliver(destination, NOW)
     store = open_place(destination)
     path = next(info.path for info in store.list() if info.path.endswith(".parquet"))
     store.put(path, store.get(path)[:-1])
-    (checked,) = verify(bucket)
+    (checked,) = verify(bucket_elsewhere)
     assert path in str(checked.problems)
 
 
-def test_it_does_all_that_a_delivery_needs(bucket: str) -> None:
-    steps = list(probe(open_store(f"{bucket}/from/us")))
+def test_it_does_all_that_a_delivery_needs(bucket_elsewhere: str) -> None:
+    steps = list(probe(open_store(f"{bucket_elsewhere}/from/us")))
     assert [step for step in steps if not step.fine] == []
     assert {"create if absent", "replace if unchanged"} <= {step.what for step in steps}
 
 
-def test_a_manifest_that_another_replaced_meanwhile_is_not_overwritten(bucket: str) -> None:
-    store = open_store(bucket)
+def test_a_manifest_that_another_replaced_meanwhile_is_not_overwritten(bucket_elsewhere: str) -> None:
+    store = open_store(bucket_elsewhere)
     seen = store.put("manifest.json", b"1")
     store.put("manifest.json", b"2", if_match=seen)
     with pytest.raises(ConditionFailed):
@@ -98,8 +88,8 @@ def test_a_manifest_that_another_replaced_meanwhile_is_not_overwritten(bucket: s
     assert store.get("manifest.json") == b"2"
 
 
-def test_a_bucket_that_does_not_exist_is_said_so_and_never_created(bucket: str) -> None:
-    scheme = bucket.partition("://")[0]
+def test_a_bucket_that_does_not_exist_is_said_so_and_never_created(bucket_elsewhere: str) -> None:
+    scheme = bucket_elsewhere.partition("://")[0]
     store = open_store(f"{scheme}://no-such-bucket-here/x")
     for attempt in (
         lambda: store.get_or_none("a"),

@@ -8,8 +8,6 @@ import pytest
 
 from focus_assets.lake import open_store
 from focus_assets.orchestration.in_process import CHAIN
-from focus_assets_tests.azure_server import AzureContainer
-from focus_assets_tests.gcs_server import GcsBucket
 from focus_assets_tests.orchestration.company import Company
 
 DAY = "2026-08-01"
@@ -23,17 +21,10 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Company:
     return made
 
 
-@pytest.fixture(params=["gcs", pytest.param("azure", marks=pytest.mark.azure)])
-def remote(request: pytest.FixtureRequest, company: Company, monkeypatch: pytest.MonkeyPatch) -> Company:
-    """The company in a bucket or container of its own; address and keys are in the environment."""
-    if request.param == "gcs":
-        google: GcsBucket = request.getfixturevalue("gcs_bucket")
-        url, environment = google.url, google.server.environment
-    else:
-        container: AzureContainer = request.getfixturevalue("azure_container")
-        url, environment = container.url, container.environment
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture
+def remote(company: Company, bucket_elsewhere: str) -> Company:
+    """The company in a bucket or container of its own."""
+    url = bucket_elsewhere
     events = open_store(f"{url}/events")
     for file in (company.root / "events").iterdir():
         events.put(file.name, file.read_bytes())
