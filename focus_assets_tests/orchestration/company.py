@@ -22,6 +22,7 @@ from focus_assets.orchestration.in_process import Chain, Outcome
 from focus_assets.orchestration.jobs import EXPORT_JOB
 from focus_assets.settings import Settings
 from focus_assets.settings.access import credential_provider, open_lake, open_place
+from focus_assets_tests.orchestration.instance_in_memory import instance_in_memory
 
 START = dt.date(2026, 8, 1)
 
@@ -96,7 +97,7 @@ class Company:
 
     root: Path
     configuration: dict[str, Any] = field(default_factory=configuration)
-    instance: dg.DagsterInstance = field(default_factory=dg.DagsterInstance.ephemeral)
+    instance: dg.DagsterInstance = field(default_factory=instance_in_memory)
     _events: int = 0
 
     @property
