@@ -106,7 +106,7 @@ def charged_usage(
     schema = pl.Schema({"_stem": pl.String(), "x_ChargeId": pl.String(), **instants})
     terms = pl.LazyFrame(lines, schema=schema, orient="row")
     start = pl.col("ChargePeriodStart")
-    counted = rows if billed is None else billed
+    counted = rows if billed is None else _counted(rows, billed, slices)
 
     def of_lines(some: pl.LazyFrame, when: pl.Expr) -> pl.LazyFrame:
         return (
@@ -134,6 +134,15 @@ def charged_usage(
         stem: Usage(quantity or _ZERO, before or _ZERO, amount or _ZERO, roundings or 0)
         for stem, quantity, before, amount, roundings in sums.iter_rows()
     }
+
+
+def _counted(rows: pl.LazyFrame, billed: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
+    """``billed``, but of values that can fall ``rows``: these are billed by the difference to what there is by now."""
+    falling = sorted({s.charge_id for s in slices if s.charge.meter.aggregation.can_fall})
+    if not falling:
+        return billed
+    can_fall = pl.col("x_ChargeId").is_in(falling)
+    return pl.concat([billed.filter(~can_fall), rows.filter(can_fall)])
 
 
 def _previously_billed(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
@@ -288,13 +297,13 @@ def _in_money(lines: pl.DataFrame) -> pl.DataFrame:
 def _lines(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> list[Line]:
     """What a line is rated as: itself, or its charge to its end less the charge to its start.
 
-    The latter where what a billing period adds cannot be told without the ones before it: volume tiers, and converted
-    units, which are rounded to date.
+    The latter where what a billing period adds cannot be told without the ones before it: volume tiers, converted
+    units, which are rounded to date, and what takes back of what was billed before.
     """
     line = _line(stem, charged, usage)
     whole, config = line.full_period, line.unit_config
     by_total = isinstance(line.price, TieredPrice) and line.price.mode == "volume"
-    to_date = by_total or (config is not None and config.rounding != "none")
+    to_date = by_total or (config is not None and config.rounding != "none") or line.quantity < 0
     if isinstance(charged, Fee) or charged.part is not None or line.period == whole or not to_date:
         return [line]
     ends = [(stem, line.period.end, line.before + line.quantity)]
