@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
+from focus_assets.billing.frozen_quantities import details_of
 from focus_assets.billing.whole_periods import detailed_line_name, is_limited
 from focus_assets.catalog.charges import ChargeSlice, midnight, slices_on
 from focus_assets.catalog.credit_charges import Charged, CreditCharge
@@ -23,7 +24,7 @@ from focus_assets.catalog.invoices import Invoice, InvoiceDetail, InvoiceLine
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.decimals import minor_unit
-from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
+from focus_assets.rating.detailed_lines import Line
 from focus_assets.rating.lines import FLAT_FEE_COMPONENT
 
 BilledTime = tuple[str, dt.datetime, dt.datetime]
@@ -237,13 +238,7 @@ def _rated(lines: Mapping[str, tuple[InvoiceLine, ChargeSlice | Fee]]) -> dict[s
         for key, (line, charged) in sorted(lines.items())
         if isinstance(charged, ChargeSlice) and line.metered is not None and line.metered >= 0
     ]
-    if not asked:
-        return {}
-    tables = line_tables(asked)
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in detailed_lines(tables.lines, tables.tiers, tables.credits).collect().iter_rows(named=True):
-        found.setdefault(row["line_id"], []).append(row)
-    return found
+    return details_of(asked)
 
 
 def _rounded_before(catalog: Catalog, line: InvoiceLine, charged: ChargeSlice | Fee) -> int:

@@ -22,6 +22,7 @@ from focus_assets.billing.bills import BilledTime
 from focus_assets.billing.close import ClosedPeriod
 from focus_assets.billing.closed import PERIOD_COLUMNS
 from focus_assets.billing.correction_signs import CORRECTED_LINE, CORRECTION, is_correction
+from focus_assets.billing.differing_charges import that_differ
 from focus_assets.billing.period_invoices import PeriodInvoice
 from focus_assets.decimals import UTC_INSTANT, multiply
 from focus_assets.focus.invoice_lines import invoice_id
@@ -140,6 +141,8 @@ def corrections(
     )
     how = pl.col(BILLED)
     others = how != APART
+    on_invoices = closed.filter(~others).select("x_OpenMeterInvoiceId").unique()
+    fresh, closed, known_invoices = that_differ(fresh, closed, on_invoices)
     if late_usage == "rebilled":
         rows = _rebilled(_changed(fresh.filter(others), closed.filter(others)))
     else:
@@ -151,7 +154,7 @@ def corrections(
                 _rebilled(_changed(fresh.filter(anew), closed.filter(anew))),
             ]
         )
-    apart = _apart(fresh.filter(~others), closed.filter(~others))
+    apart = _apart(fresh.filter(~others), closed.filter(~others), known_invoices)
     return pl.concat(
         [
             _booked(rows, bookings, issuer, day, rated),
@@ -160,9 +163,11 @@ def corrections(
     ).sort(_ORDER, nulls_last=True, maintain_order=True)
 
 
-def _apart(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
-    """Rows of invoices that were issued since the close, as they are; of those that have been closed, what differs."""
-    known = closed.select("x_OpenMeterInvoiceId").unique()
+def _apart(fresh: pl.LazyFrame, closed: pl.LazyFrame, known: pl.LazyFrame) -> pl.DataFrame:
+    """Rows of invoices that were issued since the close, as they are; of those that have been closed, what differs.
+
+    ``known``: the x_OpenMeterInvoiceId of those, also where none of their rows differs.
+    """
     both = fresh.join(known, on="x_OpenMeterInvoiceId", how="semi", maintain_order="left")
     new = fresh.join(known, on="x_OpenMeterInvoiceId", how="anti", maintain_order="left")
     return pl.concat([new.select(internal_schema().names()).collect(), _rebilled(_changed(both, closed))])
@@ -171,10 +176,9 @@ def _apart(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
 def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     """What differs, by :data:`_PRICED`; every other column as the fresh row has it, else as the closed one."""
     columns = internal_schema().names()
-    ids = _charges_that_differ(fresh.select(columns), closed.select(columns))
-    fresh, closed = (rows.filter(pl.col("x_ChargeId").is_in(ids)) for rows in (fresh, closed))
     elsewhere = pl.col("ChargeClass").eq_missing(CORRECTION)
     corrected = is_correction() & pl.col("x_OpenMeterInvoiceId").is_null()
+    fresh, closed = (rows.filter(pl.col("x_ChargeId").is_not_null()) for rows in (fresh, closed))
     period = ("BillingPeriodStart", "BillingPeriodEnd")
     text = pl.col("ChargeDescription").str.strip_prefix(_CORRECTED).str.strip_prefix(_UNBILLED)
     taken_back = closed.select(columns).with_columns(
@@ -217,8 +221,11 @@ def unbilled_usage(metered: pl.LazyFrame, billed: pl.LazyFrame, last: Collection
         that another one of the period may follow it has no ChargeClass, and prices. Sorted.
     """
     in_the_middle = ~pl.col("x_ChargeId").is_in(list(last))
+    columns = internal_schema().names()
     # Before as well: of equal quantities the first says which price the usage is shown at.
-    changed = _changed(metered, billed).sort(_ORDER, nulls_last=True, maintain_order=True)
+    changed = _changed(*that_differ(metered.select(columns), billed.select(columns))).sort(
+        _ORDER, nulls_last=True, maintain_order=True
+    )
     return (
         pl.concat(_not_billed(changed, in_the_middle))
         .with_columns(
@@ -229,17 +236,6 @@ def unbilled_usage(metered: pl.LazyFrame, billed: pl.LazyFrame, last: Collection
         )
         .sort(_ORDER, nulls_last=True, maintain_order=True)
     )
-
-
-def _charges_that_differ(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> list[str]:
-    """The charges that have other rows, so that only these are looked at closely: mostly few of a day."""
-    digest = pl.struct(pl.all()).hash(seed=0).sum().alias("digest")
-    now, then = (rows.group_by("x_ChargeId").agg(pl.len().alias("rows"), digest) for rows in (fresh, closed))
-    both = now.join(then, on="x_ChargeId", how="full", coalesce=True, suffix="_then")
-    differs = pl.any_horizontal(
-        pl.col(name).ne_missing(pl.col(f"{name}_then")) for name in ("rows", "digest")
-    )
-    return both.filter(differs).select("x_ChargeId").collect(engine="streaming").to_series().to_list()
 
 
 def _rebilled(changed: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,31 @@
+"""Rows of the charges of a day that are others now than when they closed: mostly few of many.
+
+What belongs here: finding them. What does not: what becomes of the difference (``corrections``).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+
+def that_differ(fresh: pl.LazyFrame, closed: pl.LazyFrame, *others: pl.LazyFrame) -> tuple[pl.LazyFrame, ...]:
+    """Rows of the charges (``x_ChargeId``) whose rows are others in ``fresh`` than in ``closed``, and rows without one.
+
+    Both have the same columns, in any order of rows, and so has what is returned, in theirs; then ``others`` whole.
+    All of it is computed, for whoever asks reads it several times. Where every charge differs, it is every row.
+    """
+    charge = pl.col("x_ChargeId")
+    theirs = charge.is_in(_charges(fresh, closed)) | charge.is_null()
+    frames = pl.collect_all([fresh.filter(theirs), closed.filter(theirs), *others], engine="streaming")
+    return tuple(frame.lazy() for frame in frames)
+
+
+def _charges(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> list[str]:
+    digest = pl.struct(pl.all()).hash(seed=0).sum().alias("digest")
+    now, then = (rows.group_by("x_ChargeId").agg(pl.len().alias("rows"), digest) for rows in (fresh, closed))
+    both = now.join(then, on="x_ChargeId", how="full", coalesce=True, suffix="_then")
+    differs = pl.any_horizontal(
+        pl.col(name).ne_missing(pl.col(f"{name}_then")) for name in ("rows", "digest")
+    )
+    found = both.filter(differs, pl.col("x_ChargeId").is_not_null()).select("x_ChargeId")
+    return found.collect(engine="streaming").to_series().to_list()
