@@ -128,29 +128,29 @@ def test_an_invoice_that_is_voided_when_another_has_replaced_it(
     tmp_path: Path, late_usage: Any, closed_between: bool
 ) -> None:
     """Both ask for the same tokens at first, 4.37 and 4.14; then the first is void."""
+    last = 14 if closed_between else 7
     end = NEXT + dt.timedelta(days=7)
     following = invoice("0", [], (NEXT, end), created_at=end, issued_at=end)
     following["lines"][0] |= {"billing_start": NEXT, "billing_end": end}
     second = replacement("120", ("20", "0.0123", "0.25"), created_at=ISSUED + dt.timedelta(hours=1))
     found = weeks(tmp_path, invoice("139", TIERS), usage=USED, **ONLY_ANN)
     found.terms = BillingSettings(late_usage=late_usage)
-    found.compute(1, 14)
+    found.compute(1, last)
     found.catalog = {**found.catalog, "invoices": [invoice("139", TIERS), second]}
     first_week = pl.col("ChargePeriodStart") < NEXT
-    asked = by_invoice(found.compute(1, 14).rows().filter(first_week))
+    asked = by_invoice(found.compute(1, last).rows().filter(first_week))
     assert asked == {"ANN-01": D("4.37"), "NEW": D("4.14")}
     others = [following] if closed_between else []
-    found.catalog["invoices"] += others
-    found.compute(1, 14)
+    if closed_between:
+        found.catalog["invoices"] += others
+        found.compute(1, last)
     found.catalog = {**found.catalog, "invoices": [GONE, second, *others]}
-    rows = found.compute(1, 14).rows().filter(first_week)
+    rows = found.compute(1, last).rows().filter(first_week)
     named = {name: cost for name, cost in by_invoice(rows).items() if cost != 0}
     assert named == {"ANN-01": D("4.37"), "NEW": D("4.14"), None: D("-4.37")}
     assert rows["ConsumedQuantity"].sum() == 139
-    for _ in range(2):
-        again = found.compute(1, 14).rows().filter(first_week)
-        assert again["BilledCost"].sum() == D("4.14")
-        assert {n: c for n, c in by_invoice(again).items() if c != 0} == named
+    again = found.compute(1, last).rows().filter(first_week)
+    assert {n: c for n, c in by_invoice(again).items() if c != 0} == named
 
 
 def replacement(quantity: str, rest: Detail, *more: dict[str, Any], **of: Any) -> dict[str, Any]:
