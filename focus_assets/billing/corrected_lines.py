@@ -17,6 +17,7 @@ import polars as pl
 
 from focus_assets.billing.close import PeriodClose
 from focus_assets.billing.correction_signs import CORRECTED_LINE, is_correction
+from focus_assets.billing.datasets import INVOICE_DETAILS
 from focus_assets.billing.invoices import in_shape
 from focus_assets.catalog.periods import Period
 from focus_assets.decimals import UTC_INSTANT
@@ -44,6 +45,8 @@ def corrected_lines(
     of_known = stem.is_in(list(stems)) & ~place.str.contains("/", literal=True)
     found = rows.filter(is_correction(), pl.col("InvoiceDetailId").is_not_null(), lost | of_known)
     periods = found.select("BillingPeriodStart", "BillingPeriodEnd").unique().collect()
+    if periods.is_empty():
+        return INVOICE_DETAILS.empty()
     issued = pl.LazyFrame(
         [(start, end, close.closes_at(Period(start, end))) for start, end in sorted(periods.iter_rows())],
         schema={"BillingPeriodStart": UTC_INSTANT, "BillingPeriodEnd": UTC_INSTANT, "_issued": UTC_INSTANT},

@@ -13,6 +13,7 @@ import polars as pl
 from focus_assets.errors import FocusAssetsError
 
 BILLING_MONTHS: Final = "billing_months"
+INVOICED: Final = "invoiced"
 
 
 class BillingMonthUnknown(FocusAssetsError):
@@ -37,7 +38,7 @@ def billing_month_facts(frame: pl.LazyFrame) -> dict[str, Any]:
         .agg(
             pl.len().alias("rows"),
             pl.col("BilledCost").sum().alias("cost"),
-            pl.col("x_IsEstimated").eq_missing(False).sum().alias("invoiced"),
+            pl.col("x_IsEstimated").eq_missing(False).sum().alias(INVOICED),
         )
         .sort("month", "currency")
         .collect(engine="streaming")
@@ -52,7 +53,7 @@ def billing_month_facts(frame: pl.LazyFrame) -> dict[str, Any]:
         entry = months.setdefault(month, {"rows": 0, "billed_cost": {}})
         entry["rows"] += rows
         if invoiced:
-            entry["invoiced"] = entry.get("invoiced", 0) + invoiced
+            entry[INVOICED] = entry.get(INVOICED, 0) + invoiced
         entry["billed_cost"][str(currency)] = decimal_text(cost)
     return {BILLING_MONTHS: months}
 

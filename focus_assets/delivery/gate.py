@@ -13,13 +13,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod
 from focus_assets.delivery.errors import DeliveryRefused
-from focus_assets.delivery.facts import BILLING_MONTHS, billing_month_facts, billing_month_of_row
+from focus_assets.delivery.facts import BILLING_MONTHS, INVOICED, billing_month_facts, billing_month_of_row
 from focus_assets.delivery.ledger import days_delivered
 from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth, billing_months, parse_month
 from focus_assets.delivery.one_value import differs
@@ -177,6 +177,24 @@ def materialize(first: dt.date, last: dt.date | None = None) -> str:
     return f"Run: focus-assets materialize --from {first:%F} --to {last or first:%F}"
 
 
+def _says(facts: Mapping[str, Any], held: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the facts of a day say what its file holds.
+
+    Rows of an issued invoice do not count as invoiced while another one of their period is missing, so there may be
+    fewer of these; never more.
+    """
+    said: Mapping[str, Mapping[str, Any]] = facts.get(BILLING_MONTHS, {})
+    if not facts.get(ISSUED_WHILE_OPEN):
+        return said == held
+    without = [
+        {month: {name: entry[name] for name in entry if name != INVOICED} for month, entry in months.items()}
+        for months in (said, held)
+    ]
+    return without[0] == without[1] and all(
+        entry.get(INVOICED, 0) <= held[month].get(INVOICED, 0) for month, entry in said.items()
+    )
+
+
 def _untrue_record(lake: Lake, month: str, day: dt.date) -> Refusal | None:
     """Which days a month has is read from records; one that says something else than its file would hide rows."""
     record, frame = lake.record(DATASET, day), lake.scan(DATASET, [day])
@@ -185,7 +203,7 @@ def _untrue_record(lake: Lake, month: str, day: dt.date) -> Refusal | None:
         return None
     held = billing_month_facts(frame)[BILLING_MONTHS]
     rows = frame.select(pl.len()).collect().item()
-    if record is not None and record.rows == rows and record.facts.get(BILLING_MONTHS) == held:
+    if record is not None and record.rows == rows and _says(record.facts, held):
         _true_records.add(said)
         return None
     return Refusal(month, day, "its record does not say what its file holds", materialize(day))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from focus_assets.datasets import CATALOG
-from focus_assets.delivery.facts import BILLING_MONTHS
+from focus_assets.delivery.facts import BILLING_MONTHS, INVOICED
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions, PartitionRecord
 from focus_assets.settings import CustomersByLabel, Destination
@@ -156,7 +156,7 @@ def _record(lake: Lake, day: dt.date) -> PartitionRecord | None:
 
 def _estimates(record: PartitionRecord, month: str) -> int:
     facts = record.facts[BILLING_MONTHS].get(month, {})
-    return int(facts.get("rows", 0)) - int(facts.get("invoiced", 0))
+    return int(facts.get("rows", 0)) - int(facts.get(INVOICED, 0))
 
 
 def _held(record: PartitionRecord) -> set[str]:

@@ -10,6 +10,8 @@ from typing import Any
 import polars as pl
 
 from focus_assets.closed_stages import not_kept
+from focus_assets.delivery import billing_months, refusals
+from focus_assets.focus.columns import VERSIONS
 from focus_assets.settings import BillingSettings
 from focus_assets_tests.billing.test_late_usage_of_invoices import FIRST, NEXT, TIERS, USED, invoice, weeks
 from focus_assets_tests.billing.weeks import Weeks, configuration
@@ -57,6 +59,26 @@ def test_a_month_counts_as_invoiced_when_its_periods_are_closed(tmp_path: Path) 
     first = found.lake.record("focus_cost_and_usage", DAYS[0])
     assert first is not None
     assert first.facts["billing_months"]["2026-08"] == {"rows": 2, "billed_cost": {"USD": "2.5913"}}
+
+
+def test_rows_of_a_part_are_delivered_while_the_rest_of_its_period_is_missing(tmp_path: Path) -> None:
+    """They are no estimates, and yet do not count as invoiced: the month has not closed."""
+    found = weeks(tmp_path, EARLY, usage=USED, **ONLY_TOKENS).compute(1, 8)
+    month = billing_months(found.lake)["2026-08"]
+    assert refusals(found.lake, month, versions=VERSIONS) == []
+
+    first = found.lake.record("focus_cost_and_usage", DAYS[0])
+    assert first is not None
+    said = {"2026-08": {"rows": 2, "billed_cost": {"USD": "2.5913"}, "invoiced": 3}}
+    for untrue in (said, {"2026-08": {"rows": 2, "billed_cost": {"USD": "2.59"}}}, {}):
+        found.lake.write(
+            "focus_cost_and_usage",
+            DAYS[0],
+            found.lake.scan("focus_cost_and_usage", DAYS[:1]).collect().lazy(),
+            inputs=first.inputs,
+            facts=lambda _, untrue=untrue: {**first.facts, "billing_months": untrue},  # type: ignore[misc]
+        )
+        assert [each.day for each in refusals(found.lake, month)] == DAYS[:1]
 
 
 ONLY_TOKENS = {"subscriptions": [{"customer": "ann", "plan": "basic", "active_from": "2026-08-01T00:00:00Z"}]}

@@ -36,10 +36,19 @@ their times, from which nothing is computed that could not be read again; and th
 in whose place the note of a killed process stands for a quarter of an hour."""
 
 _SERVER = get_context("forkserver")
-# What the demo imports, some of it while it works: imported once, it saves each process three seconds. Polars has not
+# What the demo imports, some of it while it works: imported once, it saves each process four seconds. Polars has not
 # been asked for anything when the server forks, so none of its threads is missing in the fork.
 _SERVER.set_forkserver_preload(
-    ["focus_assets.commands.demo", "focus_assets.demo.late", "focus_assets.definitions"]
+    [
+        "focus_assets.commands.demo",
+        "focus_assets.commands.whole_chain",
+        "focus_assets.definitions",
+        "focus_assets.demo.late",
+        "focus_assets.orchestration.in_process",
+        "focus_assets.orchestration.instance",
+        "alembic.command",
+        "sqlalchemy.dialects.sqlite",
+    ]
 )
 
 _POLL = 0.001
