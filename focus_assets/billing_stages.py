@@ -265,7 +265,8 @@ def _closed_by_itself(lake: Lake, day: dt.date) -> pl.DataFrame:
     own_fees = billed_here(snapshot, fees_on(snapshot, day))
     at_once: list[Fee | CreditCharge] = [*own_fees, *credits_on(snapshot, day)]
     fees = [each for each in at_once if line_stem(each) in settled]
-    details = lake.scan(INVOICE_DETAILS.name, [day])
+    imported = pl.col("InvoiceId").is_in(sorted({invoice.number for invoice in snapshot.invoices}))
+    details = lake.scan(INVOICE_DETAILS.name, [day]).filter(~imported)
     started = min([*(s.charge.period.start.date() for s in last), _first_day(details, day, lake)])
     days = [started + dt.timedelta(days=n) for n in range((day - started).days + 1)]
     kept, fresh = kept_rows(lake, days), computed_rows(lake, days)

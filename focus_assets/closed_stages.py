@@ -35,6 +35,7 @@ from focus_assets.billing.contract_applied import NO_COMMITMENTS, Commitments
 from focus_assets.billing.correction_signs import is_correction
 from focus_assets.billing.corrections import Booking, LateUsage, corrections
 from focus_assets.billing.datasets import CLOSED_PERIODS
+from focus_assets.billing.going_on import billed_by_difference
 from focus_assets.billing.period_invoices import PeriodInvoice, voided_invoices
 from focus_assets.catalog.credit_charges import Charged
 from focus_assets.catalog.snapshot import Catalog
@@ -170,6 +171,7 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
         closed.invoices,
         close.kept,
         billed_times(today.catalog, charged),
+        billed_by_difference(charged, booked),
     )
     added = today.committed.applied_to(added.lazy()).collect()
     used = {of: booked[of] for of in booked if of in waiting or _books(added, booked[of])}

@@ -110,12 +110,14 @@ def _going_on(
     """The charges that are billed in several parts or billing periods, with the last instant at which one begins.
 
     Lines of imported invoices say themselves where they begin, and of what began before the first day nothing is known.
+    Values that can fall are billed by the difference, see :mod:`~focus_assets.billing.going_on`.
     """
     found: dict[str, tuple[Charge, dt.datetime]] = {}
     for s in slices:
         begins = s.billed_period.start
         imported = (s.subscription.key, s.rate_card.key) in catalog.billed_parts
-        if begins > s.charge.period.start >= midnight(start) and not imported:
+        falls = s.charge.meter.aggregation.can_fall
+        if begins > s.charge.period.start >= midnight(start) and not imported and not falls:
             found[s.charge_id] = s.charge, begins
     return found
 

@@ -14,9 +14,10 @@ from typing import Final
 import polars as pl
 
 from focus_assets.billing.bills import BilledTime
-from focus_assets.billing.close import ClosedPeriod
+from focus_assets.billing.close import ClosedPeriod, PeriodClose
 from focus_assets.billing.closed import PERIOD_COLUMNS
 from focus_assets.billing.period_invoices import PeriodInvoice
+from focus_assets.catalog.periods import Period
 from focus_assets.focus.schema import internal_schema
 
 BILLED: Final = "_billed"
@@ -24,9 +25,9 @@ BILLED: Final = "_billed"
 
 AS_BEFORE: Final = "as_before"
 ANEW: Final = "anew"
-"""An invoice that was voided since the close billed it, or one bills it now that did not, in place of the platform."""
+"""An invoice that was voided since the close billed it, or the platform did where an imported one bills it now."""
 APART: Final = "apart"
-"""Billed by an invoice that was issued since the close, beside those that bill the period: rows of that invoice."""
+"""Billed by an invoice that was issued since the close, beside others or in their place: rows of that invoice."""
 
 _INVOICE: Final = (*PERIOD_COLUMNS, "x_OpenMeterInvoiceId")
 _CORRECTED: Final = ["BillingAccountId", "x_CorrectedInvoiceId"]
@@ -58,7 +59,8 @@ def marked(
         parts: open periods in whose middle the platform itself has issued an invoice.
         times: what imported invoices bill of the day's charges by now.
 
-    Rows that are billed instead of those of a void correct that one, so their InvoiceId names it.
+    Rows that are billed in place of others name in ``x_CorrectedInvoiceId`` the invoice that these were on; so does
+    usage that came too late of a period that the platform itself had invoiced, in InvoiceId.
     """
     schema = {name: internal_schema()[name] for name in (*_INVOICE, "InvoiceId")}
     invoices = list(_INVOICE)
@@ -81,10 +83,10 @@ def marked(
         .unique()
         .with_columns(_booked=True)
     )
-    since = _since(fresh, kept, gone, booked, {*known, *by_itself}, by_itself)
-    replaced = since.filter(pl.col(BILLED) == ANEW, "_itself").select("x_ChargeId").unique()
+    since = _since(fresh, kept, gone, booked, {*known, *by_itself}, _own_invoices(original, by_itself))
+    replaced = since.filter("_replaces").select("x_ChargeId").unique()
     taken_over = _taken_over(original, parts, times)
-    return since.drop("_itself"), _closed(closed, gone, replaced, taken_over, correction, unbilled)
+    return since.drop("_replaces"), _closed(closed, gone, replaced, taken_over, correction, unbilled)
 
 
 def _since(
@@ -93,38 +95,47 @@ def _since(
     gone: pl.DataFrame,
     booked: pl.LazyFrame,
     judged: Collection[ClosedPeriod],
-    by_itself: Collection[ClosedPeriod],
+    own: pl.LazyFrame,
 ) -> pl.LazyFrame:
     by_period = gone.group_by(PERIOD_COLUMNS).agg(pl.col("InvoiceId").min().alias("_void"))
-    void, imported = pl.col("_void"), pl.col("x_OpenMeterInvoiceId").is_not_null()
+    imported, in_place_of = pl.col("x_OpenMeterInvoiceId").is_not_null(), pl.coalesce("_void", "_own")
     issued_since = imported & pl.col("_kept").is_null()
     joined = fresh
     for others, on in (
         (kept.with_columns(_kept=True), list(_INVOICE)),
         (by_period.lazy(), list(PERIOD_COLUMNS)),
         (_periods(judged).with_columns(_judged=True), list(PERIOD_COLUMNS)),
-        (_periods(by_itself).with_columns(_itself=True), list(PERIOD_COLUMNS)),
+        (own, list(PERIOD_COLUMNS)),
         (booked, _OF_ACCOUNT),
     ):
         joined = joined.join(others, on=on, how="left", maintain_order="left")
-    billed = (
-        pl.when(imported & pl.col("_booked").is_not_null())
-        .then(pl.lit(APART))
-        .when(issued_since & (void.is_not_null() | pl.col("_itself").is_not_null()))
-        .then(pl.lit(ANEW))
-        .when(issued_since & pl.col("_judged").is_not_null())
-        .then(pl.lit(APART))
-        .otherwise(pl.lit(AS_BEFORE))
-    )
+    is_booked = imported & pl.col("_booked").is_not_null()
+    apart = is_booked | (issued_since & (in_place_of.is_not_null() | pl.col("_judged").is_not_null()))
+    late = ~imported & pl.col("x_CorrectedInvoiceId").is_not_null() & pl.col("_own").is_not_null()
+    return joined.with_columns(
+        pl.when(apart).then(pl.lit(APART)).otherwise(pl.lit(AS_BEFORE)).alias(BILLED),
+        (issued_since & ~is_booked & pl.col("_own").is_not_null()).alias("_replaces"),
+        pl.when(apart).then(in_place_of).otherwise("x_CorrectedInvoiceId").alias("x_CorrectedInvoiceId"),
+        pl.when(late).then("_own").otherwise("InvoiceId").alias("InvoiceId"),
+    ).drop("_kept", "_void", "_judged", "_booked", "_own")
+
+
+def _own_invoices(original: pl.LazyFrame, by_itself: Collection[ClosedPeriod]) -> pl.LazyFrame:
+    """By :data:`PERIOD_COLUMNS`, the invoice that the platform has made of a period; as rows of the day name it."""
+    names = [
+        (*each, PeriodClose.invoice_name(each.account, Period(each.start, each.end), each.currency))
+        for each in sorted(by_itself)
+    ]
+    schema = {name: internal_schema()[name] for name in (*PERIOD_COLUMNS, "InvoiceId")}
+    own = original.filter(pl.col("x_OpenMeterInvoiceId").is_null()).drop_nulls("InvoiceId")
     return (
-        joined.with_columns(billed.alias(BILLED), pl.col("_itself").is_not_null())
-        .with_columns(
-            pl.when((pl.col(BILLED) == ANEW) & void.is_not_null())
-            .then(void)
-            .otherwise("InvoiceId")
-            .alias("InvoiceId")
+        pl.LazyFrame(names, schema=schema, orient="row")
+        .join(
+            own.group_by(PERIOD_COLUMNS).agg(pl.col("InvoiceId").min().alias("_named")),
+            on=list(PERIOD_COLUMNS),
+            how="left",
         )
-        .drop("_kept", "_void", "_judged", "_booked")
+        .select(*PERIOD_COLUMNS, pl.coalesce("_named", "InvoiceId").alias("_own"))
     )
 
 

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from focus_assets.billing.frozen_quantities import details_of
-from focus_assets.billing.whole_periods import detailed_line_name
+from focus_assets.billing.whole_periods import detailed_line_name, is_limited
 from focus_assets.catalog.charges import ChargeSlice, midnight, slices_on
 from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.fees import Fee, fees_on
@@ -86,7 +86,7 @@ def bills_on(catalog: Catalog, charged: Sequence[Charged]) -> list[Bill]:
             found.setdefault(match[1].id, (*match, []))[2].append(each)
     rated = _rated({key: (line, of[-1]) for key, (_, line, of) in found.items()})
     return [
-        _bill(invoice, line, tuple(of), rated.get(key, []))
+        _bill(invoice, line, tuple(of), rated.get(key, []), _rounded_before(catalog, line, of[-1]))
         for key, (invoice, line, of) in sorted(found.items())
     ]
 
@@ -241,8 +241,27 @@ def _rated(lines: Mapping[str, tuple[InvoiceLine, ChargeSlice | Fee]]) -> dict[s
     return details_of(asked)
 
 
+def _rounded_before(catalog: Catalog, line: InvoiceLine, charged: ChargeSlice | Fee) -> int:
+    """How many rounded amounts of earlier lines of its charge a line rests on.
+
+    Limits count them, and a line that does not say what was metered before books the difference to them.
+    """
+    if isinstance(charged, Fee) or line.start <= charged.charge.period.start:
+        return 0
+    if line.metered_before is not None and not is_limited(charged.rate_card.price):
+        return 0
+    parts = catalog.billed_parts.get((charged.subscription.key, charged.rate_card.key), ())
+    begins = charged.charge.period.start
+    earlier = [part.line for part in parts if begins <= part.line.start < line.start and not part.line.is_fee]
+    return sum(max(len(each.details), 1) for each in earlier)
+
+
 def _bill(
-    invoice: Invoice, line: InvoiceLine, charged: tuple[ChargeSlice | Fee, ...], rated: list[dict[str, Any]]
+    invoice: Invoice,
+    line: InvoiceLine,
+    charged: tuple[ChargeSlice | Fee, ...],
+    rated: list[dict[str, Any]],
+    before: int,
 ) -> Bill:
     last = charged[-1]
     if sum((detail.net for detail in line.details), _ZERO) == line.net:
@@ -252,10 +271,10 @@ def _bill(
         paired = _paired(line.details, rated)
         names = {} if paired is None else {detailed_line_name(last, row): d.id for d, row in paired}
         if paired is not None and len(names) == len(paired):
-            roundings = {detail.id: _roundings(row) for detail, row in paired}
+            roundings = {detail.id: _roundings(row) + before for detail, row in paired}
             return Bill(invoice, line, charged, line.details, roundings, names)
     whole = InvoiceDetail(id=line.id, name=line.name, net=line.net, tax_included=line.tax_included)
-    count = max(sum(map(_roundings, rated)), len(line.details), 1)
+    count = max(sum(map(_roundings, rated)), len(line.details), 1) + before
     return Bill(invoice, line, charged, (whole,), {line.id: count})
 
 

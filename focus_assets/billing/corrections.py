@@ -4,9 +4,8 @@ What belongs here: the difference between what a day's rows would be now and wha
 What does not: keeping closed rows (``closed``) and the period that takes the difference (``booking``).
 
 Closed rows and all corrections of them add up to what a fresh computation gives: ``rebilled`` in every quantity and
-cost, ``not_billed`` in quantities, and in costs too where an imported invoice was voided or issued since (see
-``billed_anew``). Earlier corrections that have been closed count as closed rows, so computing a day again, or in
-another order, adds nothing twice.
+cost, ``not_billed`` in quantities, and in costs too of what imported invoices bill anew (``billed_anew``). Earlier
+corrections that have been closed count as closed rows: computing a day again, or in another order, adds nothing twice.
 """
 
 from __future__ import annotations
@@ -107,6 +106,7 @@ def corrections(
     known: Mapping[ClosedPeriod, Collection[str]] | None = None,
     by_itself: Collection[ClosedPeriod] = (),
     times: Collection[BilledTime] = (),
+    by_difference: Collection[str] = (),
 ) -> pl.DataFrame:
     """The rows that correct closed rows of one day, in the stored shape, sorted.
 
@@ -123,16 +123,16 @@ def corrections(
         known: by period that has closed, OpenMeter's ids of the invoices that were issued when it did.
         by_itself: periods that have closed without invoices of OpenMeter.
         times: what its invoices bill of the day's charges by now.
+        by_difference: charges whose changes are billed either way (``going_on``).
 
     Returns:
         ``rebilled``: a row for each price of what was bought, with quantities and costs as they differ; where no
         quantity differs, one Adjustment without prices and quantities. ``not_billed``: usage alone, without invoice
-        and prices, at no cost; but of what invoices billed that were voided since, or others bill in their place,
-        the same as ``rebilled``. Either way what an invoice bills that was issued since, beside those that billed the
-        period, are rows of that invoice. Nothing where a charge differs in no amount.
+        and prices, at no cost; but of what invoices billed that were voided since, the same as ``rebilled``. Either
+        way what an invoice bills that was issued since are rows of that one. Nothing where no amount differs.
 
         ChargeClass is ``Correction``, but null within the corrected period. Usage that is not billed keeps its prices
-        there, for FOCUS lets only corrections be without, and only Billed and Effective are 0.
+        there: FOCUS lets only corrections be without.
     """
     unbilled = pl.col("ChargeDescription").str.starts_with(_UNBILLED).fill_null(False)
     within = [of for of, booking in bookings.items() if booking.period == of]
@@ -146,7 +146,8 @@ def corrections(
     if late_usage == "rebilled":
         rows = _rebilled(_changed(fresh.filter(others), closed.filter(others)))
     else:
-        before, anew = how == AS_BEFORE, how == ANEW
+        differs = pl.col("x_ChargeId").is_in(sorted(by_difference)) & others
+        before, anew = (how == AS_BEFORE) & ~differs, (how == ANEW) | differs
         rows = pl.concat(
             [
                 *_not_billed(_changed(fresh.filter(before), closed.filter(before)), _is_in(within)),
@@ -175,7 +176,8 @@ def _apart(fresh: pl.LazyFrame, closed: pl.LazyFrame, known: pl.LazyFrame) -> pl
 def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     """What differs, by :data:`_PRICED`; every other column as the fresh row has it, else as the closed one."""
     columns = internal_schema().names()
-    corrected, elsewhere = is_correction(), pl.col("ChargeClass").eq_missing(CORRECTION)
+    elsewhere = pl.col("ChargeClass").eq_missing(CORRECTION)
+    corrected = is_correction() & pl.col("x_OpenMeterInvoiceId").is_null()
     fresh, closed = (rows.filter(pl.col("x_ChargeId").is_not_null()) for rows in (fresh, closed))
     period = ("BillingPeriodStart", "BillingPeriodEnd")
     text = pl.col("ChargeDescription").str.strip_prefix(_CORRECTED).str.strip_prefix(_UNBILLED)
@@ -380,7 +382,9 @@ def _booked(
     return (
         pl.concat(part.select(*rows.columns, "_from", "_to", "_invoice", "_estimated") for part in parts)
         .with_columns(
-            pl.col("InvoiceId").alias("x_CorrectedInvoiceId"),
+            pl.coalesce("x_CorrectedInvoiceId" if apart else "InvoiceId", "InvoiceId").alias(
+                "x_CorrectedInvoiceId"
+            ),
             pl.when(~same).then(pl.lit(CORRECTION)).alias("ChargeClass"),
             (what + pl.col("ChargeDescription")).alias("ChargeDescription"),
             pl.col("_from").alias("BillingPeriodStart"),

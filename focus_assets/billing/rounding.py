@@ -105,7 +105,8 @@ def settle(
     parts = [each for each in last if isinstance(each, ChargeSlice) and not _is_whole(each)]
     usage = _usage(used) | (charged_usage(rows, parts, billed) if parts else {})
     # A part in which less was taken than given back has no rating of its own: its rows are rounded as they are.
-    below = {stem for stem in map(line_stem, parts) if usage.get(stem, Usage()).quantity < 0}
+    cut = [line_stem(each) for each in parts if each.part is not None]
+    below = {stem for stem in cut if usage.get(stem, Usage()).quantity < 0}
     whole = whole_lines([each for each in last if line_stem(each) not in below], usage)
     lines = summed_lines(used, day).join(whole, left_on="_line_id", right_on="InvoiceDetailId", how="left")
     exact = pl.col("BilledCost")

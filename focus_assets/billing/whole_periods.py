@@ -18,7 +18,9 @@ from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.invoices import cut_at
 from focus_assets.catalog.periods import Period
+from focus_assets.catalog.plans import billing_cadence
 from focus_assets.catalog.prices import FlatPrice, TieredPrice
 from focus_assets.catalog.rate_card_terms import ProRatingConfig
 from focus_assets.decimals import (
@@ -32,7 +34,7 @@ from focus_assets.decimals import (
     share_of,
 )
 from focus_assets.focus.credit_terms import component_of
-from focus_assets.focus.invoice_lines import line_period, line_stem
+from focus_assets.focus.invoice_lines import component_name, line_period, line_stem
 from focus_assets.rating import price_table
 from focus_assets.rating.charge_limits import left_of_percentage
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
@@ -65,11 +67,15 @@ _BEFORE: Final = "\n"
 
 @dataclass(frozen=True)
 class Usage:
-    """What a charge used in the part that a line is for, and before it: metered quantities and gross amounts."""
+    """What a charge used in the part that a line is for, and before it: metered quantities and gross amounts.
+
+    ``roundings``: of how many rounded amounts ``previously_billed`` is the sum.
+    """
 
     quantity: Decimal = _ZERO
     before: Decimal = _ZERO
     previously_billed: Decimal = _ZERO
+    roundings: int = 0
 
 
 def metered_usage(totals: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str, Usage]:
@@ -96,29 +102,22 @@ def charged_usage(
     total does not say where within the day a part ends.
     """
     lines = sorted({_terms(s) for s in slices})
-    instants = dict.fromkeys(("_part_from", "_from", "_to"), UTC_INSTANT)
-    schema = pl.Schema({"_stem": pl.String(), "x_ChargeId": pl.String(), **instants, "_left": UNIT_PRICE})
+    instants = dict.fromkeys(("_from", "_to"), UTC_INSTANT)
+    schema = pl.Schema({"_stem": pl.String(), "x_ChargeId": pl.String(), **instants})
     terms = pl.LazyFrame(lines, schema=schema, orient="row")
-    prices, start = _gross_prices(slices), pl.col("ChargePeriodStart")
-    # A negotiated percentage is in the contracted price, but limits count earlier parts before it is taken off. What
-    # of the line's own part lies in earlier billing periods they count as it is paid, as within one period.
-    price = pl.coalesce("_gross", "PricingCurrencyContractedUnitPrice")
-    gross = multiply(pl.col("PricingQuantity"), price)
-    cost = pl.when(start < pl.col("_part_from")).then(gross).otherwise(share_of(gross, pl.col("_left")))
+    start = pl.col("ChargePeriodStart")
+    counted = rows if billed is None else _counted(rows, billed, slices)
 
     def of_lines(some: pl.LazyFrame, when: pl.Expr) -> pl.LazyFrame:
         return (
             some.filter(pl.col("ChargeCategory") != "Adjustment")
             .join(terms, on="x_ChargeId")
             .filter(when, start < pl.col("_to"))
-            .join(prices, on=["x_ChargeId", "x_PriceComponent"], how="left")
-            .select(
-                "_stem", "ConsumedQuantity", (start >= pl.col("_from")).alias("_within"), cost.alias("_cost")
-            )
+            .select("_stem", "ConsumedQuantity", (start >= pl.col("_from")).alias("_within"))
         )
 
     is_before = start < pl.col("_from")
-    used = [of_lines(rows, ~is_before), of_lines(rows if billed is None else billed, is_before)]
+    used = [of_lines(rows, ~is_before), of_lines(counted, is_before)]
     within, earlier = pl.col("_within"), ~pl.col("_within")
     sums = (
         pl.concat(used)
@@ -126,26 +125,100 @@ def charged_usage(
         .agg(
             pl.col("ConsumedQuantity").filter(within).sum().alias("quantity"),
             pl.col("ConsumedQuantity").filter(earlier).sum().alias("before"),
-            pl.col("_cost").filter(earlier).sum().alias("billed"),
         )
+        .join(_previously_billed(counted, slices), on="_stem", how="left")
+        .select("_stem", "quantity", "before", "billed", "roundings")
         .collect()
     )
-    return {stem: Usage(*(value or _ZERO for value in values)) for stem, *values in sums.iter_rows()}
+    return {
+        stem: Usage(quantity or _ZERO, before or _ZERO, amount or _ZERO, roundings or 0)
+        for stem, quantity, before, amount, roundings in sums.iter_rows()
+    }
 
 
-def _terms(s: ChargeSlice) -> tuple[str, str, dt.datetime, dt.datetime, dt.datetime, Decimal]:
-    part, billed = s.part or s.charge.period, s.billed_period
-    return line_stem(s), s.charge_id, part.start, billed.start, billed.end, left_of_percentage(s.charge)
+def _counted(rows: pl.LazyFrame, billed: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
+    """``billed``, but of values that can fall ``rows``: these are billed by the difference to what there is by now."""
+    falling = sorted({s.charge_id for s in slices if s.charge.meter.aggregation.can_fall})
+    if not falling:
+        return billed
+    can_fall = pl.col("x_ChargeId").is_in(falling)
+    return pl.concat([billed.filter(~can_fall), rows.filter(can_fall)])
+
+
+def _previously_billed(rows: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
+    """By ``_stem``, what the charge's earlier lines were ``billed``, each component rounded as an invoice states it.
+
+    Limits count earlier parts before their percentage, and what of the line's own part lies in earlier billing periods
+    as it is paid, as within one period. ``roundings``: how many amounts were rounded.
+    """
+    instants = dict.fromkeys(("_part_from", "_line_from", "_line_to"), UTC_INSTANT)
+    schema = pl.Schema(
+        {"_stem": pl.String(), "x_ChargeId": pl.String(), **instants, "_off": UNIT_PRICE, "_unit": COST}
+    )
+    lines = sorted({line for s in slices for line in _earlier_lines(s)})
+    start, unit = pl.col("ChargePeriodStart"), pl.col("_unit")
+    price = pl.coalesce("_gross", "PricingCurrencyContractedUnitPrice")
+    as_paid = start.min() >= pl.col("_part_from").first()
+    amount = round_to(pl.col("_gross_cost"), unit)
+    discount = round_to(share_of(amount, pl.col("_off")), unit)
+    return (
+        rows.filter(pl.col("ChargeCategory") != "Adjustment")
+        .join(pl.LazyFrame(lines, schema=schema, orient="row"), on="x_ChargeId")
+        .filter(start >= pl.col("_line_from"), start < pl.col("_line_to"))
+        .join(_gross_prices(slices), on=["x_ChargeId", "x_PriceComponent"], how="left")
+        .group_by("_stem", "_line_from", pl.coalesce("_name", "x_PriceComponent"), "_unit")
+        .agg(
+            multiply(pl.col("PricingQuantity"), price).sum().alias("_gross_cost"),
+            pl.when(as_paid).then(pl.col("_off").first()).otherwise(pl.lit(0, UNIT_PRICE)).alias("_off"),
+        )
+        .group_by("_stem")
+        .agg(
+            (amount - discount).sum().alias("billed"),
+            ((pl.col("_gross_cost") != 0).cast(pl.Int64) + (discount != 0).cast(pl.Int64))
+            .sum()
+            .alias("roundings"),
+        )
+    )
+
+
+def _earlier_lines(
+    s: ChargeSlice,
+) -> list[tuple[str, str, dt.datetime, dt.datetime, dt.datetime, Decimal, Decimal]]:
+    """The lines that invoices made here have of a charge before the one that a slice is on."""
+    whole, begins = s.charge.period, s.billed_period.start
+    if begins <= whole.start:
+        return []
+    cadence = billing_cadence(s.charge.plan, s.subscription)
+    bounds = [period.start for period in cadence.periods(s.subscription.anchor, whole.start, begins)]
+    bounds += s.subscription.progressive_billing if s.part is not None else ()
+    part, off = (s.part or whole).start, 1 - left_of_percentage(s.charge)
+    return [
+        (line_stem(s), s.charge_id, part, line.start, line.end, off, _smallest(s))
+        for line in cut_at(Period(whole.start, begins), bounds)
+    ]
+
+
+def _terms(s: ChargeSlice) -> tuple[str, str, dt.datetime, dt.datetime]:
+    return line_stem(s), s.charge_id, s.billed_period.start, s.billed_period.end
 
 
 def _gross_prices(slices: Sequence[ChargeSlice]) -> pl.LazyFrame:
-    """By charge and component as rows name them, the unit price before any percentage."""
-    component = pl.concat_str(
-        pl.col("component"), pl.lit(":") + pl.col("tier").cast(pl.String), ignore_nulls=True
+    """By charge and component as rows name them: the unit price before any percentage, and the own component."""
+    charges = {s.charge_id: s.charge for s in slices}
+    segments = price_table(slices).select(
+        "charge_id", "component", "tier", "segment_from", "gross_unit_price"
     )
-    return price_table(slices).select(
-        x_ChargeId="charge_id", x_PriceComponent=component, _gross="gross_unit_price"
-    )
+    found = [
+        (
+            charge_id,
+            component if tier is None else f"{component}:{tier}",
+            component_name(charges[charge_id], component, start),
+            gross,
+        )
+        for charge_id, component, tier, start, gross in segments.collect().iter_rows()
+    ]
+    schema = dict.fromkeys(("x_ChargeId", "x_PriceComponent", "_name"), pl.String()) | {"_gross": UNIT_PRICE}
+    return pl.LazyFrame(found, schema=schema, orient="row")
 
 
 def whole_lines(last: Sequence[Charged], usage: Mapping[str, Usage]) -> pl.DataFrame:
@@ -170,7 +243,8 @@ def whole_lines(last: Sequence[Charged], usage: Mapping[str, Usage]) -> pl.DataF
         key = f"{stem}/{detailed_line_name(slices[stem], row)}"
         total = row["total"] if stem == row["line_id"] else -row["total"]
         totals[key] = totals.get(key, _ZERO) + total
-        roundings[stem] = roundings.get(stem, 0) + (2 if row["amount_discounts"] else 1)
+        roundings[stem] = roundings.get(stem, _roundings_before(slices[stem], usage.get(stem)))
+        roundings[stem] += 2 if row["amount_discounts"] else 1
     rows = [
         (key, total, roundings[stem], _smallest(slices[stem]), minor_unit(slices[stem].currency), rate)
         for key, total in sorted(totals.items())
@@ -179,6 +253,16 @@ def whole_lines(last: Sequence[Charged], usage: Mapping[str, Usage]) -> pl.DataF
     ]
     lines = [_in_money(pl.DataFrame(rows, schema=_PRICED_LINES, orient="row"))]
     return pl.concat([*lines, *credit]).sort("InvoiceDetailId")
+
+
+def _roundings_before(charged: ChargeSlice | Fee, used: Usage | None) -> int:
+    """How many rounded amounts of earlier lines move a line: limits count them."""
+    return used.roundings if used is not None and is_limited(charged.rate_card.price) else 0
+
+
+def is_limited(price: object) -> bool:
+    """Whether what is billed depends on what was billed before."""
+    return any(getattr(price, name, None) is not None for name in ("minimum_amount", "maximum_amount"))
 
 
 def _of_credit(charge: CreditCharge) -> pl.DataFrame:
@@ -213,13 +297,13 @@ def _in_money(lines: pl.DataFrame) -> pl.DataFrame:
 def _lines(stem: str, charged: ChargeSlice | Fee, usage: Mapping[str, Usage]) -> list[Line]:
     """What a line is rated as: itself, or its charge to its end less the charge to its start.
 
-    The latter where what a billing period adds cannot be told without the ones before it: volume tiers, and converted
-    units, which are rounded to date.
+    The latter where what a billing period adds cannot be told without the ones before it: volume tiers, converted
+    units, which are rounded to date, and what takes back of what was billed before.
     """
     line = _line(stem, charged, usage)
     whole, config = line.full_period, line.unit_config
     by_total = isinstance(line.price, TieredPrice) and line.price.mode == "volume"
-    to_date = by_total or (config is not None and config.rounding != "none")
+    to_date = by_total or (config is not None and config.rounding != "none") or line.quantity < 0
     if isinstance(charged, Fee) or charged.part is not None or line.period == whole or not to_date:
         return [line]
     ends = [(stem, line.period.end, line.before + line.quantity)]

@@ -15,7 +15,6 @@ from focus_assets.catalog.comparable import is_comparable, tiering
 from focus_assets.catalog.custom_currencies import PricedIn
 from focus_assets.catalog.instants import BEGINNING
 from focus_assets.catalog.invoices import cut_at, divided
-from focus_assets.catalog.meters import Aggregation
 from focus_assets.catalog.models import Customer, Feature, Meter, Plan, Price, RateCard, Subscription
 from focus_assets.catalog.periods import Cadence, Period
 from focus_assets.catalog.plans import billing_cadence
@@ -30,8 +29,6 @@ OPEN_END = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 _REMEMBERED = 20_000
 """How many slices a snapshot remembers; a charge's is about a kilobyte."""
-
-_INCREASES = (Aggregation.SUM, Aggregation.COUNT, Aggregation.MAX, Aggregation.UNIQUE_COUNT)
 
 
 class OpeningUnknown(FocusAssetsError):
@@ -347,7 +344,9 @@ def parts_of(catalog: Catalog, charge: Charge) -> list[Period]:
 
 def _is_billed_progressively(charge: Charge) -> bool:
     """As OpenMeter judges it: where more usage never costs less. Source: ``rating/service/billableperiod.go``."""
-    return charge.meter.aggregation in _INCREASES and not charge.is_priced_by_total
+    # A single volume tier prices each unit by itself, and OpenMeter invoices it at the end all the same.
+    is_volume = getattr(charge.rate_card.price, "mode", None) == "volume" or charge.is_priced_by_total
+    return not charge.meter.aggregation.can_fall and not is_volume
 
 
 def _by_part(catalog: Catalog, whole: ChargeSlice) -> Iterator[ChargeSlice]:

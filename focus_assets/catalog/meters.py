@@ -29,6 +29,11 @@ class Aggregation(StrEnum):
         """Whether the value of a period is the sum of the values of its parts."""
         return self in (Aggregation.SUM, Aggregation.COUNT)
 
+    @property
+    def can_fall(self) -> bool:
+        """Whether it can be lower at the end of a period than within it. Source: OpenMeter ``billableperiod.go``."""
+        return self in (Aggregation.MIN, Aggregation.AVG, Aggregation.LATEST)
+
 
 class FromDimension(Entry):
     """A FOCUS dimension whose value an event carries; ``default`` stands in where an event has none."""

@@ -53,11 +53,16 @@ def line_name(charge: Charge, component: str, start: Decimal) -> str:
     The tiers are those of the charge's own price. Volume tiers move all usage to another tier, and what a maximum
     leaves of one tier depends on the others, so there all usage is on one line.
     """
-    price, discounts = charge.rate_card.price, charge.rate_card.discounts
     if component not in (USAGE_COMPONENT, FREE_COMPONENT, TIER_FEE_COMPONENT):
         return component
-    if getattr(price, "maximum_amount", None) is not None:
+    if getattr(charge.rate_card.price, "maximum_amount", None) is not None:
         return USAGE_COMPONENT
+    return component_name(charge, component, start)
+
+
+def component_name(charge: Charge, component: str, start: Decimal) -> str:
+    """The component of the charge's own price that usage or a tier's fee from the quantity ``start`` on is."""
+    price, discounts = charge.rate_card.price, charge.rate_card.discounts
     is_fee = component == TIER_FEE_COMPONENT
     name = TIER_FEE_COMPONENT if is_fee else USAGE_COMPONENT
     if isinstance(price, TieredPrice) and price.mode == "volume":

@@ -175,11 +175,32 @@ def test_the_difference_to_an_invoice_of_a_period_that_closed_without_one_is_boo
     kept = rows.filter(pl.col("ChargeClass").is_null())
     assert kept.sort(kept.columns).equals(before.sort(kept.columns))
     assert set(kept["InvoiceId"]) == {"ann/20260801-20260808/USD"}
-    # No row names the invoice of OpenMeter, and every line of it says so.
+    assert billed(rows) == {"ann/20260801-20260808/USD": D("4.37"), "ANN-01": D("4.14")}
+    assert rows.filter(pl.col("InvoiceId").is_null())["BilledCost"].sum() == D("-4.37")
     lines = found.reconciled().filter(pl.col("InvoiceId") == "ANN-01")
     assert set(lines["InvoiceDetailId"]) == {"ANN-01/0", "ANN-01/1", "ANN-01/2"}
-    assert lines["finding"].null_count() == 0
-    assert lines["charged"].sum() == 0
+    assert set(lines.select("difference", "finding").rows()) == {(D(0), None)}
+
+
+def test_corrections_of_a_period_that_closed_without_an_invoice_name_the_one_made_here(
+    tmp_path: Path,
+) -> None:
+    """What is taken back of it, what OpenMeter bills in its place, and 19 tokens and ten more that it does not."""
+    found = weeks(tmp_path, usage=USED, **ONLY_ANN)
+    found.as_of, found.close_after_days = AFTER, 3
+    found.compute(1, 7)
+    found.close_after_days = None
+    made = invoice("120", [*TIERS[:2], ("20", "0.0123", "0.25")])
+    found.catalog = {**found.catalog, "invoices": [made]}
+    rows = found.compute(1, 7).rows()
+    assert late(rows).filter(pl.col("BilledCost") == 0)["ConsumedQuantity"].sum() == 19
+    found.usage = [*found.usage, (5, "ann", "tokens", "large", "10")]
+    more = found.compute(1, 7).rows()
+    for each in (rows, more):
+        corrections = each.filter(pl.col("ChargeClass") == "Correction")
+        assert set(corrections["x_CorrectedInvoiceId"]) == {"ann/20260801-20260808/USD"}
+        assert each["BilledCost"].sum() == D("4.14")
+    assert more["ConsumedQuantity"].sum() == 149
 
 
 def test_lines_that_were_issued_here_are_held_against_what_was_issued(tmp_path: Path) -> None:

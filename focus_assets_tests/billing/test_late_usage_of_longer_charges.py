@@ -127,7 +127,7 @@ def paid(found: Weeks) -> list[Decimal]:
     return [*weeks.sort("BillingPeriodStart")["BilledCost"], rows.filter(corrects)["BilledCost"].sum()]
 
 
-def require_sound(found: Weeks, consumed: int) -> None:
+def require_sound(found: Weeks, consumed: int | Decimal) -> None:
     assert found.rows()["ConsumedQuantity"].sum() == consumed
     assert set(found.reconciled().select("difference", "finding").rows()) == {(D(0), None)}
     assert [problem for day in found.lake.days("catalog") for problem in not_kept(found.lake, day)] == []

@@ -304,6 +304,15 @@ def test_credits_that_were_allocated_to_a_line_are_a_credit_row(tmp_path: Path) 
         assert sums(of(company, "cy"), "InvoiceId") == {"CY-0001": D("0.06")}
 
 
+def test_a_credit_note_stops_the_run_before_anything_is_written(tmp_path: Path) -> None:
+    note = taxed() | {"type": "credit_note"}
+    with invoicing(tmp_path, [note]) as (company, _):
+        with pytest.raises(Exception, match=r"BOB-0001 .* is a credit_note; only invoices of type standard"):
+            company.run("2026-08-01", "2026-08-08")
+        for dataset in ("catalog", "raw_usage", "normalized_usage", "usage_totals", FOCUS):
+            assert company.lake.days(dataset) == []
+
+
 def test_inclusive_tax_is_taken_out_of_the_rows(tmp_path: Path) -> None:
     """2.14 with a tax of 0.36 in it: the rows are 1.78, and nothing is added on top."""
     taxed_within = line(

@@ -158,6 +158,15 @@ def test_volume_tiers_and_meters_that_can_fall_wait_for_the_end_of_the_period(tm
     assert billed(found) == {WEEK: D(139)}
 
 
+def test_a_single_volume_tier_waits_for_the_end_of_the_period_too(tmp_path: Path) -> None:
+    """139 at 0.10 are 13.90. OpenMeter refuses to bill volume tiers in parts, however many there are."""
+    sold = {"type": "tiered", "mode": "volume", "tiers": [{"unit_price": "0.10"}]}
+    plan = configuration()["plans"][0] | {"rate_cards": [{"feature": "tokens", "price": sold}]}
+    found = split(tmp_path, plans=[plan]).compute()
+    assert billed(found) == {WEEK: D("13.90")}
+    assert set(found.reconciled()["finding"]) == {None}
+
+
 def test_it_is_issued_while_the_period_is_open_and_kept_when_that_closes(tmp_path: Path) -> None:
     # 39 x 0.0333 = 1.2987, 39 x 0.0123 = 0.4797, 8 x 0.00963 = 0.07704.
     found = split(tmp_path, dt.datetime(2026, 8, 7, tzinfo=dt.UTC))

@@ -23,6 +23,7 @@ from focus_assets_tests.billing.test_late_usage_of_invoices import (
     TIERS,
     USED,
     Detail,
+    findings,
     invoice,
     weeks,
 )
@@ -98,6 +99,60 @@ def test_the_difference_to_an_invoice_that_replaces_it_is_booked(tmp_path: Path)
     assert found.compute(1, 7).rows().equals(rows)
 
 
+EITHER = pytest.mark.parametrize("late_usage", ["not_billed", "rebilled"])
+
+
+def by_invoice(rows: pl.DataFrame) -> dict[str | None, Decimal]:
+    return dict(rows.group_by("InvoiceId").agg(pl.col("BilledCost").sum()).iter_rows())
+
+
+@EITHER
+def test_rows_of_the_invoice_that_replaces_it_add_up_to_its_total(tmp_path: Path, late_usage: Any) -> None:
+    """4.37 of the void are taken back on no invoice; the 4.14 are the other one's, and correct the void."""
+    found = weeks(tmp_path, invoice("139", TIERS), usage=USED, **ONLY_ANN)
+    found.terms = BillingSettings(late_usage=late_usage)
+    found.compute(1, 7)
+    found.catalog = {**found.catalog, "invoices": [GONE, replacement("120", ("20", "0.0123", "0.25"))]}
+    rows = found.compute(1, 7).rows()
+    assert by_invoice(rows) == {"ANN-01": D("4.37"), "NEW": D("4.14"), None: D("-4.37")}
+    assert findings(found) == []
+    corrections = rows.filter(pl.col("ChargeClass") == "Correction")
+    assert set(corrections.drop_nulls("InvoiceId")["x_CorrectedInvoiceId"]) == {"ANN-01"}
+    assert set(corrections.drop_nulls("InvoiceId")["x_OpenMeterInvoiceId"]) == {"id-NEW"}
+    assert found.compute(1, 7).rows().equals(rows)
+
+
+@EITHER
+@pytest.mark.parametrize("closed_between", [False, True])
+def test_an_invoice_that_is_voided_when_another_has_replaced_it(
+    tmp_path: Path, late_usage: Any, closed_between: bool
+) -> None:
+    """Both ask for the same tokens at first, 4.37 and 4.14; then the first is void."""
+    last = 14 if closed_between else 7
+    end = NEXT + dt.timedelta(days=7)
+    following = invoice("0", [], (NEXT, end), created_at=end, issued_at=end)
+    following["lines"][0] |= {"billing_start": NEXT, "billing_end": end}
+    second = replacement("120", ("20", "0.0123", "0.25"), created_at=ISSUED + dt.timedelta(hours=1))
+    found = weeks(tmp_path, invoice("139", TIERS), usage=USED, **ONLY_ANN)
+    found.terms = BillingSettings(late_usage=late_usage)
+    found.compute(1, last)
+    found.catalog = {**found.catalog, "invoices": [invoice("139", TIERS), second]}
+    first_week = pl.col("ChargePeriodStart") < NEXT
+    asked = by_invoice(found.compute(1, last).rows().filter(first_week))
+    assert asked == {"ANN-01": D("4.37"), "NEW": D("4.14")}
+    others = [following] if closed_between else []
+    if closed_between:
+        found.catalog["invoices"] += others
+        found.compute(1, last)
+    found.catalog = {**found.catalog, "invoices": [GONE, second, *others]}
+    rows = found.compute(1, last).rows().filter(first_week)
+    named = {name: cost for name, cost in by_invoice(rows).items() if cost != 0}
+    assert named == {"ANN-01": D("4.37"), "NEW": D("4.14"), None: D("-4.37")}
+    assert rows["ConsumedQuantity"].sum() == 139
+    again = found.compute(1, last).rows().filter(first_week)
+    assert {n: c for n, c in by_invoice(again).items() if c != 0} == named
+
+
 def replacement(quantity: str, rest: Detail, *more: dict[str, Any], **of: Any) -> dict[str, Any]:
     """The invoice NEW of Ann's week: two tiers and the fee, and ``more`` lines."""
     made = invoice(quantity, [*TIERS[:2], rest], id="id-NEW", number="NEW", **of)
@@ -162,9 +217,9 @@ def test_a_line_that_somebody_adds_to_the_replacement_is_booked(tmp_path: Path) 
     found.catalog = {**found.catalog, "invoices": [GONE, replacement("139", TIERS[2], workshop)]}
     rows = found.compute(1, 7).rows()
     assert rows["BilledCost"].sum() == D("254.37")
-    added = rows.filter(pl.col("ChargeClass") == "Correction")
-    assert added.select("BilledCost", "x_AdjustmentReason", "x_CorrectedInvoiceId").rows() == [
-        (D(250), "added_by_hand", "ANN-01")
+    added = rows.filter(pl.col("x_AdjustmentReason") == "added_by_hand")
+    assert added.select("BilledCost", "ChargeClass", "InvoiceId", "x_CorrectedInvoiceId").rows() == [
+        (D(250), "Correction", "NEW", "ANN-01")
     ]
     assert found.compute(1, 7).rows().equals(rows)
 
