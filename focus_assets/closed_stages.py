@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from focus_assets.billing.billed_by_difference import billed_by_difference
 from focus_assets.billing.bills import billed_times
 from focus_assets.billing.booking import Booked, booked_in, booking_fact, fingerprint, invoice_of, open_period
 from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod, IssuedPart, PeriodClose
@@ -35,7 +36,6 @@ from focus_assets.billing.contract_applied import NO_COMMITMENTS, Commitments
 from focus_assets.billing.correction_signs import is_correction
 from focus_assets.billing.corrections import Booking, LateUsage, corrections
 from focus_assets.billing.datasets import CLOSED_PERIODS
-from focus_assets.billing.going_on import billed_by_difference
 from focus_assets.billing.period_invoices import PeriodInvoice, voided_invoices
 from focus_assets.catalog.credit_charges import Charged
 from focus_assets.catalog.snapshot import Catalog

@@ -110,7 +110,7 @@ def _going_on(
     """The charges that are billed in several parts or billing periods, with the last instant at which one begins.
 
     Lines of imported invoices say themselves where they begin, and of what began before the first day nothing is known.
-    Values that can fall are billed by the difference, see :mod:`~focus_assets.billing.going_on`.
+    Values that can fall are billed by the difference, see :mod:`~focus_assets.billing.billed_by_difference`.
     """
     found: dict[str, tuple[Charge, dt.datetime]] = {}
     for s in slices:

@@ -123,7 +123,7 @@ def corrections(
         known: by period that has closed, OpenMeter's ids of the invoices that were issued when it did.
         by_itself: periods that have closed without invoices of OpenMeter.
         times: what its invoices bill of the day's charges by now.
-        by_difference: charges whose changes are billed either way (``going_on``).
+        by_difference: charges whose changes are billed either way (``billed_by_difference``).
 
     Returns:
         ``rebilled``: a row for each price of what was bought, with quantities and costs as they differ; where no
@@ -178,7 +178,6 @@ def _changed(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     columns = internal_schema().names()
     elsewhere = pl.col("ChargeClass").eq_missing(CORRECTION)
     corrected = is_correction() & pl.col("x_OpenMeterInvoiceId").is_null()
-    fresh, closed = (rows.filter(pl.col("x_ChargeId").is_not_null()) for rows in (fresh, closed))
     period = ("BillingPeriodStart", "BillingPeriodEnd")
     text = pl.col("ChargeDescription").str.strip_prefix(_CORRECTED).str.strip_prefix(_UNBILLED)
     taken_back = closed.select(columns).with_columns(

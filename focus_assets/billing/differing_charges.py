@@ -9,13 +9,12 @@ import polars as pl
 
 
 def that_differ(fresh: pl.LazyFrame, closed: pl.LazyFrame, *others: pl.LazyFrame) -> tuple[pl.LazyFrame, ...]:
-    """Rows of the charges (``x_ChargeId``) whose rows are others in ``fresh`` than in ``closed``, and rows without one.
+    """Rows of the charges (``x_ChargeId``) whose rows are others in ``fresh`` than in ``closed``.
 
     Both have the same columns, in any order of rows, and so has what is returned, in theirs; then ``others`` whole.
     All of it is computed, for whoever asks reads it several times. Where every charge differs, it is every row.
     """
-    charge = pl.col("x_ChargeId")
-    theirs = charge.is_in(_charges(fresh, closed)) | charge.is_null()
+    theirs = pl.col("x_ChargeId").is_in(_charges(fresh, closed))
     frames = pl.collect_all([fresh.filter(theirs), closed.filter(theirs), *others], engine="streaming")
     return tuple(frame.lazy() for frame in frames)
 
@@ -27,5 +26,4 @@ def _charges(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> list[str]:
     differs = pl.any_horizontal(
         pl.col(name).ne_missing(pl.col(f"{name}_then")) for name in ("rows", "digest")
     )
-    found = both.filter(differs, pl.col("x_ChargeId").is_not_null()).select("x_ChargeId")
-    return found.collect(engine="streaming").to_series().to_list()
+    return both.filter(differs).select("x_ChargeId").collect(engine="streaming").to_series().to_list()

@@ -16,7 +16,7 @@ from typing import Any, Final
 from focus_assets.rating.detailed_lines import Line, detailed_lines, line_tables
 
 _MOST: Final = 20_000
-"""Lines that are remembered: those of a month of as many customers, some 2 kB each."""
+"""Lines that are remembered: those of a month of as many customers, some 5 kB each."""
 
 _known: Final[dict[Line, tuple[dict[str, Any], ...]]] = {}
 _changing: Final = Lock()

@@ -36,8 +36,8 @@ their times, from which nothing is computed that could not be read again; and th
 in whose place the note of a killed process stands for a quarter of an hour."""
 
 _SERVER = get_context("forkserver")
-# What the demo imports, some of it while it works: imported once, it saves each process four seconds. Polars has not
-# been asked for anything when the server forks, so none of its threads is missing in the fork.
+# What the demo imports, some of it while it works: imported once, it saves each process five CPU seconds. Polars has
+# not been asked for anything when the server forks, so none of its threads is missing in the fork.
 _SERVER.set_forkserver_preload(
     [
         "focus_assets.commands.demo",

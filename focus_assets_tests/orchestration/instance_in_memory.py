@@ -1,6 +1,6 @@
 """An instance of Dagster in memory whose event log keeps one connection, for tests that run the chain many times.
 
-Dagster's own opens a connection and sets it up for every event: a tenth of the CPU time of such tests.
+Dagster's own opens a connection and sets it up for every event: 7 of 110 CPU seconds of ``test_emptied_months``.
 """
 
 from __future__ import annotations
