@@ -29,6 +29,7 @@ from focus_assets.billing.corrected_lines import corrected_lines
 from focus_assets.billing.corrections import LateUsage
 from focus_assets.billing.datasets import BILLING_PERIODS, CONTRACT_COMMITMENTS, INVOICE_DETAILS
 from focus_assets.billing.invoices import invoice_details
+from focus_assets.billing.paid_in_advance import less_prepaid
 from focus_assets.billing.period_invoices import issued_invoices
 from focus_assets.billing.periods import Snapshot, billing_periods
 from focus_assets.billing.prepaid import ended_grants, prepaid_commitments
@@ -56,6 +57,7 @@ from focus_assets.delivery.dataset_months import month_facts
 from focus_assets.delivery.facts import BILLING_MONTHS
 from focus_assets.focus.invoice_lines import default_issuer, line_stem
 from focus_assets.focus.price_list import price_list
+from focus_assets.invoice_stages import days_of_lines
 from focus_assets.issued_parts import UNBILLED, unbilled_on
 from focus_assets.lake import Lake, MissingPartitions
 from focus_assets.later_periods import closes_on
@@ -164,7 +166,14 @@ def focus_invoice_detail_days(
         )
         invoices = {line_stem(each): str(each.invoice) for each in settled}
         if snapshot.invoices:
-            stated = stated_on(snapshot, bills_on(snapshot, [*slices, *fees_due]), day, close.start)
+            bills = [each for each in bills_on(snapshot, [*slices, *fees_due]) if each.settles(close.start)]
+            # What bought credit pays of a line is known by its rows alone.
+            paid = [each for each in bills if each.line.credits != 0] if snapshot.credits else []
+            if paid:
+                of_lines = [*days_of_lines(paid, day, close.start), day]
+                bills = less_prepaid(bills, focus.lake.scan(focus.dataset, of_lines))
+                inputs |= digests(focus.lake, focus.dataset, of_lines)
+            stated = stated_on(snapshot, bills, day, close.start)
             frame = with_imported_lines(frame, detail_rows(stated, snapshot, terms))
         yield DayOutput(day, frame, inputs, _Settled(invoices, bool(snapshot.invoices)))
 
@@ -242,12 +251,14 @@ def imported_day(lake: Lake, day: dt.date) -> pl.DataFrame:
     held = lake.days(FOCUS)
     start = min(held, default=day)
     snapshot, charged = _charged(Upstream(lake, CATALOG.name, [day]), day)
-    stated = stated_on(snapshot, bills_on(snapshot, charged), day, start)
+    bills = bills_on(snapshot, charged)
+    stated = stated_on(snapshot, bills, day, start)
     complete = complete_invoices(snapshot, day, start)
     begun = [each.line.start for each in stated if each.line is not None]
     begun += [line.start for invoice in complete for line in invoice.lines]
     first = max(start, min((instant.date() for instant in begun), default=day))
     rows = lake.scan(FOCUS, [each for each in held if first <= each <= day])
+    stated = stated_on(snapshot, less_prepaid(bills, rows), day, start)
     lines = reconciled_with_invoices(rows, lake.scan(INVOICE_DETAILS.name, [day]), stated)
     return pl.concat([lines, totals_that_differ(rows, complete)])
 

@@ -27,6 +27,7 @@ from focus_assets.billing.invoice_rows import (
     credit_text,
     tax_text,
 )
+from focus_assets.billing.paid_in_advance import less_prepaid
 from focus_assets.billing.rounding import FIRST_ROW, ROUNDING, Settled, adjustments_of, summed_lines
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.invoices import InvoiceDetail
@@ -81,6 +82,7 @@ def billed_rows(
     if settling:
         found = named if earlier is None else pl.concat([earlier, named])
         used = rows_of_bills(found, settling).collect()
+        settling = less_prepaid(settling, used.lazy())
         settled = _settled(used, settling, day)
         named = settled.applied_to(named)
         added += list(_beside(settling, used, catalog))
@@ -208,7 +210,9 @@ def _settled(used: pl.DataFrame, bills: Sequence[Bill], day: dt.date) -> Settled
         )
         .sort("_invoice_id", "_line_id")
     )
-    alone = (pl.col("_rows") == 1) & (pl.col("_rows_of_day") == 1) & (pl.col("_reason") == ROUNDING)
+    # What bought credit pays stays effective as it was rated, whatever is asked for beside it.
+    in_full = pl.col("x_CreditGrantId").is_null() & (pl.col("_reason") == ROUNDING)
+    alone = (pl.col("_rows") == 1) & (pl.col("_rows_of_day") == 1) & in_full
     told = {
         ROUNDING: "Rounding of the invoice line, ",
         INCLUDED_TAX: "Tax included in the price, ",
@@ -302,7 +306,7 @@ def _tax_and_credits(bill: Bill, own: pl.DataFrame, template: Mapping[str, Any])
     if line.credits != 0:
         given = -sum(own.filter(_IS_CREDIT)["BilledCost"].to_list(), Decimal(0))
         rest, credit = line.credits - given, credit_text(line.id, line.name)
-        if given != 0:
+        if given != 0 or bill.prepaid != 0:
             rounding = abs(rest) <= _smallest(bill) / 2 * sum(bill.roundings.values())
             credit |= {
                 "ChargeCategory": "Adjustment",

@@ -41,7 +41,8 @@ class Bill:
     """A line of an invoice and what it bills of a day: the slices of a charge, or a fee.
 
     ``details``: what its rows are summed up by, each with the number of roundings in it. ``detail_of``: the id of the
-    detail that each of our own lines is (``focus.invoice_lines``); others are on the first one.
+    detail that each of our own lines is (``focus.invoice_lines``); others are on the first one. ``prepaid``: what of
+    its credits bought credit pays, taken off the details (``paid_in_advance``).
     """
 
     invoice: Invoice
@@ -50,6 +51,7 @@ class Bill:
     details: tuple[InvoiceDetail, ...]
     roundings: Mapping[str, int] = field(default_factory=dict)
     detail_of: Mapping[str, str] = field(default_factory=dict)
+    prepaid: Decimal = _ZERO
 
     @property
     def last(self) -> ChargeSlice | Fee:

@@ -13,13 +13,14 @@ from typing import Final
 
 import polars as pl
 
+from focus_assets.billing.paid_in_advance import IS_COVERED
 from focus_assets.billing.rounding import ROUNDING
 from focus_assets.billing.whole_periods import Usage, whole_lines
 from focus_assets.catalog.credit_charges import Charged, CreditCharge
 from focus_assets.catalog.fees import Fee
 from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, convert, minor_unit, round_to
 from focus_assets.focus.invoice_lines import line_stem
-from focus_assets.rating.lines import CREDIT_COMPONENT, CREDIT_EXPIRY_COMPONENT, CREDIT_PURCHASE_COMPONENT
+from focus_assets.rating.lines import CREDIT_COMPONENT
 
 LINES: Final = pl.Schema(
     {
@@ -47,13 +48,6 @@ MOVED: Final = pl.Schema({"InvoiceDetailId": pl.String(), "moved": COST})
 """By line, what it would come to now, less what was closed: what its corrections have to come to."""
 
 _ZERO: Final = pl.lit(0, COST)
-_COVERED: Final = (
-    (pl.col("BilledCost") == 0)
-    & pl.col("x_CreditGrantId").is_not_null()
-    & ~pl.col("x_PriceComponent").is_in([CREDIT_PURCHASE_COMPONENT, CREDIT_EXPIRY_COMPONENT])
-)
-"""Rows that bought credit pays for."""
-
 _IN_MONEY: Final = pl.col("PricingCurrency") == pl.col("BillingCurrency")
 
 _INVOICES: Final = pl.Schema(
@@ -111,7 +105,7 @@ def reconciled(
     )
     paid = (
         (rows if fresh is None else fresh)
-        .filter(pl.col("InvoiceDetailId").is_not_null(), _COVERED)
+        .filter(pl.col("InvoiceDetailId").is_not_null(), IS_COVERED)
         .group_by("InvoiceDetailId")
         .agg(
             pl.when(_IN_MONEY).then("EffectiveCost").sum().alias("_covered"),
