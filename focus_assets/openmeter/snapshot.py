@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar
-
-from pydantic import ValidationError
+from typing import Any, Final, Protocol
 
 from focus_assets.catalog.credits import CreditGrant
 from focus_assets.catalog.custom_currencies import CustomCurrency
@@ -22,7 +20,6 @@ from focus_assets.catalog.invoices import Invoice
 from focus_assets.catalog.models import (
     Aggregation,
     Customer,
-    Entry,
     Feature,
     Meter,
     Plan,
@@ -31,6 +28,7 @@ from focus_assets.catalog.models import (
 )
 from focus_assets.catalog.snapshot import Catalog, FocusDefaults
 from focus_assets.openmeter import wire_v1, wire_v3
+from focus_assets.openmeter.entries import check_references, entry
 from focus_assets.openmeter.errors import UnsupportedCatalogEntry
 from focus_assets.openmeter.extraction import together
 from focus_assets.openmeter.invoices import invoices_now
@@ -42,7 +40,6 @@ from focus_assets.openmeter.v1 import V1
 _DRAFT: Final = "draft"
 _ISO_4217: Final = 3
 _FREE: Final = {"type": "unit", "amount": "0"}
-E = TypeVar("E", bound=Entry)
 Features = Mapping[str, Feature]
 FeeColumns = Mapping[str, str | None]
 
@@ -94,7 +91,7 @@ async def catalog_now(
         )
     ]
     sellers: list[Plan | Subscription] = [*plans, *subscriptions]
-    sold = {card.feature for entry in sellers for card in entry.rate_cards if card.feature is not None}
+    sold = {card.feature for each in sellers for card in each.rate_cards if card.feature is not None}
     _require_known_fees(fees, sellers, server.transport.url)
     costs = await unit_costs(server)
     invoices: tuple[Invoice, ...] = ()
@@ -123,7 +120,7 @@ async def catalog_now(
         custom_currencies=tuple(custom_currencies),
         invoices=invoices,
     )
-    catalog.check_references()
+    check_references(catalog)
     return catalog
 
 
@@ -153,7 +150,7 @@ async def _meters(
             "event_from": event_from and _whole_second(event_from),
             **own,
         }
-        found[slug] = _entry(Meter, described, f"meter {slug!r}")
+        found[slug] = entry(Meter, described, f"meter {slug!r}")
     unknown = sorted(set(details) - set(found))
     if unknown:
         raise UnsupportedCatalogEntry(
@@ -208,7 +205,7 @@ def _feature(key: str, name: str, meter: str | None, filters: Mapping[str, Mappi
                 f"feature {key!r} filters {dimension!r} by {', '.join(sorted(said)) or 'nothing'}; only eq and in "
                 "are known. Nothing was written."
             )
-    return _entry(Feature, {"key": key, "name": name, "meter": meter, "filters": exact}, f"feature {key!r}")
+    return entry(Feature, {"key": key, "name": name, "meter": meter, "filters": exact}, f"feature {key!r}")
 
 
 def _customer(customer: wire_v3.Customer | wire_v1.Customer, id_is_subject: bool) -> Customer:
@@ -223,7 +220,7 @@ def _customer(customer: wire_v3.Customer | wire_v1.Customer, id_is_subject: bool
         "subject_keys": sorted(set(subjects) - {key}),
         "labels": dict(labels or {}),
     }
-    return _entry(Customer, described, f"customer {key!r}")
+    return entry(Customer, described, f"customer {key!r}")
 
 
 def _plans(
@@ -259,7 +256,7 @@ def _plans(
         }
         if last.pro_rating_config is not None:
             described["pro_rating_config"] = last.pro_rating_config
-        yield _entry(Plan, described, f"plan {key!r}")
+        yield entry(Plan, described, f"plan {key!r}")
 
 
 def _subscription(
@@ -302,7 +299,7 @@ def _subscription(
         "own_prices_only": True,
         "pro_rating_config": subscription.pro_rating_config,
     }
-    return _entry(Subscription, described, named)
+    return entry(Subscription, described, named)
 
 
 def _rate_card(
@@ -342,7 +339,7 @@ def _rate_card(
         described["discounts"] = discounts
     if unit_config := _without_nothing(item.unit_config or {}):
         described["unit_config"] = unit_config
-    return _entry(RateCard, described, place)
+    return entry(RateCard, described, place)
 
 
 def _discounts(stated: Mapping[str, Any]) -> dict[str, Any]:
@@ -367,17 +364,6 @@ def _require_known_fees(
             f"source.openmeter.fees names {', '.join(unknown)}, which {url} does not have; its flat fees: "
             f"{', '.join(sorted(known)) or 'none'}. Nothing was written."
         )
-
-
-def _entry(model: type[E], described: Mapping[str, Any], place: str) -> E:
-    try:
-        return model.model_validate(described)
-    except ValidationError as error:
-        problems: Sequence[Any] = error.errors(include_url=False, include_context=False, include_input=False)
-        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems[:3])
-        raise UnsupportedCatalogEntry(
-            f"{place} cannot be represented here: {told}. Nothing was written."
-        ) from None
 
 
 def _without_nothing(value: Any) -> Any:
