@@ -71,6 +71,7 @@ def run_and_tell(
 def deliver_and_tell(settings: Settings, names: Sequence[str], first: str, last: str | None) -> None:
     """Deliver the billing months from ``first`` to ``last`` to destinations by name, and print what came of each."""
     from focus_assets.delivery import billing_months
+    from focus_assets.delivery.dataset_months import months_to_deliver
     from focus_assets.delivery.ledger import days_delivered
     from focus_assets.delivery.months import parse_month
     from focus_assets.settings import ConfigurationError
@@ -88,9 +89,11 @@ def deliver_and_tell(settings: Settings, names: Sequence[str], first: str, last:
         from focus_assets.orchestration.in_process import Outcome
         from focus_assets.orchestration.partitions import partition_of_month
 
+        months = billing_months(chain.lake, settings.start_date, days_delivered(chain.lake))
+        asked = [each for each in settings.destinations if each.name in (names or known)]
         held = [
             month
-            for month in billing_months(chain.lake, settings.start_date, days_delivered(chain.lake))
+            for month in sorted(set().union(*months_to_deliver(chain.lake, months, asked).values()))
             if first <= month
             and (last is None or month <= last)
             and partition_of_month(settings, month) is not None

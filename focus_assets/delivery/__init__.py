@@ -6,7 +6,7 @@ not: when to deliver (``orchestration``) and how rows are computed (``focus``).
 """
 
 from focus_assets.delivery.deliver import DeliveryFailure, DeliveryResult, deliver, deliver_all
-from focus_assets.delivery.deliver_others import deliver_others
+from focus_assets.delivery.deliver_others import deliver_month, deliver_others
 from focus_assets.delivery.due import Due, due, together
 from focus_assets.delivery.errors import DeliveryRaced, DeliveryRefused, DestinationError
 from focus_assets.delivery.facts import billing_month_facts
@@ -39,6 +39,7 @@ __all__ = [
     "check_destinations",
     "deliver",
     "deliver_all",
+    "deliver_month",
     "deliver_others",
     "due",
     "entries",

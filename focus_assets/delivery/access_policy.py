@@ -3,6 +3,7 @@
 What belongs here: the documents, as data. What does not: printing them, and asking a service for anything.
 
 A delivery writes and reads objects below its prefix, lists that prefix, and removes what it replaced; nothing else.
+Where versions are kept nothing is removed but the object that ``focus-assets destination test`` tries a bucket with.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from focus_assets.delivery.probe import PROBE
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake.urls import BucketLocation, parse_url
 from focus_assets.settings import Destination
@@ -113,7 +115,7 @@ def _statements(destination: Destination, partition: str) -> list[dict[str, Any]
     }
     if prefix:
         listing["Condition"] = {"StringLike": {"s3:prefix": [prefix, below]}}
-    return [
+    allowed = [
         listing,
         {
             "Sid": "FocusAssetsDelivers",
@@ -122,6 +124,10 @@ def _statements(destination: Destination, partition: str) -> list[dict[str, Any]
             "Resource": f"{bucket}/{below}",
         },
     ]
+    if destination.mode != "overwrite":
+        tried = {"Action": "s3:DeleteObject", "Resource": f"{bucket}/{below.removesuffix('*')}{PROBE}"}
+        allowed.append({"Sid": "FocusAssetsTries", "Effect": "Allow", **tried})
+    return allowed
 
 
 def _role(destination: Destination) -> str:

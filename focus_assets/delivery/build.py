@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from focus_assets.catalog.charges import midnight
 from focus_assets.delivery.by_customer import LakeOfScope
 from focus_assets.delivery.datasets import as_decided, focus_name, rows_of
 from focus_assets.delivery.files import (
@@ -30,10 +31,12 @@ from focus_assets.delivery.manifest import (
     DayCompleteness,
     Generator,
     Manifest,
+    PeriodStatus,
     RetiredFile,
+    Scope,
 )
 from focus_assets.delivery.metadata_files import Provider, SchemaFile, month_ends, month_metadata
-from focus_assets.delivery.months import DATASET
+from focus_assets.delivery.months import DATASET, month_of
 from focus_assets.delivery.one_value import require_one_value
 from focus_assets.delivery.period_status import periods_of
 from focus_assets.delivery.scope import Reads, scope_in
@@ -78,7 +81,10 @@ def build(
     if isinstance(lake, LakeOfScope):
         # They are in memory already: chosen once, not by each that reads them.
         rows = {day: frame.collect().lazy() for day, frame in rows.items()}
-    written = [write_day(rows[day], day, shape, folder) for day in rows]
+    periods = periods_of(passed, scope)
+    written = _theirs(
+        [write_day(rows[day], day, shape, folder) for day in rows], month, scope, periods, before
+    )
     named = [NamedFile(file.day, file.sha256, ENDINGS[shape.format]) for file in written]
     paths = dict(zip((file.day for file in written), layout.data_paths(month, named), strict=True))
     columns = written[0].columns
@@ -87,9 +93,8 @@ def build(
     if dataset == DATASET and decides and not destination.partial:
         require_files(month, destination, read)
     if dataset == DATASET and (destination.dimensions or destination.focus_version in passed.apart):
-        shown = {day: as_decided(frame, destination) for day, frame in rows.items()}
+        shown = {day: as_decided(rows[day], destination) for day in read}
         require_one_value(month, destination, shown)
-    periods = periods_of(passed, scope)
     days = _days(before, written, now)
     metadata = folder / "metadata.json"
     entry, data = month_metadata(
@@ -141,6 +146,32 @@ def build(
         generator=Generator.this(),
     )
     return Built(manifest.sealed(), files, schema)
+
+
+def _theirs(
+    files: Sequence[LocalFile],
+    month: str,
+    scope: Scope,
+    periods: Sequence[PeriodStatus],
+    before: Manifest | None,
+) -> list[LocalFile]:
+    """The files of the days that are a scope's: those of the month, of its billing periods, and that it has already.
+
+    Other days are in the month because periods of other customers go on then; they are nobody else's business, and a
+    month that has closed for these would change day by day.
+    """
+    if scope.customers == "all":
+        return list(files)
+    held = set() if before is None else {day.day for day in before.days}
+    theirs = [
+        file
+        for file in files
+        if file.rows
+        or month_of(file.day) == month
+        or file.day in held
+        or any(period.start.date() <= file.day and midnight(file.day) < period.end for period in periods)
+    ]
+    return theirs or list(files[:1])
 
 
 def _days(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -18,12 +18,13 @@ import polars as pl
 
 from focus_assets.billing.datasets import FOCUS_DATASET
 from focus_assets.datasets import CATALOG
-from focus_assets.delivery.datasets import STARTS, months_in, shown
+from focus_assets.delivery.datasets import STARTS, months_in, others_of, shown
 from focus_assets.delivery.errors import DeliveryRefused
 from focus_assets.delivery.facts import BILLING_MONTHS
-from focus_assets.delivery.months import UNRECORDED, BillingMonth
+from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions, PartitionRecord
+from focus_assets.settings import Destination
 
 _SHOWN: Final = 5
 
@@ -47,11 +48,20 @@ def months_of_dataset(
             days.setdefault(month, set()).add(day)
     return {
         month: replace(
-            months.get(month) or BillingMonth(month),
+            # No charge of it is here, so none is an estimate.
+            months.get(month) or BillingMonth(month, estimates=0),
             digests={day: _digest(costs.get(day, ""), records.get(day), day) for day in found},
         )
         for month, found in sorted(days.items())
     }
+
+
+def months_to_deliver(
+    lake: Lake, months: Mapping[str, BillingMonth], destinations: Iterable[Destination]
+) -> dict[str, dict[str, BillingMonth]]:
+    """The billing months of each dataset that destinations ask for, from ``months``, those of Cost and Usage."""
+    others = sorted({name for each in destinations for name in others_of(each)})
+    return {DATASET: dict(months)} | {name: months_of_dataset(lake, name, months) for name in others}
 
 
 def require_dataset(lake: Lake, dataset: str, held: BillingMonth, version: str) -> None:

@@ -2,11 +2,15 @@
 
 What belongs here: who gets which of them. What does not: the steps of a delivery (``deliver``), rows (``datasets``) and
 whether a month of a dataset may be delivered (``dataset_months``).
+
+A month may have rows of these alone: credit that took effect before the first day of all, or a billing period that
+began before it and in which nobody was charged. Such a month is delivered without Cost and Usage, to whom it has rows
+for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -18,9 +22,11 @@ from focus_assets.delivery.deliver import (
     WHOLE_SIDE_BY_SIDE,
     DeliveryFailure,
     DeliveryResult,
+    deliver_all,
     serve,
 )
-from focus_assets.delivery.gate import PassedMonth, Periods, issued_while_open
+from focus_assets.delivery.errors import MonthNotHeld
+from focus_assets.delivery.gate import Control, PassedMonth, Periods, issued_while_open
 from focus_assets.delivery.months import BillingMonth, billing_months
 from focus_assets.delivery.one_pass import one_pass
 from focus_assets.delivery.run import DeliveryRun
@@ -28,6 +34,26 @@ from focus_assets.delivery.unforeseen import ANY_ERROR, of_month
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import Lake
 from focus_assets.settings import Destination, FocusVersion
+
+
+def deliver_month(
+    lake: Lake,
+    destinations: Sequence[Destination],
+    month: str,
+    run: DeliveryRun,
+    *,
+    controls: Sequence[Control] = (),
+    before_put: Callable[[PassedMonth], None] | None = None,
+) -> list[DeliveryResult | DeliveryFailure]:
+    """Deliver all that destinations ask for of a billing month: Cost and Usage first, as :func:`deliver_all`.
+
+    The others follow where that went well, or where the lake has nothing but them of the month.
+    """
+    results = deliver_all(lake, destinations, month, run, controls=controls, before_put=before_put)
+    if all(isinstance(each, DeliveryFailure) and isinstance(each.error, MonthNotHeld) for each in results):
+        return deliver_others(lake, destinations, month, run) or results
+    served = {each.destination for each in results if isinstance(each, DeliveryResult)}
+    return results + deliver_others(lake, [each for each in destinations if each.name in served], month, run)
 
 
 def deliver_others(
@@ -39,7 +65,7 @@ def deliver_others(
     """Deliver the other datasets that destinations ask for, beside a month of Cost and Usage that they just got.
 
     The gate was asked of the month's days then; here it is asked of each dataset's own. One delivery that fails does
-    not stop the others.
+    not stop the others. Of a month without Cost and Usage those are delivered that have rows of it.
     """
     if not any(others_of(destination) for destination in destinations):
         return []
@@ -56,10 +82,15 @@ def deliver_others(
     found: list[DeliveryResult | DeliveryFailure] = []
     for dataset in dict.fromkeys(dataset for _, dataset in asked):
         wanting = [destination for destination, of in asked if of == dataset]
-        passed = {
-            version: _passed(lake, dataset, month, costs, version, periods)
-            for version in sorted({destination.focus_version for destination in wanting})
-        }
+        versions = sorted({destination.focus_version for destination in wanting})
+        passed: dict[FocusVersion, PassedMonth | FocusAssetsError]
+        try:
+            held = months_of_dataset(lake, dataset, costs).get(month)
+            if held is None:
+                continue
+            passed = {version: _passed(lake, dataset, held, costs, version, periods) for version in versions}
+        except ANY_ERROR as error:
+            passed = dict.fromkeys(versions, of_month(error, lake, month, dataset))
         found += _deliver_dataset(lake, wanting, month, run, dataset, passed)
     return found
 
@@ -96,15 +127,14 @@ def _deliver_dataset(
 def _passed(
     lake: Lake,
     dataset: str,
-    month: str,
+    held: BillingMonth,
     costs: Mapping[str, BillingMonth],
     version: str,
     periods: Periods,
 ) -> PassedMonth | FocusAssetsError:
     try:
-        held = months_of_dataset(lake, dataset, costs)[month]
         require_dataset(lake, dataset, held, version)
-        span = costs[month].digests
+        span = costs[held.month].digests if held.month in costs else {}
         return PassedMonth(
             held,
             dict(span),
@@ -113,4 +143,4 @@ def _passed(
             periods=periods,
         )
     except ANY_ERROR as error:
-        return of_month(error, lake, month, dataset)
+        return of_month(error, lake, held.month, dataset)

@@ -9,6 +9,10 @@ class DeliveryRefused(FocusAssetsError):
     """The lake may not be delivered as it stands; nothing was written to any destination."""
 
 
+class MonthNotHeld(DeliveryRefused):
+    """The lake holds no day of Cost and Usage of a billing month; other datasets may have rows of it."""
+
+
 class DeliveryRaced(FocusAssetsError):
     """Another delivery replaced the manifest first; its manifest stands, ours was not written."""
 

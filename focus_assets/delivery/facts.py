@@ -5,6 +5,8 @@ What belongs here: sums that are stored beside data. What does not: comparing th
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -14,6 +16,7 @@ from focus_assets.errors import FocusAssetsError
 
 BILLING_MONTHS: Final = "billing_months"
 INVOICED: Final = "invoiced"
+UNTIL: Final = "until"
 
 
 class BillingMonthUnknown(FocusAssetsError):
@@ -28,10 +31,11 @@ def billing_month_of_row() -> pl.Expr:
 def billing_month_facts(frame: pl.LazyFrame) -> dict[str, Any]:
     """Rows and billed cost of each billing month in ``frame``, for the facts of a lake partition.
 
-    ``frame`` needs BillingPeriodStart (UTC instant), BillingCurrency, BilledCost and x_IsEstimated. The result is
-    ``{"billing_months": {"2026-08": {"rows": 3, "billed_cost": {"USD": "1.5"}}}}``, sorted by month and
-    currency; with ``"invoiced": 2`` where so many of the rows are no estimates any more. Raises
-    :class:`BillingMonthUnknown` where a row has no BillingPeriodStart.
+    ``frame`` needs BillingPeriodStart and BillingPeriodEnd (UTC instants), BillingCurrency, BilledCost and
+    x_IsEstimated. The result is ``{"billing_months": {"2026-08": {"rows": 3, "billed_cost": {"USD": "1.5"}}}}``,
+    sorted by month and currency; with ``"invoiced": 2`` where so many of the rows are no estimates any more, and
+    ``"until": "2026-09-14"`` where a billing period of theirs goes on after the calendar month, until the end of that
+    day. Raises :class:`BillingMonthUnknown` where a row has no BillingPeriodStart.
     """
     sums = (
         frame.group_by(billing_month_of_row().alias("month"), pl.col("BillingCurrency").alias("currency"))
@@ -39,12 +43,13 @@ def billing_month_facts(frame: pl.LazyFrame) -> dict[str, Any]:
             pl.len().alias("rows"),
             pl.col("BilledCost").sum().alias("cost"),
             pl.col("x_IsEstimated").eq_missing(False).sum().alias(INVOICED),
+            _last_day().max().alias(UNTIL),
         )
         .sort("month", "currency")
         .collect(engine="streaming")
     )
     months: dict[str, Any] = {}
-    for month, currency, rows, cost, invoiced in sums.iter_rows():
+    for month, currency, rows, cost, invoiced, until in sums.iter_rows():
         if month is None:
             raise BillingMonthUnknown(
                 f"{rows} rows have no BillingPeriodStart, so they belong to no billing month; "
@@ -54,8 +59,21 @@ def billing_month_facts(frame: pl.LazyFrame) -> dict[str, Any]:
         entry["rows"] += rows
         if invoiced:
             entry[INVOICED] = entry.get(INVOICED, 0) + invoiced
+        if until is not None and f"{until:%Y-%m}" > month:
+            entry[UNTIL] = max(entry.get(UNTIL, ""), f"{until:%F}")
         entry["billed_cost"][str(currency)] = decimal_text(cost)
     return {BILLING_MONTHS: months}
+
+
+def until_of(entry: Mapping[str, Any]) -> dt.date | None:
+    """The last day of billing periods that go on after their calendar month, by what a day says of that month."""
+    said = entry.get(UNTIL)
+    return None if said is None else dt.date.fromisoformat(said)
+
+
+def _last_day() -> pl.Expr:
+    end = pl.col("BillingPeriodEnd").dt.convert_time_zone("UTC")
+    return end.dt.offset_by("-1us").dt.date()
 
 
 def decimal_text(value: Decimal) -> str:

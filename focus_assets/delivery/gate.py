@@ -18,8 +18,14 @@ from typing import Any, Final
 import polars as pl
 
 from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod
-from focus_assets.delivery.errors import DeliveryRefused
-from focus_assets.delivery.facts import BILLING_MONTHS, INVOICED, billing_month_facts, billing_month_of_row
+from focus_assets.delivery.errors import DeliveryRefused, MonthNotHeld
+from focus_assets.delivery.facts import (
+    BILLING_MONTHS,
+    INVOICED,
+    UNTIL,
+    billing_month_facts,
+    billing_month_of_row,
+)
 from focus_assets.delivery.ledger import days_delivered
 from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth, billing_months, parse_month
 from focus_assets.delivery.one_value import differs
@@ -119,7 +125,7 @@ def require_days(
     held = billing_months(lake, since, days_delivered(lake, parse_month(month))).get(month)
     if held is None:
         first = dt.date.fromisoformat(f"{month}-01")
-        raise DeliveryRefused(
+        raise MonthNotHeld(
             f"billing month {month} was not delivered: the lake holds no day of it. {materialize(first)}"
         )
     passed = PassedMonth(held, _digests(lake, held.span))
@@ -184,6 +190,11 @@ def _says(facts: Mapping[str, Any], held: Mapping[str, Mapping[str, Any]]) -> bo
     fewer of these; never more.
     """
     said: Mapping[str, Mapping[str, Any]] = facts.get(BILLING_MONTHS, {})
+    # Days that were written before records said it do not say until when periods go on.
+    held = {
+        month: {name: entry[name] for name in entry if name != UNTIL or UNTIL in said.get(month, entry)}
+        for month, entry in held.items()
+    }
     if not facts.get(ISSUED_WHILE_OPEN):
         return said == held
     without = [

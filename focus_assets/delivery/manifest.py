@@ -152,7 +152,8 @@ class Manifest(_Part):
     stood here before; ``source_digest`` that of the lake's days it was made from, ``terms_digest`` that of what the
     destination asked for, its URL left out. ``generator`` is the program and its version. ``dimensions`` are what this
     destination decided about FOCUS columns, ``tags`` about keys of Tags (null: taken away; left out where nothing).
-    There is no run id: the same lake delivered at the same instant gives the same bytes.
+    There is no run id: the same lake delivered at the same instant gives the same bytes, also where the run that began
+    was killed and another one ended it. The ledger has it, by content digest.
     """
 
     format_version: Literal["1"] = FORMAT_VERSION

@@ -9,12 +9,12 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from focus_assets.datasets import CATALOG
-from focus_assets.delivery.facts import BILLING_MONTHS, INVOICED
+from focus_assets.delivery.facts import BILLING_MONTHS, INVOICED, until_of
 from focus_assets.errors import FocusAssetsError
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions, PartitionRecord
 from focus_assets.settings import CustomersByLabel, Destination
@@ -33,11 +33,12 @@ class UnknownBillingMonth(FocusAssetsError):
 class BillingMonth:
     """The days of ``focus_cost_and_usage`` that make up a billing month, each with its digest.
 
-    A day belongs to the month when it holds rows of it, lies in the calendar month, or was delivered with it before:
+    A day belongs to the month when it holds rows of it, lies in the calendar month or in a billing period that began in
+    it, or was delivered with it before:
     such a day without rows is delivered as complete and empty. So a month that has lost its rows, because a
     subscription was corrected, is replaced at its destinations. A day whose record cannot be read has the digest
     ``unrecorded``; the gate refuses it. ``last_catalog`` is the digest of the catalog that the newest day was made
-    from.
+    from. ``until`` is the last day of its billing periods where some go on after the calendar month.
     """
 
     month: str
@@ -45,6 +46,7 @@ class BillingMonth:
     since: dt.date | None = None
     estimates: int | None = None
     last_catalog: str = ""
+    until: dt.date | None = None
 
     @property
     def closed(self) -> bool:
@@ -53,7 +55,7 @@ class BillingMonth:
         ``estimates`` counts those rows; ``None`` where it is not known.
         """
         first = dt.date.fromisoformat(f"{self.month}-01")
-        last = (first + 32 * _DAY).replace(day=1) - _DAY
+        last = max((first + 32 * _DAY).replace(day=1) - _DAY, self.until or first)
         return self.estimates == 0 and max(self.digests, default=dt.date.min) >= last
 
     @property
@@ -103,6 +105,11 @@ def billing_months(
     catalogs: dict[str, str] = {}
     records = _records(lake)
     months = {day: {month_of(day)} | (_held(record) if record else set()) for day, record in records.items()}
+    until = _until(records.values())
+    for month, last in until.items():
+        for day in records:
+            if dt.date.fromisoformat(f"{month}-01") <= day <= last:
+                months[day].add(month)
     for month, (first, last) in (delivered or {}).items():
         own = [day for day, of in months.items() if month in of]
         for day in records:
@@ -117,7 +124,7 @@ def billing_months(
             more = None if record is None else _estimates(record, month)
             estimates[month] = None if counted is None or more is None else counted + more
     return {
-        month: BillingMonth(month, digests[month], since, estimates[month], catalogs[month])
+        month: BillingMonth(month, digests[month], since, estimates[month], catalogs[month], until.get(month))
         for month in sorted(digests)
     }
 
@@ -152,6 +159,16 @@ def _record(lake: Lake, day: dt.date) -> PartitionRecord | None:
         return lake.record(DATASET, day)
     except CorruptPartition:
         return None
+
+
+def _until(records: Iterable[PartitionRecord | None]) -> dict[str, dt.date]:
+    """The last day of the billing periods of each month that has some which go on after it."""
+    found: dict[str, dt.date] = {}
+    for record in records:
+        for month, entry in record.facts[BILLING_MONTHS].items() if record else ():
+            if (last := until_of(entry)) is not None:
+                found[month] = max(found.get(month, last), last)
+    return found
 
 
 def _estimates(record: PartitionRecord, month: str) -> int:

@@ -31,8 +31,11 @@ def look_up_periods(lake: Lake, passed: PassedMonth) -> None:
     with _turn:
         if passed.periods:
             return
+        days = sorted(passed.held.days if passed.dataset == DATASET else passed.span)
+        if not days:
+            return
         found = (
-            lake.scan(DATASET, sorted(passed.held.days if passed.dataset == DATASET else passed.span))
+            lake.scan(DATASET, days)
             .filter(billing_month_of_row() == passed.month)
             .group_by(CUSTOMER, *_KEYS)
             .agg(pl.col("x_IsEstimated").ne_missing(False).any().alias("open"))

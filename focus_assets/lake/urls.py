@@ -19,6 +19,7 @@ from focus_assets.lake.paths import object_path
 REMOTE_SCHEMES: Final = ("s3", "gs", "az")
 ALLOWED: Final = "a folder, file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
 
+_SCHEMES: Final = (*REMOTE_SCHEMES, "file", "http", "https", "s3a", "gcs", "abfs", "abfss", "wasbs")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", re.IGNORECASE)
 
 
@@ -48,6 +49,11 @@ class BucketLocation:
         return f"{self.scheme}://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
 
 
+def lacks_slashes(url: str) -> bool:
+    """Whether ``url`` begins as a URL does and is none: ``s3:/bucket`` or ``s3:bucket``, which are no folders."""
+    return url.partition(":")[0].lower() in _SCHEMES and ":" in url and "://" not in url
+
+
 def parse_url(url: str) -> FolderLocation | BucketLocation:
     """What ``url`` names.
 
@@ -61,6 +67,9 @@ def parse_url(url: str) -> FolderLocation | BucketLocation:
     if not separator:
         if url.startswith("file:"):
             raise StoreError(f"{url!r}: a file URL has three slashes, as in file:///var/lake.")
+        if lacks_slashes(url):
+            # Taken for a folder, a bucket's files would go to this machine and nobody would miss them.
+            raise StoreError(f"{url!r}: a URL has two slashes after its scheme; allowed: {ALLOWED}.")
         return FolderLocation(Path(url).expanduser().absolute())
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None:

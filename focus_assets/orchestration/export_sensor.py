@@ -14,7 +14,7 @@ import dagster as dg
 from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from focus_assets.delivery import Due, billing_months, due, latest_deliveries, together
-from focus_assets.delivery.dataset_months import months_of_dataset
+from focus_assets.delivery.dataset_months import months_to_deliver
 from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import spans
 from focus_assets.delivery.months import DATASET
@@ -92,13 +92,11 @@ def ask(
     delivered = latest_deliveries(lake)
     months = billing_months(lake, settings.start_date, spans(delivered))
     withheld = {*position.held_back, *unread}
-    eligible = eligible_months(months, withheld)
+    held = months_to_deliver(lake, months, settings.destinations)
+    # Cost and Usage says which days a month has to wait for; a month that it has nothing of, whoever has.
+    eligible = eligible_months({month: of[month] for of in [*held.values()][::-1] for month in of}, withheld)
     requests = []
     unknown = []
-    held = {DATASET: months} | {
-        dataset: months_of_dataset(lake, dataset, months)
-        for dataset in sorted({name for each in settings.destinations for name in others_of(each)})
-    }
 
     def is_due(now: dt.datetime | None) -> list[Due]:
         found = []

@@ -6,6 +6,7 @@ never ask them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from focus_assets.lake.errors import StoreError
@@ -36,10 +37,18 @@ class BucketFacts:
         return str(self._ask("sts", "get_caller_identity")["Arn"])
 
     def region(self) -> str:
-        """The bucket's region."""
-        answer = self._ask("s3", "head_bucket", Bucket=self._bucket)
-        headers = answer["ResponseMetadata"]["HTTPHeaders"]
-        if named := answer.get("BucketRegion") or headers.get("x-amz-bucket-region"):
+        """The bucket's region; S3 names it also to who may not look at the bucket as a whole.
+
+        A policy that allows to list a prefix alone allows no HeadBucket.
+        """
+        try:
+            answer = self._ask("s3", "head_bucket", Bucket=self._bucket)
+        except StoreError as error:
+            refused: dict[str, Any] = getattr(error.__cause__, "response", {})
+            if named := _region_in(refused):
+                return named
+            raise
+        if named := answer.get("BucketRegion") or _region_in(answer):
             return str(named)
         # S3's oldest region has no name there.
         return (
@@ -60,3 +69,8 @@ class BucketFacts:
         except (BotoCoreError, ClientError) as error:
             raise StoreError(f"{service} does not answer {question}: {error}") from error
         return answer
+
+
+def _region_in(answer: Mapping[str, Any]) -> str | None:
+    named = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
+    return None if named is None else str(named)

@@ -17,6 +17,7 @@ from focus_assets.catalog.key_values import KeyValues
 from focus_assets.catalog.models import Day, DimensionSetting, Entry, Instant
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.errors import FocusAssetsError
+from focus_assets.lake.urls import lacks_slashes
 from focus_assets.settings.billing import BillingSettings
 from focus_assets.settings.destinations import Destination
 from focus_assets.settings.s3 import S3Settings
@@ -38,7 +39,7 @@ class NoConfiguration(FocusAssetsError):
 
 def resolve_url(url: str, folder: Path) -> str:
     """``url`` itself where it has a scheme, else the absolute path of a folder, counted from ``folder``."""
-    if "://" in url:
+    if "://" in url or lacks_slashes(url):
         return url.rstrip("/")
     return str((folder / Path(url).expanduser()).resolve())
 

@@ -11,7 +11,9 @@ import yaml
 from click.testing import CliRunner, Result
 
 from focus_assets.commands.destination import FOUND_SOMETHING, command
-from focus_assets.lake import open_store
+from focus_assets.lake import StoreError, open_store
+from focus_assets.settings.aws import BucketFacts
+from focus_assets.settings.s3 import S3Settings
 from focus_assets_tests.s3_server import REGION, S3Bucket
 
 US = "arn:aws:iam::111122223333:role/focus-assets"
@@ -81,6 +83,23 @@ def test_a_bucket_tells_who_writes_its_region_and_how_it_encrypts(
     assert "ok     written as: " in done.output
     assert "ok     encryption: " in done.output
     assert list(open_store(environment.url, environment.options).list()) == []
+
+
+def test_the_region_is_told_also_to_who_may_list_a_prefix_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As S3 answers HeadBucket under the policy that is printed: refused, with the region in a header."""
+    from botocore.exceptions import ClientError
+    from botocore.session import Session
+
+    class Refusing:
+        def head_bucket(self, Bucket: str) -> None:  # noqa: N803
+            headers = {"x-amz-bucket-region": "eu-central-1"} if Bucket == "theirs" else {}
+            answer: Any = {"Error": {"Code": "403"}, "ResponseMetadata": {"HTTPHeaders": headers}}
+            raise ClientError(answer, "HeadBucket")
+
+    monkeypatch.setattr(Session, "create_client", lambda *_, **__: Refusing())
+    assert BucketFacts(S3Settings(region="us-east-1"), "theirs").region() == "eu-central-1"
+    with pytest.raises(StoreError, match="s3 does not answer head_bucket"):
+        BucketFacts(S3Settings(region="us-east-1"), "elsewhere").region()
 
 
 @pytest.mark.s3

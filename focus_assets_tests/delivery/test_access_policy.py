@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from focus_assets.delivery.access_policy import NoPolicy, bucket_policy, role_policy, trust_policy
+from focus_assets.delivery.probe import PROBE
 from focus_assets.settings import Destination
 
 US = "arn:aws:iam::111122223333:role/focus-assets"
@@ -43,9 +44,20 @@ def test_a_bucket_allows_one_writer_its_prefix_and_nothing_else() -> None:
     assert len(found) == 2
 
 
-def test_a_destination_that_keeps_versions_needs_no_right_to_delete() -> None:
-    found = statements(bucket_policy(destination(mode="new_version"), US))
+@pytest.mark.parametrize("prefix", ["/from-us", ""])
+def test_a_destination_that_keeps_versions_needs_no_right_to_delete_but_of_what_tries_it_out(
+    prefix: str,
+) -> None:
+    found = statements(bucket_policy(destination(f"s3://their-bucket{prefix}", mode="new_version"), US))
     assert "s3:DeleteObject" not in found["FocusAssetsDelivers"]["Action"]
+    assert found["FocusAssetsTries"] == {
+        "Sid": "FocusAssetsTries",
+        "Effect": "Allow",
+        "Principal": {"AWS": US},
+        "Action": "s3:DeleteObject",
+        "Resource": f"arn:aws:s3:::their-bucket{prefix}/{PROBE}",
+        "Condition": {"StringEquals": {"aws:PrincipalAccount": "111122223333"}},
+    }
 
 
 def test_the_role_of_a_destination_is_who_writes() -> None:

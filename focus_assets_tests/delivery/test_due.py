@@ -151,6 +151,19 @@ def test_a_month_is_closed_once_the_lake_holds_no_estimate_of_it(tmp_path):
     assert lake.record(DATASET, ninth).facts["billing_months"]["2026-08"]["invoiced"] == 1
 
 
+def test_a_month_is_closed_once_the_last_day_of_its_periods_is_there(tmp_path):
+    """All rows so far are on an issued invoice, as a fee in advance is; the period goes on until 14 September."""
+    lake = Lake.open(str(tmp_path / "lake"))
+    period = at("15T00:00").replace(month=8)
+    for day in days("2026-08-01", "2026-09-13"):
+        write_day(
+            lake, day, [row(day, x_IsEstimated=False, BillingPeriodStart=period)] if day.day == 15 else []
+        )
+    assert not billing_months(lake)["2026-08"].closed
+    write_day(lake, dt.date(2026, 9, 14), [])
+    assert billing_months(lake)["2026-08"].closed
+
+
 def test_a_label_that_moved_makes_destinations_by_label_due_and_no_others() -> None:
     """The days are the same, digest by digest: labels stand in the catalog alone."""
     team = Destination(name="team", url="s3://bucket/team", customers=CustomersByLabel(labels={"team": "a"}))

@@ -232,13 +232,14 @@ def test_a_day_materialized_again_while_its_file_is_written_is_not_delivered(lak
     assert not list(Path(destination.url).rglob("*.parquet"))
 
 
-def test_days_belong_to_the_months_of_their_rows_and_of_the_calendar(lake):
+def test_days_belong_to_the_months_of_their_rows_of_the_calendar_and_of_their_periods(lake):
+    """The period is 20 July to 19 August; what is charged for it on 1 September is in the file of that day."""
     write_day(
         lake, dt.date(2026, 9, 1), [row(dt.date(2026, 9, 1), BillingPeriodStart=at(dt.date(2026, 7, 20)))]
     )
 
     assert months_of(lake) == {
-        "2026-07": [dt.date(2026, 9, 1)],
+        "2026-07": [*days("2026-08-01", "2026-08-04"), dt.date(2026, 9, 1)],
         "2026-08": days("2026-08-01", "2026-08-04"),
         "2026-09": [dt.date(2026, 9, 1)],
     }
@@ -265,7 +266,8 @@ def test_the_facts_of_a_day_give_rows_and_exact_cost_by_month_and_currency(lake)
 
     assert lake.record(DATASET, day).facts == {
         "billing_months": {
-            "2026-07": {"rows": 1, "billed_cost": {"USD": "0.1"}},
+            # It ends on 31 August at 23:00.
+            "2026-07": {"rows": 1, "billed_cost": {"USD": "0.1"}, "until": "2026-08-31"},
             "2026-08": {"rows": 3, "billed_cost": {"EUR": "-2", "USD": "1.500000000000000001"}},
         }
     }

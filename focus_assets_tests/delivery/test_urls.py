@@ -6,6 +6,7 @@ import pytest
 
 from focus_assets.delivery import DestinationError, check_destinations
 from focus_assets.settings import Destination
+from focus_assets.settings.models import resolve_url
 
 
 @pytest.mark.parametrize(
@@ -124,3 +125,12 @@ def test_a_destination_around_the_lake_is_refused():
 def test_prefixes_that_begin_alike_are_beside_each_other():
     urls = ["s3://bucket/a", "s3://bucket/ab", "s3://other/a/b", "gs://bucket/a/b", "/bucket/a/b"]
     check_destinations("/lake", [Destination(name=f"d{n}", url=url) for n, url in enumerate(urls)])
+
+
+@pytest.mark.parametrize("url", ["s3:/bucket/mine", "s3:bucket/mine", "gcs:/bucket/mine"])
+def test_a_url_that_lacks_a_slash_is_no_folder_of_this_machine(url: str, tmp_path: Path):
+    """Its customer would wait for files that lie in a folder ``s3:`` here."""
+    meant = resolve_url(url, tmp_path)
+    with pytest.raises(DestinationError, match=r"destination mine: .* two slashes after its scheme"):
+        check_destinations("/lake", [Destination(name="mine", url=meant)])
+    assert resolve_url("s3", tmp_path) == str(tmp_path / "s3")

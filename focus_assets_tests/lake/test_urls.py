@@ -47,6 +47,8 @@ def test_a_bucket_url_loses_only_its_last_slash(url: str) -> None:
         ("s3://bucket/a//b", "no path inside a store"),
         ("s3://bucket/x?versionId=1", r"'\?' or '#'"),
         ("file:lake", "three slashes"),
+        ("s3:/bucket/x", "two slashes after its scheme; allowed: .*s3://bucket/prefix"),
+        ("gs:bucket/x", "two slashes after its scheme"),
         ("file://host/lake", "names the machine 'host'"),
     ],
 )

@@ -14,8 +14,7 @@ from focus_assets.delivery import (
     DeliveryRun,
     Provider,
     check_destinations,
-    deliver_all,
-    deliver_others,
+    deliver_month,
 )
 from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import entries_of, remembering
@@ -65,16 +64,24 @@ def focus_export_asset(settings: Settings) -> dg.AssetsDefinition:
         chosen = [by_key[key] for key in sorted(context.selected_asset_keys)]
         opened = lake.open()
         results = deliver_in_run(context, lake, settings, chosen, month)
-        for result in results:
-            if isinstance(result, DeliveryResult) and result.dataset == DATASET:
-                metadata = _metadata(result) | {"history": _history(opened, result.destination)}
-                others = [each for each in results if each.dataset != DATASET]
-                metadata |= _beside([each for each in others if each.destination == result.destination])
-                metadata |= restated(opened, result)
-                yield from materialized(context, export_key(result.destination), month, metadata)
+        for result in _first_of_each(results):
+            others = [each for each in results if each is not result and each.dataset != DATASET]
+            metadata = _metadata(result) | {"history": _history(opened, result.destination)}
+            metadata |= _beside([each for each in others if each.destination == result.destination])
+            metadata |= restated(opened, result) if result.dataset == DATASET else {}
+            yield from materialized(context, export_key(result.destination), month, metadata)
         require_all(results)
 
     return focus_export
+
+
+def _first_of_each(results: Iterable[DeliveryResult | DeliveryFailure]) -> list[DeliveryResult]:
+    """What is shown of each destination: Cost and Usage, which is delivered first, or what a month has without it."""
+    found: dict[str, DeliveryResult] = {}
+    for each in results:
+        if isinstance(each, DeliveryResult):
+            found.setdefault(each.destination, each)
+    return list(found.values())
 
 
 def month_of_run(context: dg.AssetExecutionContext) -> str:
@@ -116,7 +123,7 @@ def deliver_in_run(
                 run_id=context.run.run_id,
             )
             with remembering(opened):
-                results = deliver_all(
+                results = deliver_month(
                     opened,
                     chosen,
                     month,
@@ -128,10 +135,6 @@ def deliver_in_run(
                         run.now,
                         catalog_of="catalog" if settings.source.has_catalog else "configuration",
                     ),
-                )
-                served = {result.destination for result in results if isinstance(result, DeliveryResult)}
-                results += deliver_others(
-                    opened, [each for each in chosen if each.name in served], month, run
                 )
             try:
                 lake.refresh_views()
