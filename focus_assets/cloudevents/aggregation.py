@@ -16,10 +16,13 @@ from typing import Any, Final
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from focus_assets.catalog.models import Aggregation, Meter
 from focus_assets.cloudevents.envelope import Properties
 from focus_assets.cloudevents.errors import MeteredValueTooLarge
+from focus_assets.cloudevents.ingest import Events
+from focus_assets.cloudevents.memory import limited
 from focus_assets.cloudevents.query import property_column
 from focus_assets.decimals import SOURCE_VALUE
 
@@ -47,15 +50,13 @@ def aggregate(properties: Properties, meter: Meter) -> str:
     return f"{aggregation.value.lower()}({number}) AS value"
 
 
-def aggregated(
-    connection: duckdb.DuckDBPyConnection, meter: Meter, statement: str, parameters: Mapping[str, Any]
-) -> pl.DataFrame:
+def aggregated(events: Events, meter: Meter, statement: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
     """The rows of a statement around :func:`aggregate` that have a value, ``value`` as Decimal(38, 19).
 
     Raises MeteredValueTooLarge.
     """
     try:
-        found = pl.DataFrame(connection.sql(statement, params=dict(parameters)).to_arrow_table())
+        found = pl.DataFrame(_answer(events, statement, parameters))
     except duckdb.OutOfRangeException as error:
         raise _too_large(meter) from error
     found = found.filter(pl.col("value").is_not_null())
@@ -66,6 +67,15 @@ def aggregated(
         means = [_mean(total, numbers) for total, numbers in found.select("value", "numbers").iter_rows()]
         return found.with_columns(pl.Series("value", means, SOURCE_VALUE)).drop("numbers")
     return found.with_columns(pl.col("value").cast(SOURCE_VALUE))
+
+
+def _answer(events: Events, statement: str, parameters: Mapping[str, Any]) -> pa.Table:
+    """What is asked, within the part of memory that events have; what does not fit there may take all there is."""
+    try:
+        return events.connection.sql(statement, params=dict(parameters)).to_arrow_table()
+    except duckdb.OutOfMemoryException:
+        with limited(events.connection, events.memory):
+            return events.connection.sql(statement, params=dict(parameters)).to_arrow_table()
 
 
 def _mean(total: Decimal, numbers: int) -> Decimal:

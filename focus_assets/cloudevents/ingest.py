@@ -26,6 +26,7 @@ from focus_assets.cloudevents.envelope import Properties, judged_events, plain_e
 from focus_assets.cloudevents.file_days import DaysOfFile, EventsOfDay
 from focus_assets.cloudevents.files import EventFile
 from focus_assets.cloudevents.lines import LINES_PER_FILE, UnreadableFile, read_lines
+from focus_assets.cloudevents.memory import limited, memory_limit, part_of
 from focus_assets.cloudevents.sql_text import identifier
 
 _BATCH_ROWS: Final = 32_768
@@ -61,7 +62,8 @@ class Events:
     ``table`` has: seq BIGINT, digest UBIGINT, day DATE, id, source, type, subject VARCHAR, occurred TIMESTAMP (UTC),
     metered BOOLEAN, reason and excerpt VARCHAR (set where quarantined), duplicate BOOLEAN, and the columns of
     ``properties``. Events before ``span.since`` have keys only. ``days_read`` are the days of each file that was
-    read, by path; files that were known to hold none of the days needed were not.
+    read, by path; files that were known to hold none of the days needed were not. ``memory`` is the connection's own
+    limit in bytes, of which a part is in force as long as the table lives.
     """
 
     connection: DuckDBPyConnection
@@ -70,6 +72,7 @@ class Events:
     files: tuple[EventFile, ...]
     span: Span
     days_read: dict[str, DaysOfFile]
+    memory: int | None = None
 
     @property
     def since(self) -> dt.date:
@@ -106,21 +109,23 @@ def ingested(
     """
     number = next(_names)
     span = _span(since, until, lookback_days, keys_before)
-    events = Events(connection, f"events_{number}", properties, tuple(files), span, {})
-    connection.execute(_create(events))
-    try:
-        read = [
-            i
-            for i, file in enumerate(files)
-            if file.path not in known or any(map(span.needs, known[file.path]))
-        ]
-        _ingest(events, f"lines_{number}", read)
-        _date_quarantined(events, undated_day)
-        events.days_read.update(_days_read(events, read))
-        mark_duplicates(connection, events.table, lookback_days)
-        yield events
-    finally:
-        connection.execute(f"DROP TABLE {identifier(events.table)}")
+    memory = memory_limit(connection)
+    events = Events(connection, f"events_{number}", properties, tuple(files), span, {}, memory)
+    with limited(connection, part_of(memory)):
+        connection.execute(_create(events))
+        try:
+            read = [
+                i
+                for i, file in enumerate(files)
+                if file.path not in known or any(map(span.needs, known[file.path]))
+            ]
+            _ingest(events, f"lines_{number}", read)
+            _date_quarantined(events, undated_day)
+            events.days_read.update(_days_read(events, read))
+            mark_duplicates(connection, events.table, lookback_days)
+            yield events
+        finally:
+            connection.execute(f"DROP TABLE {identifier(events.table)}")
 
 
 def days_of_files(

@@ -95,7 +95,7 @@ def to_date_values(
     rows = [(i, s, usage.start, usage.end) for i, usage in enumerate(asked) for s in usage.subjects]
     with _stretches(events, rows) as stretches:
         found = aggregated(
-            events.connection,
+            events,
             meter,
             f"SELECT s.asked, {aggregate(events.properties, meter)} FROM {identifier(events.table)} AS e "
             f"JOIN {stretches} WHERE {meant} GROUP BY s.asked",
@@ -108,7 +108,7 @@ def _without_windows(events: Events, meter: Meter, query: MeterQuery) -> pl.Data
     """One row per group, from the query's bounds or out to the whole minutes around the group's events."""
     meant, parameters = events_meant(events.properties, meter, query)
     found = aggregated(
-        events.connection,
+        events,
         meter,
         f"SELECT {_select(events, meter, query)} min(date_trunc('minute', e.occurred)) AS window_from, "
         "max(date_trunc('minute', e.occurred)) + INTERVAL 1 MINUTE AS window_to, "
@@ -143,7 +143,7 @@ def _in_windows(
             # Where a window ends follows from where it begins: one key less to group by.
             ends = f"any_value({ends})"
         found = aggregated(
-            events.connection,
+            events,
             meter,
             f"SELECT {_select(events, meter, query)} {begins} AS window_from, {ends} AS window_to, "
             f"{aggregate(events.properties, meter)} FROM {identifier(events.table)} AS e{joined} "

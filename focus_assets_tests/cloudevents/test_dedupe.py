@@ -6,8 +6,10 @@ import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from duckdb import DuckDBPyConnection
 
+from focus_assets.cloudevents import dedupe
 from focus_assets_tests.cloudevents.opening import (
     COUNT,
     DAY,
@@ -41,6 +43,16 @@ def test_of_events_with_one_source_and_id_the_first_in_file_and_line_order_is_ke
     found = read_day(connection, tmp_path)
     assert total(found) == 10
     assert found.counts["duplicates"] == 3
+
+
+def test_more_keys_than_are_sorted_at_a_time_are_told_apart_all_the_same(
+    connection: DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dedupe, "HASHES_AT_A_TIME", 7)
+    twice = [event(f"e{n}") for n in range(40)]
+    write_lines(tmp_path / "a.ndjson", [*twice, event("once"), *twice, event("e3")])
+    found = read_day(connection, tmp_path)
+    assert (total(found), found.counts["duplicates"]) == (41, 41)
 
 
 def test_another_source_or_id_is_another_event(connection: DuckDBPyConnection, tmp_path: Path) -> None:

@@ -26,6 +26,22 @@ def found(connection: DuckDBPyConnection, lines: list[str], statement: str) -> l
     return connection.execute(f"SELECT * FROM ({statement}) ORDER BY seq", {"types": ["request"]}).fetchall()
 
 
+def line_at(time: str) -> str:
+    return line(time=time)
+
+
+NO_TIMES = [
+    "-026-08-15T10:30:00Z",
+    " 026-08-15T10:30:00Z",
+    "2026-8-15T10:30:00Z",
+    "2026-08-15T10:30: 0Z",
+    "2026-08-15T10:30:00 Z",
+    "2026-08-15T10:3:00Z ",
+    "2026-08-15T24:00:00Z",
+    "2026-08-15T23:59:60Z",
+    "2026-08-15 10:30:00Z",
+    "2026-08-15T10:30:00",
+]
 PLAIN = [
     line(),
     line(id="40e31"),
@@ -36,17 +52,23 @@ PLAIN = [
     line(source="zebra"),
     line(source="Zebra"),
     line(subject="_"),
+    *(line(id=id) for id in ("true", "nan", "Infinity", "[]", "{", "-5x", "null")),
+    *(line(source=source) for source in ("/apps/1", "info", "no", "https://a.example/7")),
+    *(line(data={"tokens": 1, "model": model}) for model in ("mistral-1.0", "True", "1.00")),
     line(data={"tokens": 12.5, "model": "large"}),
     line(data={"tokens": "0.25", "model": "7"}),
     line(data={"tokens": True, "model": "large"}),
     line(data={"model": "large"}),
 ]
 OTHERWISE = [
-    *(line(id=id) for id in (40, 4.5, 1e300, "", None, True, [1], {"a": 1}, "true", "[]")),
+    *(line(id=id) for id in (40, 4.5, 1e300, "", None, True, [1], {"a": 1})),
+    *(line(id=id) for id in (float("nan"), float("inf"), float("-inf"))),
+    *(line(source="?").replace('"?"', word) for word in ("nan", "iNf", "-nan", "infinity", "false")),
     line(id=0).replace('"id": 0', '"id": 401013266745e5661589292315434968'),
     line(time="2026-08-15T10:30:00.5Z"),
     line(time="2026-02-30T10:30:00Z"),
-    line(time="-026-08-15T10:30:00Z"),
+    line(time="2026-08-15t10:30:00z"),
+    *map(line_at, NO_TIMES),
     line(specversion="1.1"),
     line(type="other"),
     line(data={"tokens": 1, "model": 1.0}),
@@ -75,3 +97,11 @@ def test_one_event_that_is_not_plain_keeps_all_from_being_taken_for_it(
 ) -> None:
     with pytest.raises(duckdb.InvalidInputException):
         found(connection, [line(), other, line()], plain_events(OF, "given"))
+
+
+def test_what_is_nearly_a_time_is_none(connection: DuckDBPyConnection) -> None:
+    judged = found(connection, [line_at(time) for time in NO_TIMES], judged_events(OF, "given"))
+    at = [column[0] for column in connection.description or ()].index("reason")
+    assert [row[at].startswith(f"time is {time}") for row, time in zip(judged, NO_TIMES, strict=True)] == [
+        True
+    ] * len(NO_TIMES)
