@@ -70,9 +70,9 @@ def run_and_tell(
 
 def deliver_and_tell(settings: Settings, names: Sequence[str], first: str, last: str | None) -> None:
     """Deliver the billing months from ``first`` to ``last`` to destinations by name, and print what came of each."""
-    from focus_assets.delivery import billing_months
+    from focus_assets.delivery import billing_months, latest_deliveries
     from focus_assets.delivery.dataset_months import months_to_deliver
-    from focus_assets.delivery.ledger import days_delivered
+    from focus_assets.delivery.ledger import spans
     from focus_assets.delivery.months import parse_month
     from focus_assets.settings import ConfigurationError
 
@@ -89,11 +89,12 @@ def deliver_and_tell(settings: Settings, names: Sequence[str], first: str, last:
         from focus_assets.orchestration.in_process import Outcome
         from focus_assets.orchestration.partitions import partition_of_month
 
-        months = billing_months(chain.lake, settings.start_date, days_delivered(chain.lake))
+        delivered = latest_deliveries(chain.lake)
+        months = billing_months(chain.lake, settings.start_date, spans(delivered))
         asked = [each for each in settings.destinations if each.name in (names or known)]
         held = [
             month
-            for month in sorted(set().union(*months_to_deliver(chain.lake, months, asked).values()))
+            for month in sorted(set().union(*months_to_deliver(chain.lake, months, asked, delivered).values()))
             if first <= month
             and (last is None or month <= last)
             and partition_of_month(settings, month) is not None

@@ -21,6 +21,7 @@ from focus_assets.datasets import CATALOG
 from focus_assets.delivery.datasets import STARTS, months_in, others_of, shown
 from focus_assets.delivery.errors import DeliveryRefused
 from focus_assets.delivery.facts import BILLING_MONTHS
+from focus_assets.delivery.ledger import spans
 from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions, PartitionRecord
@@ -37,15 +38,25 @@ def month_facts(dataset: str, frame: pl.LazyFrame) -> dict[str, dict[str, int]]:
 
 
 def months_of_dataset(
-    lake: Lake, dataset: str, months: Mapping[str, BillingMonth]
+    lake: Lake,
+    dataset: str,
+    months: Mapping[str, BillingMonth],
+    delivered: Mapping[str, tuple[dt.date, dt.date]] | None = None,
 ) -> dict[str, BillingMonth]:
-    """The billing months of a dataset, from those of Cost and Usage and the records of each day."""
+    """The billing months of a dataset, from those of Cost and Usage and the records of each day.
+
+    ``delivered``: the first and last day that destinations have of each month of it. One of which nothing else is left,
+    because credit was corrected, has these, and is replaced as empty.
+    """
     records = {day: _record(lake, dataset, day) for day in lake.days(dataset)}
     costs = {day: sha256 for month in months.values() for day, sha256 in month.digests.items()}
     days: dict[str, set[dt.date]] = {month: set(held.digests) for month, held in months.items()}
     for day, record in records.items():
         for month in _months(lake, dataset, day, record):
             days.setdefault(month, set()).add(day)
+    for month, (first, last) in (delivered or {}).items():
+        if month not in days and (left := {day for day in records if first <= day <= last}):
+            days[month] = left
     return {
         month: replace(
             # No charge of it is here, so none is an estimate.
@@ -57,11 +68,19 @@ def months_of_dataset(
 
 
 def months_to_deliver(
-    lake: Lake, months: Mapping[str, BillingMonth], destinations: Iterable[Destination]
+    lake: Lake,
+    months: Mapping[str, BillingMonth],
+    destinations: Iterable[Destination],
+    latest: pl.DataFrame,
 ) -> dict[str, dict[str, BillingMonth]]:
-    """The billing months of each dataset that destinations ask for, from ``months``, those of Cost and Usage."""
+    """The billing months of each dataset that destinations ask for, from ``months``, those of Cost and Usage.
+
+    ``latest``: :func:`~focus_assets.delivery.ledger.latest_deliveries`.
+    """
     others = sorted({name for each in destinations for name in others_of(each)})
-    return {DATASET: dict(months)} | {name: months_of_dataset(lake, name, months) for name in others}
+    return {DATASET: dict(months)} | {
+        name: months_of_dataset(lake, name, months, spans(latest, name)) for name in others
+    }
 
 
 def require_dataset(lake: Lake, dataset: str, held: BillingMonth, version: str) -> None:

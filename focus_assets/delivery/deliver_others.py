@@ -85,7 +85,8 @@ def deliver_others(
         versions = sorted({destination.focus_version for destination in wanting})
         passed: dict[FocusVersion, PassedMonth | FocusAssetsError]
         try:
-            held = months_of_dataset(lake, dataset, costs).get(month)
+            delivered = ledger.days_delivered(lake, month, dataset)
+            held = months_of_dataset(lake, dataset, costs, delivered).get(month)
             if held is None:
                 continue
             passed = {version: _passed(lake, dataset, held, costs, version, periods) for version in versions}

@@ -309,24 +309,25 @@ def _paths(lake: Lake, below: str) -> list[str]:
     return sorted(info.path for info in lake.store.list(below) if info.path.endswith(_ENDING))
 
 
-def days_delivered(lake: Lake, month: str | None = None) -> dict[str, tuple[dt.date, dt.date]]:
+def days_delivered(
+    lake: Lake, month: str | None = None, dataset: str = COST_AND_USAGE
+) -> dict[str, tuple[dt.date, dt.date]]:
     """The first and the last day that destinations have of each billing month, or of one, by their newest entries."""
     known = newest.remembered(lake.store, SCHEMA)
     if known is not None:
-        return spans(known if month is None else known.filter(pl.col("billing_month") == month))
+        return spans(known if month is None else known.filter(pl.col("billing_month") == month), dataset)
     found: dict[tuple[str, str], str] = {}
     for path in _paths(lake, f"{ROOT}/"):
-        _, destination, of_month, _ = path.split("/")
-        if month in (None, of_month) and "." not in destination:
-            found[destination, of_month] = path
-    return spans(_frame(lake, found.values()))
+        _, folder, of_month, _ = path.split("/")
+        if month in (None, of_month) and (folder.partition(".")[2] or COST_AND_USAGE) == dataset:
+            found[folder, of_month] = path
+    return spans(_frame(lake, found.values()), dataset)
 
 
-def spans(latest: pl.DataFrame) -> dict[str, tuple[dt.date, dt.date]]:
+def spans(latest: pl.DataFrame, dataset: str = COST_AND_USAGE) -> dict[str, tuple[dt.date, dt.date]]:
     """As :func:`days_delivered`, from the newest entries."""
-    found = (
-        of_dataset(latest).group_by("billing_month").agg(pl.col("first_day").min(), pl.col("last_day").max())
-    )
+    of_each = of_dataset(latest, dataset).group_by("billing_month")
+    found = of_each.agg(pl.col("first_day").min(), pl.col("last_day").max())
     known = found.drop_nulls().sort("billing_month").iter_rows()
     return {month: (first, last) for month, first, last in known}
 

@@ -92,7 +92,7 @@ def ask(
     delivered = latest_deliveries(lake)
     months = billing_months(lake, settings.start_date, spans(delivered))
     withheld = {*position.held_back, *unread}
-    held = months_to_deliver(lake, months, settings.destinations)
+    held = months_to_deliver(lake, months, settings.destinations, delivered)
     # Cost and Usage says which days a month has to wait for; a month that it has nothing of, whoever has.
     eligible = eligible_months({month: of[month] for of in [*held.values()][::-1] for month in of}, withheld)
     requests = []

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from focus_assets.commands.whole_chain import deliver_and_tell
-from focus_assets.delivery import verify
+from focus_assets.delivery import newest, verify
 from focus_assets_tests.orchestration.company import Company
 from focus_assets_tests.orchestration.test_emptied_months import asked
 
@@ -97,6 +97,24 @@ def test_what_rows_count_towards_is_found_at_the_destination(company: Company) -
 def test_a_destination_for_the_close_gets_them_for_nothing_of_them_is_open(company: Company) -> None:
     company.configuration["destinations"][0] |= {"frequency": "period_close"}
     assert asked(company.tick()) == {JUNE: ["everyone"], JULY: ["everyone"], AUGUST: ["only-bob"]}
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_one_that_has_lost_its_rows_is_replaced_as_empty(company: Company, remembered: bool) -> None:
+    """It is found that Ann bought the credit in May; the destination had it under June."""
+    company.deliver()
+    company.configuration["credits"][0] |= {"effective_at": "2026-05-10T00:00:00Z"}
+    company.configuration["subscriptions"][0] |= {"active_from": "2026-05-01T00:00:00Z"}
+    company.run("2026-08-01", "2026-08-04")
+    if not remembered:
+        company.lake.store.delete(newest.PATH)
+    assert asked(company.tick())[JUNE] == ["everyone"]
+
+    company.deliver()
+
+    held = {month: m.totals.rows for (month, of), m in stands(company).items() if "commitment" in of}
+    assert (held["2026-05"], held[JUNE]) == (1, 0)
+    assert asked(company.tick()) == {}
 
 
 def test_they_are_delivered_by_hand_too(company: Company, capsys: pytest.CaptureFixture[str]) -> None:
