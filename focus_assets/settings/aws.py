@@ -44,8 +44,9 @@ class BucketFacts:
         try:
             answer = self._ask("s3", "head_bucket", Bucket=self._bucket)
         except StoreError as error:
-            refused: dict[str, Any] = getattr(error.__cause__, "response", {})
-            if named := _region_in(refused):
+            # Where the connection broke, botocore's error has none, or None.
+            refused: dict[str, Any] | None = getattr(error.__cause__, "response", None)
+            if named := _region_in(refused or {}):
                 return named
             raise
         if named := answer.get("BucketRegion") or _region_in(answer):

@@ -102,6 +102,20 @@ def test_the_region_is_told_also_to_who_may_list_a_prefix_alone(monkeypatch: pyt
         BucketFacts(S3Settings(region="us-east-1"), "elsewhere").region()
 
 
+def test_a_service_that_breaks_off_is_an_error_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such an error of botocore has a response, and it is None."""
+    from botocore.exceptions import ConnectionClosedError
+    from botocore.session import Session
+
+    class Closing:
+        def head_bucket(self, Bucket: str) -> None:  # noqa: N803
+            raise ConnectionClosedError(endpoint_url="https://s3.example")
+
+    monkeypatch.setattr(Session, "create_client", lambda *_, **__: Closing())
+    with pytest.raises(StoreError, match="s3 does not answer head_bucket: Connection was closed"):
+        BucketFacts(S3Settings(region="us-east-1"), "theirs").region()
+
+
 @pytest.mark.s3
 def test_encryption_that_is_asked_for_is_sent_and_seen(environment: S3Bucket, tmp_path: Path) -> None:
     if environment.server.kind == "versitygw":
