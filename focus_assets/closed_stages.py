@@ -20,16 +20,22 @@ from typing import Any, Final
 
 import polars as pl
 
-from focus_assets.billing.billed_by_difference import billed_by_difference
+from focus_assets.billing.billed_by_difference import billed_by_difference, can_fall
 from focus_assets.billing.bills import billed_times
-from focus_assets.billing.booking import Booked, booked_in, booking_fact, fingerprint, invoice_of, open_period
-from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod, IssuedPart, PeriodClose
+from focus_assets.billing.booking import (
+    Booked,
+    booked_in,
+    booking_fact,
+    fingerprint,
+    invoice_of,
+    open_periods,
+)
+from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod, PeriodClose
 from focus_assets.billing.closed import (
     PERIOD_COLUMNS,
     ClosedDay,
     close_rows,
     closed_on,
-    of_periods,
     same_rows,
 )
 from focus_assets.billing.contract_applied import NO_COMMITMENTS, Commitments
@@ -150,8 +156,7 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
 
     if same_rows(would_be, closed.rows):
         return ClosedOrNot(fresh, close.fingerprint(charged), waiting=waiting, closed_since=closed_since())
-    before = booked_in(_facts_of(lake, day))
-    booked = {of: open_period(of, closes, charged, before, closed.periods) for of in sorted(closed.periods)}
+    booked = open_periods(closed.periods, closes, charged, booked_in(facts_of(lake, day)))
     # What changed in an invoiced part of an open period goes with the rest of that period.
     booked |= {part.period: part.period for part in closed.parts if part.period not in closed.periods}
     bookings = {
@@ -186,6 +191,17 @@ def _kept(lake: Lake, day: dt.date, fresh: pl.LazyFrame, closed: ClosedDay, toda
     )
 
 
+def anew_on(lake: Lake, day: dt.date, today: Today) -> frozenset[str]:
+    """The charges of a day that are billed by the difference: what changed of them in closed periods is billed."""
+    falling = can_fall(today.charged)
+    with closed_on(lake, day) as closed:
+        if not falling or not closed.periods:
+            return frozenset()
+        closes = closes_on(lake, today.catalog, today.charged, today.close)
+        booked = open_periods(closed.periods, closes, today.charged, booked_in(facts_of(lake, day)))
+        return frozenset(billed_by_difference(today.charged, booked))
+
+
 def _books(added: pl.DataFrame, period: ClosedPeriod) -> bool:
     return not added.filter(
         pl.col("BillingAccountId") == period.account,
@@ -194,7 +210,7 @@ def _books(added: pl.DataFrame, period: ClosedPeriod) -> bool:
     ).is_empty()
 
 
-def _facts_of(lake: Lake, day: dt.date) -> Mapping[str, Any]:
+def facts_of(lake: Lake, day: dt.date) -> Mapping[str, Any]:
     """What the record says; nothing where it cannot be read, for then the choice is made anew."""
     try:
         record = lake.record(FOCUS, day)
@@ -229,16 +245,21 @@ def kept_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
     return lake.scan(FOCUS, days).filter(~is_correction())
 
 
-def billed_rows(lake: Lake, days: Sequence[dt.date]) -> pl.LazyFrame:
+def billed_rows(lake: Lake, days: Sequence[dt.date], falling: Collection[str] = ()) -> pl.LazyFrame:
     """The rows of ``days`` as later invoices count them; errors as :meth:`Lake.scan`.
 
-    As if nothing had closed, but where late usage is not billed: then what has closed counts as it was.
+    As if nothing had closed, but where late usage is not billed: then what has closed counts as it was, and of the
+    charges ``falling``, whose value can fall, with what was billed since.
     """
     records = lake.records(FOCUS, days)
     kept = {day for day, record in records.items() if record.facts.get(LATE_USAGE) == "not_billed"}
     if not kept:
         return computed_rows(lake, days)
-    return pl.concat((kept_rows if day in kept else computed_rows)(lake, [day]) for day in records)
+    billed = ~is_correction() | pl.col("x_ChargeId").is_in(sorted(falling))
+    return pl.concat(
+        lake.scan(FOCUS, [day]).filter(billed) if day in kept else computed_rows(lake, [day])
+        for day in records
+    )
 
 
 @contextmanager
@@ -280,43 +301,6 @@ def closing_on(lake: Lake, day: dt.date, close: PeriodClose) -> PeriodClose:
     return replace(close, kept=kept, kept_invoices=frozenset(facts.get(KEPT_INVOICES, ())))
 
 
-def closed_against_focus(lake: Lake, day: dt.date) -> pl.DataFrame:
-    """What is wrong with the closed rows of a day of ``focus_cost_and_usage``; empty where nothing is.
-
-    Columns: period (null: all of the customer's), customer, problem. Where late usage is rebilled, corrections and
-    closed rows have to bill each customer what the day comes to now.
-    """
-    schema = pl.Schema({"period": pl.String(), "customer": pl.String(), "problem": pl.String()})
-    with closed_on(lake, day) as kept:
-        if kept.file is None:
-            return pl.DataFrame(schema=schema)
-        rows = lake.scan(FOCUS, [day])
-        found: list[tuple[str | None, str | None, str]] = []
-        if not same_rows(kept.of(rows), kept.rows):
-            each_alone: list[tuple[str, list[ClosedPeriod], list[IssuedPart]]] = [
-                (str(period), [period], []) for period in sorted(kept.periods)
-            ]
-            each_alone += [(part.invoice, [], [part]) for part in sorted(kept.parts)]
-            found += [
-                (name, None, "its rows are not those that were kept")
-                for name, periods, parts in each_alone
-                if not same_rows(of_periods(rows, periods, parts), of_periods(kept.rows, periods, parts))
-            ]
-        if _facts_of(lake, day).get(LATE_USAGE) == "rebilled":
-            amounts = pl.col("BilledCost", "EffectiveCost", "ConsumedQuantity").sum()
-            key = "x_CustomerKey"
-            now, then = (frame.group_by(key).agg(amounts) for frame in (rows, computed_rows(lake, [day])))
-            joined = now.join(then, on=key, how="full", coalesce=True, suffix="_then")
-            differs = pl.any_horizontal(
-                pl.col(name).fill_null(0) != pl.col(f"{name}_then").fill_null(0)
-                for name in ("BilledCost", "EffectiveCost", "ConsumedQuantity")
-            )
-            problem = "its rows do not add up to what the day comes to now"
-            wrong = joined.filter(differs).select(key).sort(key).collect().to_series()
-            found += [(None, customer, problem) for customer in wrong]
-        return pl.DataFrame(found, schema=schema, orient="row")
-
-
 def not_kept(lake: Lake, day: dt.date) -> list[str]:
     """Why rows of a day may not be delivered yet: they have closed, and nothing keeps them from changing."""
     rows = lake.scan(FOCUS, [day]).filter(pl.col("x_IsEstimated").eq_missing(False))
@@ -337,7 +321,7 @@ def not_kept(lake: Lake, day: dt.date) -> list[str]:
 
 def _open_on(lake: Lake, day: dt.date) -> set[ClosedPeriod]:
     """Periods some of whose rows are on an issued invoice while another is missing."""
-    return set(map(ClosedPeriod.parse, _facts_of(lake, day).get(ISSUED_WHILE_OPEN, ())))
+    return set(map(ClosedPeriod.parse, facts_of(lake, day).get(ISSUED_WHILE_OPEN, ())))
 
 
 def close_day(

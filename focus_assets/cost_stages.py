@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -26,7 +26,7 @@ from focus_assets.catalog.credit_charges import Charged, credits_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.chain import FOCUS, DayOutput, Facts, Upstream, catalog_on, digests
-from focus_assets.closed_stages import Today, closing_on, settling_rows, with_closed_rows
+from focus_assets.closed_stages import Today, anew_on, closing_on, settling_rows, with_closed_rows
 from focus_assets.credit_stages import CreditFacts, credited_on
 from focus_assets.days_together import Prepared, groups, with_rows
 from focus_assets.delivery.facts import billing_month_facts
@@ -189,6 +189,8 @@ def focus_cost_and_usage_days(
         found, invoiced, fees = inputs.slices[day], prepared.invoiced, prepared.fees
         imported, rows = prepared.imported, prepared.rows
         grants, credits_due = snapshot.credits, credits_on(snapshot, day)
+        charged: list[Charged] = [*invoiced, *fees, *credits_due]
+        today = Today(charged, closing, late_usage, default_issuer(snapshot), snapshot)
         if rows is None:
             rated = usage.rated(usage.of(found), invoiced, fees, *imported.parts)
             rows = build(rated, prepared.on_invoices, snapshot, prepared.fees_on_invoices, in_order=True)
@@ -200,7 +202,10 @@ def focus_cost_and_usage_days(
         if grants:
             ours = late_usage == "not_billed" and not snapshot.invoices
             due = closing.invoiced(credits_due)
-            credited, paid_on = credited_on(totals.lake, snapshot, day, start, found, rows, due, kept=ours)
+            anew = anew_on(totals.lake, day, today) if ours else frozenset()
+            credited, paid_on = credited_on(
+                totals.lake, snapshot, day, start, found, rows, due, kept=ours, anew=anew
+            )
             rows, facts = credited.rows, CreditFacts(credited.used, cost_facts)
         last = ending(billed_here(snapshot, invoiced))
         billed = charged_before(last, day, start)
@@ -217,11 +222,9 @@ def focus_cost_and_usage_days(
             with settling_rows(totals.lake, day, billed, own, late_usage) as (fresh, counted):
                 rows = settle(fresh, ended, day, default_issuer(snapshot), counted).applied_to(rows)
         rows = imported.applied_to(rows)
-        charged: list[Charged] = [*invoiced, *fees, *credits_due]
         committed = commitments_of(snapshot, charged, commitments, start)
         rows = committed.applied_to(rows)
-        today = Today(charged, closing, late_usage, default_issuer(snapshot), snapshot, committed)
-        with with_closed_rows(totals.lake, day, rows, today) as kept:
+        with with_closed_rows(totals.lake, day, rows, replace(today, committed=committed)) as kept:
             still_open = closing.issued_while_open(charged) | kept.waiting
             yield DayOutput(
                 day,

@@ -16,14 +16,15 @@ rows say it, and only the others draw on what is left.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
 
-from focus_assets.billing.closed import closed_on
+from focus_assets.billing.billed_by_difference import can_fall
+from focus_assets.billing.closed import ClosedDay, closed_days, closed_on
 from focus_assets.billing.correction_signs import is_correction
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.credit_charges import CreditCharge
@@ -33,12 +34,14 @@ from focus_assets.closed_stages import billed_rows
 from focus_assets.decimals import COST, minor_unit
 from focus_assets.errors import FocusAssetsError
 from focus_assets.focus.credits import Billed, Credited, Spent, with_credits
+from focus_assets.focus.schema import internal_schema
 from focus_assets.lake import Lake, MissingPartitions, day_ranges
 from focus_assets.rating.lines import CREDIT_EXPIRY_COMPONENT, CREDIT_PURCHASE_COMPONENT
 
 DATASET: Final = "focus_cost_and_usage"
 _FACT: Final = "credits"
 _OWN: Final = (CREDIT_PURCHASE_COMPONENT, CREDIT_EXPIRY_COMPONENT)
+_NO_CHARGE: Final = ""
 _DAY: Final = dt.timedelta(days=1)
 _CENT: Final = Decimal("0.01")
 
@@ -97,6 +100,7 @@ def credited_on(
     charges: Sequence[CreditCharge],
     *,
     kept: bool,
+    anew: Collection[str] = (),
 ) -> tuple[Credited, list[dt.date]]:
     """``rows`` of ``day`` after the credits of ``catalog``, and the earlier days that were read.
 
@@ -109,6 +113,7 @@ def credited_on(
         rows: the day's rows without credit, as if nothing had closed, with the invoices that they are on.
         charges: what the day charges for credit itself.
         kept: whether what has closed of the day stays paid as it was. What that would be paid now is among the rows.
+        anew: charges that are billed by the difference, closed or not: these are paid anew.
 
     Raises :class:`EarlierCreditsMissing`.
     """
@@ -116,22 +121,71 @@ def credited_on(
     days = days_of_credit(grants, day, start)
     used = used_before(lake, grants, day, days)
     begins = {s.charge_id: s.charge.period.start.date() for s in slices}
-    billed = BilledBefore(lake, grants, custom, begins, start, day)
+    falling = can_fall(slices)
+    billed = BilledBefore(lake, grants, custom, begins, start, day, falling)
     credited = with_credits(rows, grants, Spent(used, billed), catalog, charges, day)
+    read = sorted({*days, *billed.days})
+    if not kept:
+        return credited, read
+    is_anew = pl.col("x_ChargeId").is_in(sorted(anew)).fill_null(False)
     with closed_on(lake, day) as closed:
-        if not kept or closed.file is None:
-            return credited, sorted({*days, *billed.days})
-        then = _charged(closed.rows.filter(~is_correction()), grants).collect()
-    paid_then = _paid_by_rows(then.lazy(), grants, custom)
-    if _paid_by_rows(_charged(closed.of(credited.rows), grants), grants, custom) != paid_then:
-        of_closed = with_credits(closed.of(rows), grants, Spent(used, billed), catalog, [], day)
-        with_then = replace(billed, kept=then)
-        spent = Spent(_added(used, paid_then), with_then)
-        others = with_credits(closed.of(rows, others=True), grants, spent, catalog, charges, day)
-        days_read = {*days, *billed.days, *with_then.days}
-        both = pl.concat([of_closed.rows, others.rows])
-        return Credited(both, _added(others.used, paid_then)), sorted(days_read)
-    return credited, sorted({*days, *billed.days})
+        then = _paid_then(closed, grants, falling).filter(~is_anew).collect()
+        paid_then = _paid_by_rows(then.lazy(), grants, custom)
+        (stays, goes), (of_closed, others) = (
+            _kept_and_not(each, closed, is_anew) for each in (credited.rows, rows)
+        )
+        later = _paid_later(lake, goes, grants, custom, day, falling, anew)
+        if not later and _paid_by_rows(_charged(stays, grants), grants, custom) == paid_then:
+            return credited, read
+    with_then = replace(billed, kept=then)
+    spent = Spent(_added(_added(used, paid_then), later), with_then)
+    rest = with_credits(others, grants, spent, catalog, charges, day)
+    before = with_credits(of_closed, grants, Spent(used, billed), catalog, [], day)
+    days_read = {*read, *billed.days, *with_then.days}
+    return Credited(pl.concat([before.rows, rest.rows]), _added(rest.used, paid_then)), sorted(days_read)
+
+
+def _kept_and_not(
+    rows: pl.LazyFrame, closed: ClosedDay, is_anew: pl.Expr
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Those of ``rows`` that have closed and stay paid as they were, and the others."""
+    if closed.file is None:
+        return rows.clear(), rows
+    of_closed = closed.of(rows)
+    return of_closed.filter(~is_anew), pl.concat([closed.of(rows, others=True), of_closed.filter(is_anew)])
+
+
+def _paid_then(closed: ClosedDay, grants: Sequence[CreditGrant], falling: Collection[str]) -> pl.LazyFrame:
+    """Closed rows that credit can have paid; what corrects a value that can fall is paid like the value itself."""
+    if closed.file is None:
+        return pl.LazyFrame(schema=internal_schema())
+    corrects = is_correction() & ~pl.col("x_ChargeId").is_in(sorted(falling))
+    return _charged(closed.rows.filter(~corrects), grants)
+
+
+def _paid_later(
+    lake: Lake,
+    rows: pl.LazyFrame,
+    grants: Sequence[CreditGrant],
+    custom: frozenset[str],
+    day: dt.date,
+    falling: Collection[str],
+    anew: Collection[str],
+) -> dict[str, dict[str, Decimal]]:
+    """By grant id, what ``grants`` paid of what has closed of later days: that is not left for ``rows`` of ``day``.
+
+    Under no charge, so that nothing of it is given back. Nothing of charges ``anew``, and where no row could be paid.
+    """
+    days = [each for each in closed_days(lake) if each > day]
+    if not days or _charged(rows, grants).limit(1).collect().is_empty():
+        return {}
+    paid: dict[str, Decimal] = {}
+    for each in days:
+        with closed_on(lake, each) as closed:
+            found = _paid_then(closed, grants, falling).filter(~pl.col("x_ChargeId").is_in(sorted(anew)))
+            for grant, charges in _paid_by_rows(found, grants, custom).items():
+                paid[grant] = paid.get(grant, Decimal(0)) + sum(charges.values(), Decimal(0))
+    return {grant: {_NO_CHARGE: amount} for grant, amount in paid.items() if amount != 0}
 
 
 def _paid_by_rows(
@@ -172,7 +226,7 @@ class BilledBefore:
     """What the days before ``day`` billed of charges that ask for it, since their start; see :class:`Spent`.
 
     ``begins`` is the day each charge begins. ``days`` are those that were read, for the digests of ``day``. ``kept``:
-    rows of the day itself that have closed, where they count too.
+    rows of the day itself that have closed, where they count too. ``falling``: charges whose value can fall.
     """
 
     lake: Lake
@@ -181,6 +235,7 @@ class BilledBefore:
     begins: Mapping[str, dt.date]
     start: dt.date
     day: dt.date
+    falling: frozenset[str] = frozenset()
     days: list[dt.date] = field(default_factory=list)
     kept: pl.DataFrame | None = None
 
@@ -193,7 +248,7 @@ class BilledBefore:
         if not days and not known:
             return Billed()
         try:
-            earlier = [billed_rows(self.lake, days)] if days else []
+            earlier = [billed_rows(self.lake, days, self.falling)] if days else []
             rows = pl.concat([*earlier, *known]).filter(pl.col("x_ChargeId").is_in(charges))
         except MissingPartitions as missing:
             raise EarlierCreditsMissing(

@@ -54,6 +54,8 @@ class Dataset:
 
         Every row's key is put into one whole number, which takes a tenth of what comparing the texts themselves does.
         """
+        # Rows of many answers in as many pieces take ten times as long to put in order.
+        rows = rows.rechunk()
         places = [_places(rows[name]) for name in self.order]
         if math.prod(distinct for _, distinct in places) >= _WHOLE_NUMBERS:
             return rows.sort(self.order, nulls_last=False)

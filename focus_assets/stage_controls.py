@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
+from focus_assets.billing.billed_by_difference import can_fall
+from focus_assets.billing.close import ClosedPeriod, IssuedPart
+from focus_assets.billing.closed import closed_on, of_periods, same_rows
 from focus_assets.billing.datasets import INVOICE_DETAILS
 from focus_assets.billing_stages import reconciled_day
 from focus_assets.catalog.charges import ChargeSlice, slices_on
 from focus_assets.catalog.fees import Fee, fees_on
 from focus_assets.catalog.kept import catalog_in
-from focus_assets.closed_stages import billed_rows, closed_against_focus, computed_rows, not_kept
+from focus_assets.closed_stages import LATE_USAGE, billed_rows, computed_rows, facts_of, not_kept
 from focus_assets.credit_stages import overdrawn, used_before
 from focus_assets.focus.price_list import PRICE_LIST, prices_not_listed
 from focus_assets.lake import Lake, partition_of_input
@@ -87,12 +90,45 @@ def credits_not_overdrawn(lake: Lake, day: dt.date) -> pl.DataFrame:
     """Grants that have paid more by the end of ``day`` than they are worth, or less than nothing."""
     catalog = catalog_in(lake, day)
     before = used_before(lake, catalog.credits, day, _days_read(lake, day, FOCUS))
-    return overdrawn(billed_rows(lake, [day]), catalog.credits, frozenset(catalog.custom_currency), before)
+    rows = billed_rows(lake, [day], can_fall(slices_on(catalog, day)))
+    return overdrawn(rows, catalog.credits, frozenset(catalog.custom_currency), before)
 
 
 def closed_rows_unchanged(lake: Lake, day: dt.date) -> pl.DataFrame:
-    """Billing periods whose rows are not those that were kept when they closed, or not with what corrects them."""
-    return closed_against_focus(lake, day)
+    """Billing periods whose rows are not those that were kept when they closed, or not with what corrects them.
+
+    Columns: period (null: all of the customer's), customer, problem. Where late usage is rebilled, corrections and
+    closed rows have to bill each customer what the day comes to now.
+    """
+    schema = pl.Schema({"period": pl.String(), "customer": pl.String(), "problem": pl.String()})
+    with closed_on(lake, day) as kept:
+        if kept.file is None:
+            return pl.DataFrame(schema=schema)
+        rows = lake.scan(FOCUS, [day])
+        found: list[tuple[str | None, str | None, str]] = []
+        if not same_rows(kept.of(rows), kept.rows):
+            each_alone: list[tuple[str, list[ClosedPeriod], list[IssuedPart]]] = [
+                (str(period), [period], []) for period in sorted(kept.periods)
+            ]
+            each_alone += [(part.invoice, [], [part]) for part in sorted(kept.parts)]
+            found += [
+                (name, None, "its rows are not those that were kept")
+                for name, periods, parts in each_alone
+                if not same_rows(of_periods(rows, periods, parts), of_periods(kept.rows, periods, parts))
+            ]
+        if facts_of(lake, day).get(LATE_USAGE) == "rebilled":
+            amounts = pl.col("BilledCost", "EffectiveCost", "ConsumedQuantity").sum()
+            key = "x_CustomerKey"
+            now, then = (frame.group_by(key).agg(amounts) for frame in (rows, computed_rows(lake, [day])))
+            joined = now.join(then, on=key, how="full", coalesce=True, suffix="_then")
+            differs = pl.any_horizontal(
+                pl.col(name).fill_null(0) != pl.col(f"{name}_then").fill_null(0)
+                for name in ("BilledCost", "EffectiveCost", "ConsumedQuantity")
+            )
+            problem = "its rows do not add up to what the day comes to now"
+            wrong = joined.filter(differs).select(key).sort(key).collect().to_series()
+            found += [(None, customer, problem) for customer in wrong]
+        return pl.DataFrame(found, schema=schema, orient="row")
 
 
 def prices_of_charges(lake: Lake, day: dt.date) -> pl.DataFrame:

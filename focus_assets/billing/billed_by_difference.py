@@ -9,7 +9,7 @@ billing period were never billed, later usage that replaces it would take back w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from focus_assets.billing.booking import Booked
 from focus_assets.billing.close import ClosedPeriod
@@ -23,9 +23,19 @@ def billed_by_difference(charged: Iterable[Charged], booked: Booked) -> set[str]
     ``booked``: by closed period, the one that takes it; a choice that stands, so that what was billed stays billed.
     """
     found = set()
+    for each in _falling(charged):
+        takes = booked.get(ClosedPeriod.of(each))
+        if takes is not None and takes.start < each.charge.period.end:
+            found.add(each.charge_id)
+    return found
+
+
+def can_fall(charged: Iterable[Charged]) -> frozenset[str]:
+    """The charges whose value can fall, whether they go on or not."""
+    return frozenset(each.charge_id for each in _falling(charged))
+
+
+def _falling(charged: Iterable[Charged]) -> Iterator[ChargeSlice]:
     for each in charged:
         if isinstance(each, ChargeSlice) and each.charge.meter.aggregation.can_fall:
-            takes = booked.get(ClosedPeriod.of(each))
-            if takes is not None and takes.start < each.charge.period.end:
-                found.add(each.charge_id)
-    return found
+            yield each

@@ -78,6 +78,14 @@ def open_period(
     return found
 
 
+def open_periods(
+    closed: Iterable[ClosedPeriod], closes: Closes, charged: Sequence[Charged], before: Booked
+) -> dict[ClosedPeriod, ClosedPeriod]:
+    """:func:`open_period` of each of ``closed``: all periods whose rows have been closed on a day."""
+    periods = set(closed)
+    return {of: open_period(of, closes, charged, before, periods) for of in sorted(periods)}
+
+
 def fingerprint(
     close: PeriodClose, charged: Iterable[Charged], booked: Iterable[ClosedPeriod], closes: Closes
 ) -> dict[str, str]:

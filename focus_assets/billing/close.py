@@ -185,14 +185,19 @@ def has_every_row(charged: Charged, start: dt.date) -> bool:
 
 
 def _in_the_middle(charged: Charged) -> Period | None:
-    """What an invoice in the middle of the billing period is for, where one ends with this part of a charge."""
+    """What the invoice in the middle of the billing period is for that bills this part of a charge, if there is one.
+
+    It ends with the part, or after it where the charge itself ends before: usage so far is all of that.
+    """
     if not isinstance(charged, ChargeSlice) or charged.part is None:
         return None
     billing, ends = charged.billing, charged.part.end
     inside = [each for each in charged.subscription.progressive_billing if billing.start < each < billing.end]
-    if ends not in inside:
+    later = [each for each in inside if each >= ends]
+    if not later or (ends not in inside and ends != charged.charge.period.end):
         return None
-    return Period(max((each for each in inside if each < ends), default=billing.start), ends)
+    until = min(later)
+    return Period(max((each for each in inside if each < until), default=billing.start), until)
 
 
 def part_of(charged: ChargeSlice) -> IssuedPart | None:

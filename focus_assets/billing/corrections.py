@@ -141,8 +141,7 @@ def corrections(
     )
     how = pl.col(BILLED)
     others = how != APART
-    on_invoices = closed.filter(~others).select("x_OpenMeterInvoiceId").unique()
-    fresh, closed, known_invoices = that_differ(fresh, closed, on_invoices)
+    fresh, closed = that_differ(fresh, closed)
     if late_usage == "rebilled":
         rows = _rebilled(_changed(fresh.filter(others), closed.filter(others)))
     else:
@@ -154,7 +153,7 @@ def corrections(
                 _rebilled(_changed(fresh.filter(anew), closed.filter(anew))),
             ]
         )
-    apart = _apart(fresh.filter(~others), closed.filter(~others), known_invoices)
+    apart = _apart(fresh.filter(~others), closed.filter(~others))
     return pl.concat(
         [
             _booked(rows, bookings, issuer, day, rated),
@@ -163,11 +162,12 @@ def corrections(
     ).sort(_ORDER, nulls_last=True, maintain_order=True)
 
 
-def _apart(fresh: pl.LazyFrame, closed: pl.LazyFrame, known: pl.LazyFrame) -> pl.DataFrame:
+def _apart(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> pl.DataFrame:
     """Rows of invoices that were issued since the close, as they are; of those that have been closed, what differs.
 
-    ``known``: the x_OpenMeterInvoiceId of those, also where none of their rows differs.
+    Where no closed row of an invoice differs, there is nothing to be taken off: the rows are what differs.
     """
+    known = closed.select("x_OpenMeterInvoiceId").unique()
     both = fresh.join(known, on="x_OpenMeterInvoiceId", how="semi", maintain_order="left")
     new = fresh.join(known, on="x_OpenMeterInvoiceId", how="anti", maintain_order="left")
     return pl.concat([new.select(internal_schema().names()).collect(), _rebilled(_changed(both, closed))])

@@ -8,15 +8,15 @@ from __future__ import annotations
 import polars as pl
 
 
-def that_differ(fresh: pl.LazyFrame, closed: pl.LazyFrame, *others: pl.LazyFrame) -> tuple[pl.LazyFrame, ...]:
+def that_differ(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Rows of the charges (``x_ChargeId``) whose rows are others in ``fresh`` than in ``closed``.
 
-    Both have the same columns, in any order of rows, and so has what is returned, in theirs; then ``others`` whole.
-    All of it is computed, for whoever asks reads it several times. Where every charge differs, it is every row.
+    Both have the same columns, in any order of rows, and so has what is returned, in theirs. All of it is computed,
+    for whoever asks reads it several times. Where every charge differs, it is every row.
     """
     theirs = pl.col("x_ChargeId").is_in(_charges(fresh, closed))
-    frames = pl.collect_all([fresh.filter(theirs), closed.filter(theirs), *others], engine="streaming")
-    return tuple(frame.lazy() for frame in frames)
+    now, then = pl.collect_all([fresh.filter(theirs), closed.filter(theirs)], engine="streaming")
+    return now.lazy(), then.lazy()
 
 
 def _charges(fresh: pl.LazyFrame, closed: pl.LazyFrame) -> list[str]:

@@ -70,7 +70,7 @@ def corrected(rows: pl.LazyFrame, details: pl.LazyFrame, moved: pl.DataFrame) ->
         rows: Cost and Usage of all days of the lines in ``details``.
         details: rows of Invoice Detail.
         moved: what the corrections of each line have to come to. Where several invoices share it, or a part is on
-            none yet, each is only held against what Invoice Detail states.
+            none, yet or for good, each is only held against what Invoice Detail states.
     """
     line = pl.col(_KEY).str.split(CORRECTED_LINE)
     stated = (
@@ -79,9 +79,7 @@ def corrected(rows: pl.LazyFrame, details: pl.LazyFrame, moved: pl.DataFrame) ->
         .agg(pl.col("BilledCost").sum().alias("stated"))
     )
     corrections = rows.filter(is_correction())
-    pending = (
-        corrections.filter(pl.col(_KEY).is_null(), pl.col("BilledCost") != 0).select("x_ChargeId").unique()
-    )
+    pending = corrections.filter(pl.col(_KEY).is_null()).select("x_ChargeId").unique()
     charged = (
         corrections.drop_nulls(_KEY)
         .group_by(_KEY, "InvoiceId", "BillingPeriodStart", "BillingCurrency")

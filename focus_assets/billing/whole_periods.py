@@ -80,16 +80,16 @@ class Usage:
 
 def metered_usage(totals: pl.LazyFrame, slices: Sequence[ChargeSlice]) -> dict[str, Usage]:
     """What the charges of ``slices`` used in all, from ``usage_totals`` of all their days; by line, which is whole."""
-    wanted = [s.charge.charge_id for s in slices]
+    stems = {s.charge_id: line_stem(s) for s in slices}
     sums = (
-        totals.filter(pl.col("charge_id").is_in(wanted))
+        totals.filter(pl.col("charge_id").is_in(sorted(stems)))
         .sort("charge_date")
         .group_by("charge_id")
         .agg(pl.col("quantity").sum(), pl.col("quantity_to_date").drop_nulls().last().alias("to_date"))
         .select("charge_id", pl.coalesce("to_date", "quantity"))
         .collect()
     )
-    return {charge_id: Usage(quantity or _ZERO) for charge_id, quantity in sums.iter_rows()}
+    return {stems[charge_id]: Usage(quantity or _ZERO) for charge_id, quantity in sums.iter_rows()}
 
 
 def charged_usage(

@@ -342,6 +342,15 @@ def parts_of(catalog: Catalog, charge: Charge) -> list[Period]:
     return cut_at(charge.period, charge.subscription.progressive_billing)
 
 
+def _would_be_cut(catalog: Catalog, charge: Charge) -> bool:
+    """Whether a charge that ends early would be invoiced in parts if it went on: days before know no better."""
+    if catalog.billed_parts.get((charge.subscription.key, charge.rate_card.key)):
+        return False
+    instants = charge.subscription.progressive_billing
+    inside = any(charge.period.start < each < charge.rating.end for each in instants)
+    return inside and _is_billed_progressively(charge)
+
+
 def _is_billed_progressively(charge: Charge) -> bool:
     """As OpenMeter judges it: where more usage never costs less. Source: ``rating/service/billableperiod.go``."""
     # A single volume tier prices each unit by itself, and OpenMeter invoices it at the end all the same.
@@ -352,7 +361,7 @@ def _is_billed_progressively(charge: Charge) -> bool:
 def _by_part(catalog: Catalog, whole: ChargeSlice) -> Iterator[ChargeSlice]:
     """A slice, cut where invoices bill its charge in parts."""
     parts = parts_of(catalog, whole.charge)
-    if len(parts) == 1:
+    if len(parts) == 1 and not _would_be_cut(catalog, whole.charge):
         yield whole
         return
     for part in parts:

@@ -94,7 +94,9 @@ def deliver_and_tell(settings: Settings, names: Sequence[str], first: str, last:
         asked = [each for each in settings.destinations if each.name in (names or known)]
         held = [
             month
-            for month in sorted(set().union(*months_to_deliver(chain.lake, months, asked, delivered).values()))
+            for month in sorted(
+                set().union(*months_to_deliver(chain.lake, months, asked, delivered).values())
+            )
             if first <= month
             and (last is None or month <= last)
             and partition_of_month(settings, month) is not None

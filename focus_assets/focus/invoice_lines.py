@@ -37,9 +37,15 @@ def line_stem(charged: Charged) -> str:
     if isinstance(charged, CreditCharge):
         # A grant is bought once and expires once, on lines of different days.
         return f"{charged.charge_id}/{period.start:%Y%m%dT%H%M%SZ}"
-    if isinstance(charged, Fee) or period == charged.charge.period:
+    if isinstance(charged, Fee) or _is_one_line(charged):
         return charged.charge_id
     return f"{charged.charge_id}/{period.start:%Y%m%dT%H%M%SZ}"
+
+
+def _is_one_line(charged: ChargeSlice) -> bool:
+    """Whether its charge is one line of one invoice, however early it ends: days before do not know of that."""
+    charge, billing = charged.charge, charged.billing
+    return charged.part is None and billing.start <= charge.period.start and charge.rating.end <= billing.end
 
 
 def line_period(charged: Charged) -> Period:

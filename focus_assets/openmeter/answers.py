@@ -7,11 +7,13 @@ spells them (``quick``, ``wire_v3``, ``wire_v1``), and whether they are all (``e
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
-from typing import Final, NoReturn
+from functools import lru_cache
+from itertools import count
+from typing import Final, Generic, TypeVar
 
 import polars as pl
 
@@ -32,22 +34,46 @@ ANSWER: Final = pl.Schema(
 """Proven rows: the window within what was asked, the subject where asked for (else null), the dimensions' texts as
 canonical JSON."""
 
+LIMIT: Final = Decimal(10) ** 19
+"""Values are smaller than this, in either direction."""
+
 _STEP: Final = Decimal("1e-19")
-_LIMIT: Final = Decimal(10) ** 19
 _EXACT: Final = Context(prec=60)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 
+H = TypeVar("H", bound=Hashable)
+
+Span = tuple[str, str]
+"""From when to when, as texts."""
+
+Group = tuple[str | None, tuple[str | None, ...]]
+"""A subject and the texts of the dimensions asked for, in the question's order."""
+
+
+@dataclass(frozen=True)
+class Coded(Generic[H]):
+    """A column in which values repeat: each row's place (UInt32) in ``values``, where one may stand twice."""
+
+    values: Sequence[H]
+    codes: pl.Series
+
+    @classmethod
+    def of(cls, column: Iterable[H]) -> Coded[H]:
+        """The column; its values are in the order in which they come first."""
+        places: defaultdict[H, int] = defaultdict(count().__next__)
+        codes = pl.Series(list(map(places.__getitem__, column)), dtype=pl.UInt32)
+        return cls(list(places), codes)
+
+
 @dataclass(frozen=True)
 class Columns:
-    """Rows as they came: instants as texts, ``dimensions`` by the names that were asked for; all of one length."""
+    """Rows as they came, all columns of one length; ``value`` is SOURCE_VALUE."""
 
     value: pl.Series
-    start: Sequence[str]
-    end: Sequence[str]
-    subject: Sequence[str | None]
-    dimensions: Mapping[str, Sequence[str | None]]
+    spans: Coded[Span]
+    groups: Coded[Group]
 
 
 def proven(question: Question, request: str, given: Columns) -> pl.DataFrame:
@@ -56,24 +82,22 @@ def proven(question: Question, request: str, given: Columns) -> pl.DataFrame:
     Refuses rows outside the range or off the windows, of subjects not asked about, and rows that stand twice:
     each would be usage that is not there. Raises InconsistentRows and MalformedResponse.
 
-    Columns are proven as a whole by what Python runs without a loop of its own. Frames would need a query for
-    each question's few thousand rows, and that costs more than it saves.
+    An answer names the same few windows and groups in thousands of rows: each is proven and written once.
     """
-    spans = list(zip(given.start, given.end, strict=True))
-    # An answer names the same few windows thousands of times.
-    windows = {span: _clipped(question, request, *map(instant, span)) for span in dict.fromkeys(spans)}
-    clipped = [windows[span] for span in spans]
-    starts = [start for start, _ in clipped]
-    subjects = _subjects(question, request, given.subject)
-    dimensions = _dimensions(given.dimensions, len(spans))
-    if len(set(zip(starts, subjects, dimensions, strict=True))) < len(spans):
-        _refuse_repeated(request, zip(starts, subjects, dimensions, strict=True))
+    windows = _clipped(question, request, given.spans.values)
+    groups = _named(question, request, given.groups.values)
+    _refuse_repeated(request, windows, given.spans.codes, groups, given.groups.codes)
+    starts = pl.Series("window_from", [start for start, _ in windows], pl.Int64).cast(UTC_INSTANT)
+    ends = pl.Series("window_to", [end for _, end in windows], pl.Int64).cast(UTC_INSTANT)
+    subjects = pl.Series("subject", [subject for subject, _ in groups], pl.String)
+    dimensions = pl.Series("dimensions", [texts for _, texts in groups], pl.String)
+    spans, grouped = given.spans.codes, given.groups.codes
     return pl.DataFrame(
         [
-            pl.Series("window_from", starts, pl.Int64).cast(UTC_INSTANT),
-            pl.Series("window_to", [end for _, end in clipped], pl.Int64).cast(UTC_INSTANT),
-            pl.Series("subject", subjects, pl.String),
-            pl.Series("dimensions", dimensions, pl.String),
+            starts[spans],
+            ends[spans],
+            subjects[grouped],
+            dimensions[grouped],
             given.value.alias("value"),
         ]
     )
@@ -86,7 +110,7 @@ def stored_values(question: Question, request: str, values: Iterable[Decimal]) -
     """
     found = []
     for value in values:
-        if not value.is_finite() or abs(value) >= _LIMIT:
+        if not value.is_finite() or abs(value) >= LIMIT:
             raise ValueTooLarge(
                 f"{request}: meter {question.meter.slug!r} has the value {value}; values are below 10^19"
             )
@@ -94,51 +118,74 @@ def stored_values(question: Question, request: str, values: Iterable[Decimal]) -
     return pl.Series(found, dtype=SOURCE_VALUE)
 
 
-def _clipped(question: Question, request: str, start: dt.datetime, end: dt.datetime) -> tuple[int, int]:
-    """Microseconds of a row's window; at the ends of the range it holds a part only, although labelled whole."""
+def _clipped(question: Question, request: str, given: Sequence[Span]) -> list[tuple[int, int]]:
+    """Microseconds of each window; at the ends of the range it holds a part only, although labelled whole."""
+    first, last = _microseconds(question.start), _microseconds(question.end)
     if question.window is None:
-        return _microseconds(question.start), _microseconds(question.end)
-    if start != question.window.floor(start) or end - start != question.window.length:
-        raise InconsistentRows(
-            f"{request}: a row of {start:%FT%TZ} to {end:%FT%TZ} is no window of {question.window}"
-        )
-    if start >= question.end or end <= question.start:
-        raise InconsistentRows(f"{request}: a row of {start:%FT%TZ} lies outside what was asked for")
-    return _microseconds(max(start, question.start)), _microseconds(min(end, question.end))
+        return [(first, last)] * len(given)
+    length = question.window.length // _MICROSECOND
+    found = []
+    for span in given:
+        start, end = map(_microseconds, map(instant, span))
+        # Whole windows make a UTC day, so they also count from 1970 on.
+        if start % length or end - start != length:
+            raise InconsistentRows(
+                f"{request}: a row of {instant(span[0]):%FT%TZ} to {instant(span[1]):%FT%TZ} is no window of "
+                f"{question.window}"
+            )
+        if start >= last or end <= first:
+            raise InconsistentRows(
+                f"{request}: a row of {instant(span[0]):%FT%TZ} lies outside what was asked for"
+            )
+        found.append((max(start, first), min(end, last)))
+    return found
 
 
+@lru_cache(maxsize=4_096)
 def _microseconds(instant: dt.datetime) -> int:
     return (instant - _EPOCH) // _MICROSECOND
 
 
-def _subjects(question: Question, request: str, given: Sequence[str | None]) -> Sequence[str | None]:
-    if not question.groups_subjects:
-        return [None] * len(given)
-    if None in given:
-        raise MalformedResponse(f"{request}: a row names no subject, although they were asked for")
-    if question.subjects and (others := set(given) - set(question.subjects)):
-        subject = next(each for each in given if each in others)
-        raise InconsistentRows(f"{request}: a row is of subject {subject!r}, which was not asked about")
-    return given
-
-
-def _dimensions(given: Mapping[str, Sequence[str | None]], rows: int) -> Sequence[str]:
-    """Texts by name as :func:`canonical` writes them; an absent text is an empty one."""
-    if not given:
-        return ["{}"] * rows
-    names = sorted(given)
-    combinations = list(zip(*(given[name] for name in names), strict=True))
-    # Combinations repeat: each is written once.
+def _named(question: Question, request: str, given: Sequence[Group]) -> list[tuple[str | None, str]]:
+    """Each group's subject, where subjects were asked for, and its dimensions' texts as :func:`canonical` writes
+    them; an absent text is an empty one."""
+    if question.groups_subjects:
+        subjects = [subject for subject, _ in given]
+        if None in subjects:
+            raise MalformedResponse(f"{request}: a row names no subject, although they were asked for")
+        if question.subjects and (others := set(subjects) - set(question.subjects)):
+            subject = next(each for each in subjects if each in others)
+            raise InconsistentRows(f"{request}: a row is of subject {subject!r}, which was not asked about")
+    else:
+        subjects = [None] * len(given)
+    names = question.dimensions
+    combinations = [texts for _, texts in given]
+    # Many subjects have the same dimensions.
     written = {
         texts: canonical({name: text or "" for name, text in zip(names, texts, strict=True)})
         for texts in set(combinations)
     }
-    return [written[texts] for texts in combinations]
+    return [(subject, written[texts]) for subject, texts in zip(subjects, combinations, strict=True)]
 
 
-def _refuse_repeated(request: str, rows: Iterable[tuple[int, str | None, str]]) -> NoReturn:
-    start, subject, dimensions = next(row for row, times in Counter(rows).items() if times > 1)
+def _refuse_repeated(
+    request: str,
+    windows: Sequence[tuple[int, int]],
+    spans: pl.Series,
+    groups: Sequence[tuple[str | None, str]],
+    grouped: pl.Series,
+) -> None:
+    """Raise InconsistentRows where two rows are of one window and group, however these were spelled."""
+    starts = Coded.of(start for start, _ in windows)
+    names = Coded.of(groups)
+    keys = (starts.codes[spans].cast(pl.UInt64) * len(names.values) + names.codes[grouped]).to_list()
+    # Python's own set: a query would wake threads, which costs more than a few thousand rows.
+    if len(set(keys)) == len(keys):
+        return
+    key = next(key for key, times in Counter(keys).items() if times > 1)
+    place, of = divmod(key, len(names.values))
+    subject, dimensions = names.values[of]
     raise InconsistentRows(
-        f"{request}: two rows of {_EPOCH + start * _MICROSECOND:%FT%TZ}, subject {subject!r}, {dimensions}. "
-        "Nothing was written."
+        f"{request}: two rows of {_EPOCH + starts.values[place] * _MICROSECOND:%FT%TZ}, subject {subject!r}, "
+        f"{dimensions}. Nothing was written."
     )

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import polars as pl
 
 from focus_assets.openmeter import pages, wire_invoices_v1, wire_v1
-from focus_assets.openmeter.answers import Columns, proven, stored_values
+from focus_assets.openmeter.answers import Coded, Columns, proven, stored_values
 from focus_assets.openmeter.errors import MalformedResponse
 from focus_assets.openmeter.questions import SUBJECT, Question, instant_text
 from focus_assets.openmeter.quick import columns_v1
@@ -148,12 +148,11 @@ class V1:
         columns = columns_v1(answer.content, question.dimensions)
         if columns is None:
             rows = read(wire_v1.QueryResult, answer.document(), request).data
+            names = question.dimensions
             columns = Columns(
                 stored_values(question, request, [row.value for row in rows]),
-                [row.window_start.isoformat() for row in rows],
-                [row.window_end.isoformat() for row in rows],
-                [row.subject for row in rows],
-                {name: [(row.group_by or {}).get(name) for row in rows] for name in question.dimensions},
+                Coded.of((row.window_start.isoformat(), row.window_end.isoformat()) for row in rows),
+                Coded.of((row.subject, tuple(map((row.group_by or {}).get, names))) for row in rows),
             )
         return proven(question, request, columns)
 

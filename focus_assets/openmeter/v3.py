@@ -13,7 +13,7 @@ from urllib.parse import quote
 import polars as pl
 
 from focus_assets.openmeter import pages, wire_v3
-from focus_assets.openmeter.answers import Columns, proven, stored_values
+from focus_assets.openmeter.answers import Coded, Columns, proven, stored_values
 from focus_assets.openmeter.questions import SUBJECT, Question, instant_text
 from focus_assets.openmeter.quick import columns_v3
 from focus_assets.openmeter.transport import Transport
@@ -70,12 +70,13 @@ class V3:
         columns = columns_v3(answer.content, question.dimensions)
         if columns is None:
             rows = read(wire_v3.QueryResult, answer.document(), request).data
+            names = question.dimensions
             columns = Columns(
                 stored_values(question, request, [row.value for row in rows]),
-                [row.start.isoformat() for row in rows],
-                [row.end.isoformat() for row in rows],
-                [row.dimensions.get(SUBJECT) for row in rows],
-                {name: [row.dimensions.get(name) for row in rows] for name in question.dimensions},
+                Coded.of((row.start.isoformat(), row.end.isoformat()) for row in rows),
+                Coded.of(
+                    (row.dimensions.get(SUBJECT), tuple(map(row.dimensions.get, names))) for row in rows
+                ),
             )
         return proven(question, request, columns)
 

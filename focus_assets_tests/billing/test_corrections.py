@@ -22,6 +22,7 @@ from focus_assets.focus.columns import VERSIONS
 from focus_assets.focus.project import project
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.settings import BillingSettings
+from focus_assets.stage_controls import closed_rows_unchanged
 from focus_assets_tests.billing.weeks import BEFORE, TIERS, Weeks, configuration
 
 D = Decimal
@@ -305,7 +306,7 @@ def test_a_subscription_that_is_removed_leaves_closed_rows_and_takes_them_back(t
         "3.81"
     )
     for number in range(1, LAST + 1):
-        assert closed_stages.closed_against_focus(weeks.lake, day(number)).is_empty()
+        assert closed_rows_unchanged(weeks.lake, day(number)).is_empty()
 
 
 def test_names_and_labels_of_closed_rows_stay_and_are_not_corrected(tmp_path: Path) -> None:
@@ -406,10 +407,10 @@ def test_closed_rows_that_are_damaged_stop_everything(tmp_path: Path) -> None:
 
 def test_the_control_notices_closed_rows_that_somebody_changed(tmp_path: Path) -> None:
     weeks = Weeks(tmp_path).compute(1, LAST)
-    assert closed_stages.closed_against_focus(weeks.lake, day(3)).is_empty()
+    assert closed_rows_unchanged(weeks.lake, day(3)).is_empty()
     rows = weeks.lake.scan("focus_cost_and_usage", [day(3)]).collect()
     weeks.rewrite("focus_cost_and_usage", 3, rows.with_columns(pl.col("BilledCost") + 1))
-    (found,) = closed_stages.closed_against_focus(weeks.lake, day(3)).rows()
+    (found,) = closed_rows_unchanged(weeks.lake, day(3)).rows()
     assert json.loads(found[0])[0] == "ann"
     assert "not those that were kept" in found[2]
 

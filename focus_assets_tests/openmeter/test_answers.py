@@ -96,6 +96,52 @@ def test_a_row_that_stands_twice_is_named() -> None:
         proven(ASKED, "POST query", columns)
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        '"from":"2026-08-02T00:00:00+00:00","to":"2026-08-02T01:00:00Z","dimensions":{"subject":"ann","model":"é"}',
+        '"from":"2026-08-02T00:00:00Z","to":"2026-08-02T01:00:00Z","dimensions":{"model":"é","subject":"ann"}',
+        '"from":"2026-08-02T00:00:00Z","to":"2026-08-02T01:00:00Z","dimensions":{"subject":"ann","model":"\\u00e9"}',
+        '"from":"2026-08-02T00:00:00Z","to":"2026-08-02T01:00:00Z",'
+        '"dimensions":{"subject":"ann","model":"é","kind":null}',
+    ],
+)
+def test_a_row_that_stands_twice_is_named_however_it_is_spelled(again: str) -> None:
+    once = (
+        '"from":"2026-08-02T00:00:00Z","to":"2026-08-02T01:00:00Z","dimensions":{"subject":"ann","model":"é"}'
+    )
+    content = f'{{"data":[{{"value":"1",{once}}},{{"value":"2",{again}}}]}}'.encode()
+    columns = columns_v3(content, ASKED.dimensions)
+    assert columns is not None
+    with pytest.raises(InconsistentRows, match="two rows of 2026-08-02T00:00:00Z, subject 'ann'"):
+        proven(ASKED, "POST query", columns)
+
+
+def test_each_row_has_its_own_window_and_group_whatever_order_they_come_in() -> None:
+    given = [(5, "bob", "x", "1"), (0, "ann", "y", "2"), (5, "ann", "x", "3"), (0, "bob", "x", "4")]
+    rows = [
+        {
+            "value": value,
+            "from": f"2026-08-02T0{hour}:00:00Z",
+            "to": f"2026-08-02T0{hour + 1}:00:00Z",
+            "dimensions": {"subject": subject, "model": model},
+        }
+        for hour, subject, model, value in given
+    ]
+    columns = columns_v3(json.dumps({"data": rows}).encode(), ASKED.dimensions)
+    assert columns is not None
+    assert proven(ASKED, "POST query", columns).rows() == [
+        (
+            DAY + dt.timedelta(hours=hour),
+            DAY + dt.timedelta(hours=hour + 1),
+            subject,
+            f'{{"kind":"","model":"{model}"}}',
+            Decimal(value),
+        )
+        for hour, subject, model, value in given
+    ]
+
+
 def test_values_are_rounded_half_away_from_zero_and_bounded() -> None:
     values = [
         Decimal("0.00000000000000000005"),
@@ -106,6 +152,14 @@ def test_values_are_rounded_half_away_from_zero_and_bounded() -> None:
     assert stored_values(ASKED, "POST query", values).to_list() == [step, -step, values[2]]
     with pytest.raises(ValueTooLarge, match="POST query"):
         stored_values(ASKED, "POST query", [Decimal(10) ** 19])
+
+
+def test_whole_numbers_have_to_add_up_to_the_last_unit() -> None:
+    rows = stored_values(ASKED, "POST query", [Decimal(5), Decimal(-3), Decimal(2**50)])
+    require_total(METER, DAY.date(), rows, [Decimal(2**50 + 2)])
+    for total in ([Decimal(2**50 + 1)], [Decimal(2**50)], [], [Decimal(2**50 + 2), Decimal(0)]):
+        with pytest.raises(ControlTotalDiffers, match="its 3 rows add up to 1125899906842626, but"):
+            require_total(METER, DAY.date(), rows, total)
 
 
 def test_a_total_of_more_digits_than_a_decimal_holds_is_still_exact() -> None:
