@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Final
 
 from duckdb import DuckDBPyConnection
@@ -47,4 +48,4 @@ def memory_limit(connection: DuckDBPyConnection) -> int | None:
         connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0].partition(" ")
     )
     # The least limit that is written so: what is rounded down again and again would sink.
-    return math.ceil(float(number) * 1024) * _UNITS[unit] // 1024 if unit in _UNITS else None
+    return math.ceil(Decimal(number) * 1024) * _UNITS[unit] // 1024 if unit in _UNITS else None
