@@ -21,7 +21,7 @@ first, so that its error can name the charge.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
 import polars as pl
@@ -48,6 +48,7 @@ UTC_INSTANT: Final = pl.Datetime("us", "UTC")
 QUANTITY_LIMIT: Final = Decimal(10) ** 16
 """Quantities are smaller than this, in either direction."""
 
+_ROUNDING: Final = Context(prec=76)
 _COST_LIMIT: Final = Decimal(10) ** 20
 _WHOLE: Final = pl.Decimal(38, 0)
 _FINE: Final = pl.Decimal(38, 28)
@@ -108,6 +109,12 @@ def round_to(value: pl.Expr, unit: pl.Expr) -> pl.Expr:
     rest = size % unit
     rounded = size - rest + pl.when(rest + rest >= unit).then(unit).otherwise(unit - unit)
     return pl.when(value < 0).then(-rounded).otherwise(rounded)
+
+
+def round_amount(amount: Decimal, unit: Decimal) -> Decimal:
+    """As :func:`round_to`, of one amount."""
+    whole = _ROUNDING.divide(amount, unit).quantize(Decimal(1), ROUND_HALF_UP, _ROUNDING)
+    return _ROUNDING.multiply(whole, unit)
 
 
 def floor_to(value: pl.Expr, unit: pl.Expr) -> pl.Expr:

@@ -19,6 +19,7 @@ from focus_assets.decimals import (
     divide,
     may_exceed_cost,
     multiply,
+    round_amount,
     round_half_away,
 )
 
@@ -163,6 +164,15 @@ def test_money_is_rounded_half_away_from_zero_at_the_digits_of_its_currency(
 ) -> None:
     frame = pl.DataFrame({"v": [value]}, schema={"v": COST})
     assert frame.select(round_half_away(pl.col("v"), digits)).item() == rounded(value, digits)
+
+
+@given(decimals(COST_LIMIT, 18), st.integers(0, 5))
+@example(Decimal("0.005"), 2)
+@example(Decimal("-0.005"), 2)
+@example(Decimal("-9999999999999999999.999999999999999999"), 5)
+@settings(max_examples=200, deadline=None)
+def test_one_amount_is_rounded_as_a_column_of_them_is(value: Decimal, digits: int) -> None:
+    assert round_amount(value, Decimal(1).scaleb(-digits)) == rounded(value, digits)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Context, Decimal
 from typing import Any, Final
 
 import polars as pl
@@ -32,7 +32,7 @@ from focus_assets.billing.rounding import FIRST_ROW, ROUNDING, Settled, adjustme
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.invoices import InvoiceDetail
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.decimals import COST, UTC_INSTANT, minor_unit
+from focus_assets.decimals import COST, UTC_INSTANT, minor_unit, round_amount
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.unpriced import OF_ONE_BUYER, WITHOUT_PRICE
 
@@ -337,8 +337,7 @@ def _share(tax: Decimal, base: Decimal, net: Decimal, smallest: Decimal) -> Deci
     """The tax of another base at the rate of the invoice's, in whole minor units."""
     if net == 0 or abs(base - net) < smallest:
         return tax
-    share = _EXACT.divide(_EXACT.multiply(tax, base), net)
-    return (share / smallest).quantize(Decimal(1), ROUND_HALF_UP, _EXACT) * smallest
+    return round_amount(_EXACT.divide(_EXACT.multiply(tax, base), net), smallest)
 
 
 def _smallest(bill: Bill) -> Decimal:

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Context, Decimal
 from typing import Final
 
 import polars as pl
 
 from focus_assets.billing.bills import Bill
 from focus_assets.billing.invoice_rows import credit_id
-from focus_assets.catalog.fees import Fee
-from focus_assets.decimals import minor_unit
+from focus_assets.catalog.credit_charges import money_for_one
+from focus_assets.decimals import minor_unit, round_amount
 from focus_assets.rating.lines import CREDIT_EXPIRY_COMPONENT, CREDIT_PURCHASE_COMPONENT
 
 IS_COVERED: Final = (
@@ -78,7 +78,7 @@ def less_prepaid(bills: Sequence[Bill], rows: pl.LazyFrame) -> list[Bill]:
 def _less(bill: Bill, sums: Mapping[str, _Sums]) -> Bill:
     unit = minor_unit(bill.invoice.currency)
     covered = {
-        detail.id: _EXACT.add(found.covered, _EXACT.multiply(found.priced, _worth(bill)))
+        detail.id: _EXACT.add(found.covered, _EXACT.multiply(found.priced, money_for_one(bill.last)))
         for detail in bill.details
         for found in [sums.get(detail.id, _Sums())]
     }
@@ -86,14 +86,14 @@ def _less(bill: Bill, sums: Mapping[str, _Sums]) -> Bill:
         return bill
     given = -sums.get(credit_id(bill.line.id), _Sums()).left
     # A line that gifts pay too keeps a credit for them, if only of the smallest amount.
-    of_gifts = max(_rounded(given, unit), unit) if given > 0 else _ZERO
+    of_gifts = max(round_amount(given, unit), unit) if given > 0 else _ZERO
     asked = max(bill.line.credits - of_gifts, _ZERO)
     paid = {}
     for detail in bill.details:
         if covered[detail.id] != 0:
-            left = detail.net - _rounded(sums[detail.id].left, unit)
+            left = detail.net - round_amount(sums[detail.id].left, unit)
             near = abs(left - covered[detail.id]) <= _tolerance(bill, detail.id, unit)
-            paid[detail.id] = left if near else _rounded(covered[detail.id], unit)
+            paid[detail.id] = left if near else round_amount(covered[detail.id], unit)
     rest = asked - sum(paid.values(), _ZERO)
     rounding = sum((_tolerance(bill, name, unit) for name in paid), unit / 2)
     roundings = dict(bill.roundings)
@@ -127,14 +127,3 @@ def _at_most(paid: Mapping[str, Decimal], amount: Decimal) -> Iterator[tuple[str
 
 def _tolerance(bill: Bill, detail: str, unit: Decimal) -> Decimal:
     return unit / 2 * bill.roundings.get(detail, 1)
-
-
-def _rounded(amount: Decimal, unit: Decimal) -> Decimal:
-    return _EXACT.divide(amount, unit).quantize(Decimal(1), ROUND_HALF_UP, _EXACT) * unit
-
-
-def _worth(bill: Bill) -> Decimal:
-    """Money for one of what the line is priced in."""
-    last = bill.last
-    priced_in = last.priced_in if isinstance(last, Fee) else last.charge.priced_in
-    return Decimal(1) if priced_in is None else priced_in.rate

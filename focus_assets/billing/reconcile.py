@@ -16,8 +16,7 @@ import polars as pl
 from focus_assets.billing.paid_in_advance import IS_COVERED
 from focus_assets.billing.rounding import ROUNDING
 from focus_assets.billing.whole_periods import Usage, whole_lines
-from focus_assets.catalog.credit_charges import Charged, CreditCharge
-from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.credit_charges import Charged, money_for_one
 from focus_assets.decimals import COST, UNIT_PRICE, UTC_INSTANT, convert, minor_unit, round_to
 from focus_assets.focus.invoice_lines import line_stem
 from focus_assets.rating.lines import CREDIT_COMPONENT
@@ -83,7 +82,10 @@ def reconciled(
     """
     terms = pl.DataFrame(
         sorted(
-            {(line_stem(each), each.billing.start, each.currency, _half(each), _worth(each)) for each in last}
+            {
+                (line_stem(each), each.billing.start, each.currency, _half(each), money_for_one(each))
+                for each in last
+            }
         ),
         schema=_INVOICES,
         orient="row",
@@ -205,14 +207,6 @@ def _finding() -> pl.Expr:
         .when(pl.col("rounding").abs() > tolerance)
         .then(pl.lit("more was added than rounding can be"))
     )
-
-
-def _worth(charged: Charged) -> Decimal:
-    """Money for one of what prices are in."""
-    if isinstance(charged, CreditCharge):
-        return Decimal(1)
-    custom = charged.priced_in if isinstance(charged, Fee) else charged.charge.priced_in
-    return custom.rate if custom else Decimal(1)
 
 
 def _half(charged: Charged) -> Decimal:

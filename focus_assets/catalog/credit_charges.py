@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from decimal import Decimal
 
 from focus_assets.catalog.charges import DAY, ChargeSlice, midnight
 from focus_assets.catalog.credits import CreditGrant
@@ -49,6 +50,14 @@ class CreditCharge:
 
 Charged = ChargeSlice | Fee | CreditCharge
 """What stands on an invoice: usage, a flat fee, or credit."""
+
+
+def money_for_one(charged: Charged) -> Decimal:
+    """What one of what prices are in is worth, in the currency that is paid in."""
+    if isinstance(charged, CreditCharge):
+        return Decimal(1)
+    custom = charged.priced_in if isinstance(charged, Fee) else charged.charge.priced_in
+    return custom.rate if custom else Decimal(1)
 
 
 def credits_on(catalog: Catalog, day: dt.date) -> list[CreditCharge]:

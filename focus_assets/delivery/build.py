@@ -171,6 +171,7 @@ def _theirs(
         or file.day in held
         or any(period.start.date() <= file.day and midnight(file.day) < period.end for period in periods)
     ]
+    # A manifest has a file: its columns are those of the files.
     return theirs or list(files[:1])
 
 

@@ -33,12 +33,12 @@ class UnknownBillingMonth(FocusAssetsError):
 class BillingMonth:
     """The days of ``focus_cost_and_usage`` that make up a billing month, each with its digest.
 
-    A day belongs to the month when it holds rows of it, lies in the calendar month or in a billing period that began in
-    it, or was delivered with it before:
-    such a day without rows is delivered as complete and empty. So a month that has lost its rows, because a
-    subscription was corrected, is replaced at its destinations. A day whose record cannot be read has the digest
-    ``unrecorded``; the gate refuses it. ``last_catalog`` is the digest of the catalog that the newest day was made
-    from. ``until`` is the last day of its billing periods where some go on after the calendar month.
+    A day belongs to the month when it holds rows of it, lies in the calendar month or in a billing period that began
+    in it, or was delivered with it before: such a day without rows is delivered as complete and empty. So a month
+    that has lost its rows, because a subscription was corrected, is replaced at its destinations. A day whose record
+    cannot be read has the digest ``unrecorded``; the gate refuses it. ``last_catalog`` is the digest of the catalog
+    that the newest day was made from. ``until`` is the last day of its billing periods where some go on after the
+    calendar month.
     """
 
     month: str

@@ -94,7 +94,7 @@ def test_what_rows_count_towards_is_found_at_the_destination(company: Company) -
     assert named == {"prepaid"} <= set(rows("focus_contract_commitment")["ContractCommitmentId"])
 
 
-def test_a_destination_for_the_close_gets_them_for_nothing_of_them_is_open(company: Company) -> None:
+def test_a_destination_for_the_close_gets_months_without_charges_at_once(company: Company) -> None:
     company.configuration["destinations"][0] |= {"frequency": "period_close"}
     assert asked(company.tick()) == {JUNE: ["everyone"], JULY: ["everyone"], AUGUST: ["only-bob"]}
 
