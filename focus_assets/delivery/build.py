@@ -82,9 +82,9 @@ def build(
         # They are in memory already: chosen once, not by each that reads them.
         rows = {day: frame.collect().lazy() for day, frame in rows.items()}
     periods = periods_of(passed, scope)
-    written = _theirs(
-        [write_day(rows[day], day, shape, folder) for day in rows], month, scope, periods, before
-    )
+    written = [
+        write_day(rows[day], day, shape, folder) for day in _theirs(rows, month, scope, periods, before)
+    ]
     named = [NamedFile(file.day, file.sha256, ENDINGS[shape.format]) for file in written]
     paths = dict(zip((file.day for file in written), layout.data_paths(month, named), strict=True))
     columns = written[0].columns
@@ -149,30 +149,30 @@ def build(
 
 
 def _theirs(
-    files: Sequence[LocalFile],
+    rows: Mapping[dt.date, pl.LazyFrame],
     month: str,
     scope: Scope,
     periods: Sequence[PeriodStatus],
     before: Manifest | None,
-) -> list[LocalFile]:
-    """The files of the days that are a scope's: those of the month, of its billing periods, and that it has already.
+) -> list[dt.date]:
+    """The days that are a scope's: those of the month, of its billing periods, with rows, and that it has already.
 
     Other days are in the month because periods of other customers go on then; they are nobody else's business, and a
     month that has closed for these would change day by day.
     """
     if scope.customers == "all":
-        return list(files)
+        return list(rows)
     held = set() if before is None else {day.day for day in before.days}
     theirs = [
-        file
-        for file in files
-        if file.rows
-        or month_of(file.day) == month
-        or file.day in held
-        or any(period.start.date() <= file.day and midnight(file.day) < period.end for period in periods)
+        day
+        for day, of_day in rows.items()
+        if month_of(day) == month
+        or day in held
+        or any(period.start.date() <= day and midnight(day) < period.end for period in periods)
+        or not of_day.limit(1).collect().is_empty()
     ]
     # A manifest has a file: its columns are those of the files.
-    return theirs or list(files[:1])
+    return theirs or list(rows)[:1]
 
 
 def _days(

@@ -16,7 +16,7 @@ from typing import Final
 
 import polars as pl
 
-from focus_assets.billing.datasets import FOCUS_DATASET
+from focus_assets.billing.datasets import BILLING_PERIODS, FOCUS_DATASET
 from focus_assets.datasets import CATALOG
 from focus_assets.delivery.datasets import STARTS, months_in, others_of, shown
 from focus_assets.delivery.errors import DeliveryRefused
@@ -27,14 +27,19 @@ from focus_assets.focus.rules import check, rules_for
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions, PartitionRecord
 from focus_assets.settings import Destination
 
+OPEN: Final = "open"
 _SHOWN: Final = 5
 
 
 def month_facts(dataset: str, frame: pl.LazyFrame) -> dict[str, dict[str, int]]:
-    """How many rows of a dataset are of which billing month, for the facts of a lake partition."""
+    """How many rows of a dataset are of which billing month, for the facts of a lake partition.
+
+    Of billing periods also how many are open: ``{"billing_months": {"2026-08": 3}, "open": {"2026-08": 1}}``.
+    """
     if dataset not in STARTS:
         return {}
-    return {BILLING_MONTHS: dict(months_in(frame, dataset).collect().iter_rows())}
+    facts = {BILLING_MONTHS: _rows_by_month(frame, dataset)}
+    return facts | ({OPEN: _rows_by_month(_open(frame), dataset)} if dataset == BILLING_PERIODS.name else {})
 
 
 def months_of_dataset(
@@ -49,22 +54,26 @@ def months_of_dataset(
     because credit was corrected, has these, and is replaced as empty.
     """
     records = {day: _record(lake, dataset, day) for day in lake.days(dataset)}
-    costs = {day: sha256 for month in months.values() for day, sha256 in month.digests.items()}
     days: dict[str, set[dt.date]] = {month: set(held.digests) for month, held in months.items()}
+    still_open: dict[str, int] = {}
     for day, record in records.items():
-        for month in _months(lake, dataset, day, record):
+        for month in _facts(lake, dataset, day, record, BILLING_MONTHS):
             days.setdefault(month, set()).add(day)
+        if dataset == BILLING_PERIODS.name:
+            for month, rows in _facts(lake, dataset, day, record, OPEN).items():
+                still_open[month] = still_open.get(month, 0) + rows
     for month, (first, last) in (delivered or {}).items():
         if month not in days and (left := {day for day in records if first <= day <= last}):
             days[month] = left
-    return {
-        month: replace(
-            # No charge of it is here, so none is an estimate.
-            months.get(month) or BillingMonth(month, estimates=0),
-            digests={day: _digest(costs.get(day, ""), records.get(day), day) for day in found},
-        )
-        for month, found in sorted(days.items())
-    }
+
+    def held(month: str, of: set[dt.date]) -> BillingMonth:
+        # Where no charge of it is here, none is an estimate.
+        costs = months.get(month) or BillingMonth(month, estimates=0)
+        digests = {day: _digest(costs.digests.get(day, ""), records.get(day), day) for day in of}
+        estimates = None if costs.estimates is None else costs.estimates + still_open.get(month, 0)
+        return replace(costs, digests=digests, estimates=estimates)
+
+    return {month: held(month, of) for month, of in sorted(days.items())}
 
 
 def months_to_deliver(
@@ -81,6 +90,19 @@ def months_to_deliver(
     return {DATASET: dict(months)} | {
         name: months_of_dataset(lake, name, months, spans(latest, name)) for name in others
     }
+
+
+def days_to_wait_for(held: Mapping[str, Mapping[str, BillingMonth]]) -> dict[str, BillingMonth]:
+    """The days of each month of :func:`months_to_deliver`, none of which may fail its checks.
+
+    They are those of Cost and Usage; of a month that it has nothing of, those of all that have something.
+    """
+    costs = held[DATASET]
+    digests: dict[str, dict[dt.date, str]] = {}
+    for months in held.values():
+        for month, each in months.items():
+            digests.setdefault(month, {}).update(each.digests)
+    return {month: costs.get(month) or BillingMonth(month, found) for month, found in digests.items()}
 
 
 def require_dataset(lake: Lake, dataset: str, held: BillingMonth, version: str) -> None:
@@ -115,14 +137,22 @@ def _record(lake: Lake, dataset: str, day: dt.date) -> PartitionRecord | None:
         return None
 
 
-def _months(lake: Lake, dataset: str, day: dt.date, record: PartitionRecord | None) -> list[str]:
+def _facts(
+    lake: Lake, dataset: str, day: dt.date, record: PartitionRecord | None, name: str
+) -> Mapping[str, int]:
+    """What a record says of the rows of each month, or what it would say: it may be older than that fact."""
     if record is None or dataset not in STARTS or not record.rows:
-        return []
-    said = record.facts.get(BILLING_MONTHS)
-    if isinstance(said, Mapping):
-        return list(said)
-    # Written before records said so.
-    return months_in(lake.scan(dataset, [day]), dataset).collect()["month"].to_list()
+        return {}
+    said = record.facts.get(name)
+    return said if isinstance(said, Mapping) else month_facts(dataset, lake.scan(dataset, [day]))[name]
+
+
+def _rows_by_month(rows: pl.LazyFrame, dataset: str) -> dict[str, int]:
+    return dict(months_in(rows, dataset).collect().iter_rows())
+
+
+def _open(periods: pl.LazyFrame) -> pl.LazyFrame:
+    return periods.filter(pl.col("BillingPeriodStatus") == "Open")
 
 
 def _digest(costs: str, record: PartitionRecord | None, day: dt.date) -> str:

@@ -26,7 +26,7 @@ from focus_assets.delivery.deliver import (
     serve,
 )
 from focus_assets.delivery.errors import MonthNotHeld
-from focus_assets.delivery.gate import Control, PassedMonth, Periods, issued_while_open
+from focus_assets.delivery.gate import Control, PassedMonth, Periods, digests_of, issued_while_open
 from focus_assets.delivery.months import BillingMonth, billing_months
 from focus_assets.delivery.one_pass import one_pass
 from focus_assets.delivery.run import DeliveryRun
@@ -134,11 +134,11 @@ def _passed(
     periods: Periods,
 ) -> PassedMonth | FocusAssetsError:
     try:
+        span = digests_of(lake, costs[held.month].days if held.month in costs else [])
         require_dataset(lake, dataset, held, version)
-        span = costs[held.month].digests if held.month in costs else {}
         return PassedMonth(
             held,
-            dict(span),
+            span,
             dataset=dataset,
             issued_while_open=issued_while_open(lake, list(span)),
             periods=periods,

@@ -43,7 +43,7 @@ def billing_month_facts(frame: pl.LazyFrame) -> dict[str, Any]:
             pl.len().alias("rows"),
             pl.col("BilledCost").sum().alias("cost"),
             pl.col("x_IsEstimated").eq_missing(False).sum().alias(INVOICED),
-            _last_day().max().alias(UNTIL),
+            _last_day(pl.col("BillingPeriodEnd").max()).alias(UNTIL),
         )
         .sort("month", "currency")
         .collect(engine="streaming")
@@ -71,9 +71,8 @@ def until_of(entry: Mapping[str, Any]) -> dt.date | None:
     return None if said is None else dt.date.fromisoformat(said)
 
 
-def _last_day() -> pl.Expr:
-    end = pl.col("BillingPeriodEnd").dt.convert_time_zone("UTC")
-    return end.dt.offset_by("-1us").dt.date()
+def _last_day(end: pl.Expr) -> pl.Expr:
+    return end.dt.convert_time_zone("UTC").dt.offset_by("-1us").dt.date()
 
 
 def decimal_text(value: Decimal) -> str:

@@ -128,7 +128,7 @@ def require_days(
         raise MonthNotHeld(
             f"billing month {month} was not delivered: the lake holds no day of it. {materialize(first)}"
         )
-    passed = PassedMonth(held, _digests(lake, held.span))
+    passed = PassedMonth(held, digests_of(lake, held.span))
     _refuse(held.month, refusals(lake, held, controls=controls))
     require_same(lake, passed)
     return replace(passed, issued_while_open=issued_while_open(lake, held.span))
@@ -160,7 +160,7 @@ def require_files(month: str, destination: Destination, files: Mapping[dt.date, 
 
 def require_same(lake: Lake, passed: PassedMonth) -> None:
     """Raise :class:`DeliveryRefused` if a day is no longer what passed the gate; asked before a put."""
-    now = _digests(lake, list(passed.span))
+    now = digests_of(lake, list(passed.span))
     for day, sha256 in passed.span.items():
         if now[day] != sha256 or _unreadable(lake, passed.month, day) is not None:
             raise DeliveryRefused(
@@ -226,7 +226,8 @@ def _refuse(month: str, found: Sequence[Refusal]) -> None:
         raise DeliveryRefused(f"billing month {month} was not delivered:\n{reasons}")
 
 
-def _digests(lake: Lake, span: Sequence[dt.date]) -> dict[dt.date, str]:
+def digests_of(lake: Lake, span: Sequence[dt.date]) -> dict[dt.date, str]:
+    """The sha256 of the rows of Cost and Usage on each day; ``unrecorded`` where one of them cannot be read."""
     try:
         return {day: record.sha256 for day, record in lake.records(DATASET, span).items()}
     except (MissingPartitions, CorruptPartition):

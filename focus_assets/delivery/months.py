@@ -21,6 +21,7 @@ from focus_assets.settings import CustomersByLabel, Destination
 
 DATASET: Final = "focus_cost_and_usage"
 UNRECORDED: Final = "unrecorded"
+NO_ROWS: Final = "no rows"
 _MONTH: Final = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 _DAY: Final = dt.timedelta(days=1)
 
@@ -36,7 +37,8 @@ class BillingMonth:
     A day belongs to the month when it holds rows of it, lies in the calendar month or in a billing period that began
     in it, or was delivered with it before: such a day without rows is delivered as complete and empty. So a month
     that has lost its rows, because a subscription was corrected, is replaced at its destinations. A day whose record
-    cannot be read has the digest ``unrecorded``; the gate refuses it. ``last_catalog`` is the digest of the catalog
+    cannot be read has the digest ``unrecorded``; the gate refuses it. One without rows of the month has ``no rows``:
+    whatever changes there is of other months. ``last_catalog`` is the digest of the catalog
     that the newest day was made from. ``until`` is the last day of its billing periods where some go on after the
     calendar month.
     """
@@ -118,7 +120,7 @@ def billing_months(
                 months[day].add(month)
     for day, record in records.items():
         for month in months[day]:
-            digests.setdefault(month, {})[day] = UNRECORDED if record is None else record.sha256
+            digests.setdefault(month, {})[day] = _digest(record, month)
             catalogs[month] = "" if record is None else record.inputs.get(f"{CATALOG.name}/{day:%F}", "")
             counted = estimates.setdefault(month, 0)
             more = None if record is None else _estimates(record, month)
@@ -159,6 +161,12 @@ def _record(lake: Lake, day: dt.date) -> PartitionRecord | None:
         return lake.record(DATASET, day)
     except CorruptPartition:
         return None
+
+
+def _digest(record: PartitionRecord | None, month: str) -> str:
+    if record is None:
+        return UNRECORDED
+    return record.sha256 if month in _held(record) else NO_ROWS
 
 
 def _until(records: Iterable[PartitionRecord | None]) -> dict[str, dt.date]:

@@ -14,7 +14,7 @@ import dagster as dg
 from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from focus_assets.delivery import Due, billing_months, due, latest_deliveries, together
-from focus_assets.delivery.dataset_months import months_to_deliver
+from focus_assets.delivery.dataset_months import days_to_wait_for, months_to_deliver
 from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import spans
 from focus_assets.delivery.months import DATASET
@@ -93,8 +93,7 @@ def ask(
     months = billing_months(lake, settings.start_date, spans(delivered))
     withheld = {*position.held_back, *unread}
     held = months_to_deliver(lake, months, settings.destinations, delivered)
-    # Cost and Usage says which days a month has to wait for; a month that it has nothing of, whoever has.
-    eligible = eligible_months({month: of[month] for of in [*held.values()][::-1] for month in of}, withheld)
+    eligible = eligible_months(days_to_wait_for(held), withheld)
     requests = []
     unknown = []
 

@@ -2,7 +2,8 @@
 
 import datetime as dt
 
-from focus_assets.delivery import DeliveryRun, billing_months, deliver, due, entries, verify
+from focus_assets.delivery import DeliveryRun, billing_months, build, deliver, due, entries, verify
+from focus_assets.delivery.files import write_day as write_file
 from focus_assets.lake import Lake
 from focus_assets_tests.delivery.conftest import NOW
 from focus_assets_tests.delivery.focus_rows import at, days, row, write_day
@@ -81,3 +82,40 @@ def test_days_after_the_last_usage_of_a_period_are_due_as_they_come(lake, destin
     write_day(lake, dt.date(2026, 9, 11), [])
     assert is_due()
     assert deliver(lake, destination, AUGUST, DeliveryRun(NOW)).manifest.days[-1].day == dt.date(2026, 9, 11)
+
+
+def test_a_day_without_rows_of_a_month_may_change_and_the_month_is_not_due(lake, destination):
+    """Acme's period of 15 August goes on; on 2 September only rows of September are computed again."""
+    a_period_from_the_middle_of_august(lake, 3)
+    second, third = dt.date(2026, 9, 2), dt.date(2026, 9, 3)
+    deliver(lake, destination, AUGUST, DeliveryRun(NOW))
+
+    def months_due() -> list[str]:
+        months = billing_months(lake)
+        return [each.month for each in due(months, [destination], entries(lake), months)]
+
+    assert months_due() == ["2026-09"]
+    write_day(lake, second, [row(second, "globex")])
+    assert months_due() == ["2026-09"]
+    write_day(lake, second, [row(second, "globex"), row(second, BillingPeriodStart=at(dt.date(2026, 8, 15)))])
+    assert months_due() == [AUGUST, "2026-09"]
+    deliver(lake, destination, AUGUST, DeliveryRun(NOW))
+    write_day(lake, third, [])
+    assert months_due() == [AUGUST, "2026-09"]
+
+
+def test_days_of_others_are_not_written_at_all(lake, destination, monkeypatch):
+    """A year that globex is billed for must not cost each destination a file a day."""
+    hers = destination.model_copy(update={"customers": ("acme",)})
+    a_period_from_the_middle_of_august(lake)
+    for day in days("2026-09-01", "2026-09-14"):
+        write_day(lake, day, [row(day, "globex", BillingPeriodStart=at(dt.date(2026, 8, 15)))])
+    written = []
+
+    def remembering(rows, day, shape, folder):
+        written.append(day)
+        return write_file(rows, day, shape, folder)
+
+    monkeypatch.setattr(build, "write_day", remembering)
+    deliver(lake, hers, AUGUST, DeliveryRun(NOW))
+    assert written == days("2026-08-01", "2026-08-31")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import polars as pl
 import pytest
 
 from focus_assets.commands.whole_chain import deliver_and_tell
-from focus_assets.delivery import newest, verify
+from focus_assets.delivery import BillingMonth, dataset_months, newest, verify
+from focus_assets.delivery.dataset_months import days_to_wait_for
+from focus_assets.orchestration.export_decisions import eligible_months
 from focus_assets_tests.orchestration.company import Company
 from focus_assets_tests.orchestration.test_emptied_months import asked
 
@@ -94,9 +97,31 @@ def test_what_rows_count_towards_is_found_at_the_destination(company: Company) -
     assert named == {"prepaid"} <= set(rows("focus_contract_commitment")["ContractCommitmentId"])
 
 
-def test_a_destination_for_the_close_gets_months_without_charges_at_once(company: Company) -> None:
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_destination_for_the_close_waits_for_open_periods_without_charges(
+    company: Company, monkeypatch: pytest.MonkeyPatch, recorded: bool
+) -> None:
+    """Carl's period of July says that it is open. Credit is in no period: June has nothing to wait for."""
     company.configuration["destinations"][0] |= {"frequency": "period_close"}
-    assert asked(company.tick()) == {JUNE: ["everyone"], JULY: ["everyone"], AUGUST: ["only-bob"]}
+    if not recorded:
+        # As in a lake from before records said it.
+        monkeypatch.setattr(dataset_months, "OPEN", "open-otherwise")
+    assert asked(company.tick()) == {JUNE: ["everyone"], AUGUST: ["only-bob"]}
+
+
+def test_one_waits_for_the_days_of_all_its_datasets() -> None:
+    """Of June there is credit on 1 August alone; were a period of it on the 3rd, that day would count as well."""
+    held = {
+        "focus_cost_and_usage": {AUGUST: BillingMonth(AUGUST, {dt.date(2026, 8, 2): "a"})},
+        "focus_billing_period": {
+            JUNE: BillingMonth(JUNE, {dt.date(2026, 8, 3): "b"}),
+            AUGUST: BillingMonth(AUGUST, {dt.date(2026, 8, 2): "c", dt.date(2026, 8, 5): "d"}),
+        },
+        "focus_contract_commitment": {JUNE: BillingMonth(JUNE, {dt.date(2026, 8, 1): "e"})},
+    }
+    waiting = days_to_wait_for(held)
+    for day, may_go in ((1, [AUGUST]), (2, []), (3, [AUGUST]), (4, [AUGUST, JUNE]), (5, [AUGUST, JUNE])):
+        assert sorted(eligible_months(waiting, [dt.date(2026, 8, day)]), reverse=True) == may_go, day
 
 
 @pytest.mark.parametrize("remembered", [True, False])
