@@ -6,7 +6,7 @@ What belongs here: the rule. What does not: who asks and when (the export sensor
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -14,6 +14,9 @@ import polars as pl
 from focus_assets.delivery.ledger import of_dataset, terms_of
 from focus_assets.delivery.months import DATASET, BillingMonth
 from focus_assets.settings import Destination
+
+Closed = Callable[[Destination, BillingMonth], bool]
+"""Whether a month is closed for a destination."""
 
 
 class Due(NamedTuple):
@@ -46,12 +49,14 @@ def due(
     eligible_months: Iterable[str],
     now: dt.datetime | None = None,
     dataset: str = DATASET,
+    closed: Closed = lambda _, held: held.closed,
 ) -> list[Due]:
     """The deliveries of ``eligible_months`` that would change something, sorted by month.
 
     A month is due at a destination unless the newest ledger entry of the two says it was made from the lake's
     present days and on the destination's present terms (:mod:`~focus_assets.delivery.terms`). At ``now``, where it
-    is given, each destination's ``frequency`` and ``history`` count too. ``months`` comes from
+    is given, each destination's ``frequency`` and ``history`` count too, and ``closed`` is asked whether a month is
+    closed for a destination. ``months`` comes from
     :func:`~focus_assets.delivery.months.billing_months`, ``ledger`` from
     :func:`~focus_assets.delivery.ledger.latest_deliveries` or ``entries``, of which those of ``dataset`` count. Months
     the lake does not hold are never due.
@@ -68,8 +73,8 @@ def due(
                 continue
             delivered_before = last is not None or first.get(destination.name, month) < month
             if now is None or (
-                _is_time(destination, held, last, now)
-                and (delivered_before or destination.history == "all" or not held.closed)
+                _is_time(destination, held, last, now, closed)
+                and (delivered_before or destination.history == "all" or not closed(destination, held))
             ):
                 names.append(destination.name)
         if names:
@@ -83,10 +88,12 @@ def _newest(ledger: pl.DataFrame) -> dict[tuple[str, str], Last]:
     return {(name, month): Last(source, terms, when) for name, month, source, terms, when in rows.iter_rows()}
 
 
-def _is_time(destination: Destination, held: BillingMonth, last: Last | None, now: dt.datetime) -> bool:
+def _is_time(
+    destination: Destination, held: BillingMonth, last: Last | None, now: dt.datetime, closed: Closed
+) -> bool:
     """Whether a change is delivered now, or waits for the hour of a daily delivery or for the close."""
     if destination.frequency == "period_close":
-        return held.closed
+        return closed(destination, held)
     if destination.frequency == "each_change" or last is None or last.delivered_at is None:
         return True
     hour = now.astimezone(dt.UTC).replace(hour=destination.hour, minute=0, second=0, microsecond=0)

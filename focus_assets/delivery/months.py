@@ -56,9 +56,13 @@ class BillingMonth:
 
         ``estimates`` counts those rows; ``None`` where it is not known.
         """
+        return self.estimates == 0 and self.holds_until(self.until)
+
+    def holds_until(self, last: dt.date | None) -> bool:
+        """Whether the days of the calendar month are there, and those until ``last``, where a period ends then."""
         first = dt.date.fromisoformat(f"{self.month}-01")
-        last = max((first + 32 * _DAY).replace(day=1) - _DAY, self.until or first)
-        return self.estimates == 0 and max(self.digests, default=dt.date.min) >= last
+        last = max((first + 32 * _DAY).replace(day=1) - _DAY, last or first)
+        return max(self.digests, default=dt.date.min) >= last
 
     @property
     def days(self) -> list[dt.date]:

@@ -13,7 +13,8 @@ from typing import Any
 import dagster as dg
 from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
-from focus_assets.delivery import Due, billing_months, due, latest_deliveries, together
+from focus_assets.delivery import BillingMonth, Due, billing_months, due, latest_deliveries, together
+from focus_assets.delivery.closing import closed_for
 from focus_assets.delivery.dataset_months import days_to_wait_for, months_to_deliver
 from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import spans
@@ -33,7 +34,7 @@ from focus_assets.orchestration.export_decisions import (
 )
 from focus_assets.orchestration.partitions import day, partition_of_month
 from focus_assets.orchestration.resources import LakeResource
-from focus_assets.settings import Settings
+from focus_assets.settings import Destination, Settings
 
 FOCUS = dg.AssetKey("focus_cost_and_usage")
 DELIVERY_TAG = "focus_assets/delivery"
@@ -101,7 +102,11 @@ def ask(
         found = []
         for dataset, of_months in held.items():
             wanting = [d for d in settings.destinations if dataset in (DATASET, *others_of(d))]
-            found += due(of_months, wanting, delivered, eligible, now, dataset)
+
+            def closed(destination: Destination, of: BillingMonth, dataset: str = dataset) -> bool:
+                return closed_for(lake, destination, of, months.get(of.month), dataset)
+
+            found += due(of_months, wanting, delivered, eligible, now, dataset, closed)
         return together(found)
 
     asked = is_due(settings.now())

@@ -102,7 +102,7 @@ class Destination(Entry):
     keep_hours: Annotated[int, Field(ge=0, le=87600)] | None = None
     """Hours after which files that no manifest refers to any more are removed; 168, finops-hubs 0, where absent."""
     frequency: Literal["each_change", "daily", "period_close"] = "each_change"
-    """Deliver after each change, once a day, or when all billing periods of a month are closed."""
+    """Deliver after each change, once a day, or when the billing periods of its customers in a month are closed."""
     hour: Annotated[int, Field(ge=0, le=23)] = 6
     """UTC hour from which a daily delivery is due."""
     history: Literal["all", "open"] = "all"

@@ -1,0 +1,131 @@
+"""When a month is closed for a destination: for its own customers, though years of others that began in it go on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod
+from focus_assets.catalog.snapshot import Catalog
+from focus_assets.datasets import CATALOG
+from focus_assets.delivery import billing_months, closing
+from focus_assets.delivery.closing import closed_for
+from focus_assets.lake import Lake
+from focus_assets.settings import CustomersByLabel, Destination
+from focus_assets_tests.delivery.focus_rows import at, days, row, write_day
+from focus_assets_tests.orchestration.company import Company
+from focus_assets_tests.orchestration.test_emptied_months import asked
+
+AUGUST = "2026-08"
+INVOICED: dict[str, Any] = {"x_IsEstimated": False}
+THE_YEAR: dict[str, Any] = {"BillingPeriodEnd": at(dt.date(2027, 8, 1))}
+
+
+@pytest.fixture
+def month(tmp_path: Path) -> Lake:
+    """Acme's August is invoiced. Globex's year began on 1 August, and initech's period of 15 August is invoiced."""
+    lake = Lake.open(str(tmp_path / "lake"))
+    for day in days("2026-08-01", "2026-09-13"):
+        rows = [row(day, "globex", BillingPeriodStart=at(dt.date(2026, 8, 1)), **THE_YEAR)]
+        if day.month == 8:
+            rows.append(row(day, "acme", **INVOICED))
+        if day >= dt.date(2026, 8, 15):
+            rows.append(row(day, "initech", BillingPeriodStart=at(dt.date(2026, 8, 15)), **INVOICED))
+        write_day(lake, day, rows)
+    return lake
+
+
+def is_closed(lake: Lake, customers: Any, dataset: str = "focus_cost_and_usage") -> bool:
+    held = billing_months(lake)[AUGUST]
+    return closed_for(
+        lake, Destination(name="d", url="s3://bucket/d", customers=customers), held, held, dataset
+    )
+
+
+def test_it_closes_with_the_periods_of_its_own_customers(month: Lake) -> None:
+    said = {key: is_closed(month, (key,)) for key in ("acme", "globex", "initech", "nobody")}
+    # The last day of initech's period is not there yet.
+    assert said == {"acme": True, "globex": False, "initech": False, "nobody": False}
+    assert not is_closed(month, "all")
+    assert not is_closed(month, ("acme", "globex"))
+
+    write_day(month, dt.date(2026, 9, 14), [])
+    assert is_closed(month, ("initech",))
+    assert is_closed(month, ("acme", "initech"))
+
+
+def test_an_estimate_that_comes_later_opens_it(month: Lake) -> None:
+    ninth = dt.date(2026, 8, 9)
+    assert is_closed(month, ("acme",))
+    write_day(month, ninth, [row(ninth, "acme")])
+    assert not is_closed(month, ("acme",))
+
+
+def test_it_waits_for_another_invoice_of_its_period(month: Lake) -> None:
+    """A fee in advance is on an issued invoice; usage of the period will be on another."""
+    first = dt.date(2026, 8, 1)
+    record = month.record("focus_cost_and_usage", first)
+    assert record is not None
+    waits = ClosedPeriod("id-acme", at(first), at(dt.date(2026, 9, 1)), "USD")
+    facts = {**record.facts, ISSUED_WHILE_OPEN: [str(waits)]}
+    frame = month.scan("focus_cost_and_usage", [first]).collect().lazy()
+    month.write("focus_cost_and_usage", first, frame, inputs={"changed": "1"}, facts=lambda _: facts)
+    assert not is_closed(month, ("acme",))
+
+
+def test_labels_say_whose_periods_they_are(month: Lake) -> None:
+    customers = [{"key": key, "labels": {"team": key[0]}} for key in ("acme", "globex", "initech")]
+    last = dt.date(2026, 9, 13)
+    catalog = Catalog.model_validate({"defaults": {"provider_name": "Example"}, "customers": customers})
+    month.write(CATALOG.name, last, catalog.to_frame(), inputs={}, facts=lambda _: {})
+    assert is_closed(month, CustomersByLabel(labels={"team": "a"}))
+    assert not is_closed(month, CustomersByLabel(labels={"team": "g"}))
+
+
+def test_rows_are_read_once_for_each_content_of_a_month(month: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = list[str]()
+    real = closing.look_up_periods
+    monkeypatch.setattr(
+        closing, "look_up_periods", lambda lake, held: (read.append(held.month), real(lake, held))
+    )
+    for _ in range(3):
+        is_closed(month, ("acme",))
+        is_closed(month, ("globex",))
+    assert read == [AUGUST]
+    is_closed(month, ("acme",), "focus_invoice_detail")
+    assert read == [AUGUST] * 2
+
+
+def test_the_sensor_delivers_a_customer_s_closed_month_while_another_pays_by_the_year(tmp_path: Path) -> None:
+    company = Company(tmp_path)
+    company.configuration |= {
+        "as_of": dt.datetime(2026, 9, 10, tzinfo=dt.UTC),
+        "billing": {"close_after_days": 5},
+        "destinations": [
+            {"name": name, "url": f"bucket/{name}", "customers": customers, "frequency": "period_close"}
+            for name, customers in (
+                ("ann", ["ann"]),
+                ("bob", ["bob"]),
+                ("both", ["ann", "bob"]),
+                ("all", "all"),
+            )
+        ],
+    }
+    plans, subscriptions = company.configuration["plans"], company.configuration["subscriptions"]
+    plans[0]["rate_cards"] = plans[0]["rate_cards"][1:2]
+    plans.append({**plans[0], "key": "yearly", "billing_cadence": "P1Y"})
+    subscriptions[1] |= {"plan": "yearly", "active_from": "2026-08-01T00:00:00Z"}
+    for day in (1, 30):
+        for customer in ("ann-1", "bob"):
+            company.event(f"2026-08-{day:02}T08:00:00Z", customer, tokens=10, model="small")
+    company.run("2026-08-01", "2026-09-01")
+
+    assert asked(company.tick()) == {AUGUST: ["ann"]}
+    company.deliver()
+    assert company.rows_delivered("ann").select(pl.col("BilledCost").sum()).item() == Decimal("0.02")
+    assert asked(company.tick()) == {}
