@@ -53,6 +53,11 @@ def test_a_refusal_names_the_file() -> None:
         ),
         (
             "start_date: 2026-08-01",
+            "start_date: 2026-08-01\nas_of: 2999-08-05",
+            "line 2, as_of: 2999-08-05T00:00:00Z is to come; set an instant that has passed, or leave it out",
+        ),
+        (
+            "start_date: 2026-08-01",
             "start_date: 2026-02-30",
             "line 1, start_date: found '2026-02-30'; allowed: a day",
         ),
