@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Callable
+from email.utils import format_datetime
 
 import httpx
 import polars as pl
@@ -247,14 +248,24 @@ def test_redirects_are_not_followed() -> None:
     assert asked == ["openmeter.test"]
 
 
-def test_retries_wait_as_long_as_the_server_says() -> None:
+@pytest.mark.parametrize("status", [302, 304])
+def test_a_redirect_to_nowhere_is_named(status: int) -> None:
+    source = OpenMeterSource(SourceSettings(), answered(lambda request: httpx.Response(status)))  # type: ignore[arg-type]
+    with (
+        pytest.raises(UnexpectedRedirect, match=rf"\({status}\) to an address it does not name"),
+        source.open(first_day=FIRST),
+    ):
+        pass
+
+
+def pauses_where_a_busy_server_says(retry_after: str) -> list[float]:
     pauses: list[float] = []
 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
 
     def busy(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(429, headers={"retry-after": "7"})
+        return httpx.Response(429, headers={"retry-after": retry_after, "date": retry_after})
 
     def connect(settings: SourceSettings) -> Transport:
         return Transport(settings.url, environment={}, transport=httpx.MockTransport(busy), sleep=pause)
@@ -262,8 +273,36 @@ def test_retries_wait_as_long_as_the_server_says() -> None:
     source = OpenMeterSource(SourceSettings(), connect)  # type: ignore[arg-type]
     with pytest.raises(ServerProblem, match="429"), source.open(first_day=FIRST):
         pass
+    return pauses
+
+
+def test_retries_wait_as_long_as_the_server_says() -> None:
+    pauses = pauses_where_a_busy_server_says("7")
     assert len(pauses) == 4
     assert all(7 <= seconds <= 37 for seconds in pauses)
+
+
+def test_the_server_may_name_a_time_to_wait_for() -> None:
+    pauses = pauses_where_a_busy_server_says(
+        format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60))
+    )
+    assert len(pauses) == 4
+    assert all(50 <= seconds <= 90 for seconds in pauses)
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    ["soon", "-7", "Fri, 31 Dec 9999 23:59:59 -0500", "Fri, 31 Dec 2026 23:59:59 +99999999999999"],
+)
+def test_a_time_that_nobody_can_read_counts_as_none(unreadable: str) -> None:
+    pauses = pauses_where_a_busy_server_says(unreadable)
+    assert len(pauses) == 4
+    assert all(seconds <= 30 for seconds in pauses)
+
+
+@pytest.mark.parametrize("long", ["301", "9" * 5_000])
+def test_nobody_waits_longer_than_five_minutes(long: str) -> None:
+    assert pauses_where_a_busy_server_says(long) == []
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 422])
