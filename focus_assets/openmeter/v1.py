@@ -56,9 +56,9 @@ class V1:
         found = [read(wire_v1.Meter, entry, f"GET {path} [{i}]") for i, entry in enumerate(entries)]
         return [meter for meter in found if meter.deleted_at is None]
 
-    async def meter_ids(self) -> dict[str, str]:
-        """What names a meter in a query, by its slug."""
-        return {meter.slug: meter.id for meter in await self.meters()}
+    async def meters_by_slug(self) -> dict[str, wire_v1.Meter]:
+        """Every meter that is not deleted, by its slug; its id names it in a query."""
+        return {meter.slug: meter for meter in await self.meters()}
 
     async def customers(self) -> list[wire_v1.Customer]:
         """Every customer that is not deleted."""

@@ -35,9 +35,9 @@ class V3:
         """Every meter that is not deleted."""
         return [meter for meter in await self._list("meters", wire_v3.Meter) if meter.deleted_at is None]
 
-    async def meter_ids(self) -> dict[str, str]:
-        """What names a meter in a query, by its slug."""
-        return {meter.key: meter.id for meter in await self.meters()}
+    async def meters_by_slug(self) -> dict[str, wire_v3.Meter]:
+        """Every meter that is not deleted, by its slug; its id names it in a query."""
+        return {meter.key: meter for meter in await self.meters()}
 
     async def customers(self) -> list[wire_v3.Customer]:
         """Every customer that is not deleted; v3 does not list the deleted."""
