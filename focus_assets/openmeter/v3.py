@@ -80,12 +80,15 @@ class V3:
             )
         return proven(question, request, columns)
 
-    async def events_stored(self, start: dt.datetime, end: dt.datetime) -> AsyncIterator[wire_v3.StoredEvent]:
-        """Events by when they were stored, in [start, end), the oldest first."""
+    async def events_stored(
+        self, start: dt.datetime, end: dt.datetime, *, before: dt.datetime
+    ) -> AsyncIterator[wire_v3.StoredEvent]:
+        """Events by when they were stored, in [start, end), whose own time is ``before`` an instant; oldest first."""
         path = f"{self._root}/events"
         asked = [
             ("filter[stored_at][gte]", instant_text(start)),
             ("filter[stored_at][lt]", instant_text(end)),
+            ("filter[time][lt]", instant_text(before)),
             ("sort", "stored_at asc"),
         ]
         async for entry in pages.by_cursor_v3(self._transport, path, asked):
