@@ -131,14 +131,16 @@ class Transport:
         async with self._limit:
             self.requests += 1
             try:
-                response = await self._client.request(
-                    method,
-                    f"{self.url}{path}",
-                    params=httpx.QueryParams(list(parameters)) if parameters else None,
-                    content=body,
-                    headers=headers,
-                )
-            except httpx.TimeoutException as error:
+                # The client's own limit is of each part: an answer that comes byte by byte would never end.
+                async with asyncio.timeout(self._timeout):
+                    response = await self._client.request(
+                        method,
+                        f"{self.url}{path}",
+                        params=httpx.QueryParams(list(parameters)) if parameters else None,
+                        content=body,
+                        headers=headers,
+                    )
+            except (httpx.TimeoutException, TimeoutError) as error:
                 if isinstance(error, httpx.ConnectTimeout):
                     raise ServerUnreachable(f"{request}: no connection within 10 s") from None
                 raise ServerTooSlow(f"{request}: no whole answer within {self._timeout:g} s") from None

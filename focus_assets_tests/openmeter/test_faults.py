@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime as dt
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
 
 from focus_assets.catalog.snapshot import FocusDefaults
 from focus_assets.openmeter import OpenMeterError, OpenMeterSource, asked_once, catalog_now
@@ -20,6 +22,7 @@ from focus_assets.openmeter.errors import (
     MalformedResponse,
     NotAuthorized,
     ServerProblem,
+    ServerTooSlow,
     ServerUnreachable,
     UnexpectedRedirect,
 )
@@ -188,6 +191,31 @@ def test_a_real_server_that_keeps_silent_beyond_the_limit_is_asked_for_less(
     assert right(found, raw_from_files[DAY])
 
 
+def test_an_answer_that_comes_byte_by_byte_has_to_be_whole_within_the_limit() -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"application/json")],
+            }
+        )
+        for byte in b'{"data":[]' + b" " * 20 + b"}":
+            await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+            await asyncio.sleep(0.1)
+        await send({"type": "http.response.body", "body": b""})
+
+    def connect(settings: SourceSettings) -> Transport:
+        return Transport(settings.url, environment={}, sleep=no_pause, timeout_seconds=0.5)
+
+    with (
+        served(slow) as url,
+        pytest.raises(ServerTooSlow, match=r"/meters: no whole answer within 0\.5 s"),
+        OpenMeterSource(SourceSettings(url), connect).open(first_day=FIRST),  # type: ignore[arg-type]
+    ):
+        pass
+
+
 def test_a_server_that_is_not_there_is_named() -> None:
     def connect(settings: SourceSettings) -> Transport:
         return Transport(settings.url, environment={}, sleep=no_pause)
@@ -320,8 +348,6 @@ def test_what_another_try_cannot_mend_is_asked_once(status: int) -> None:
 
 
 def test_no_more_requests_at_a_time_than_allowed(server_company: Company) -> None:
-    import asyncio
-
     running, most = 0, 0
     app = application(server_company)
 

@@ -8,8 +8,10 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
@@ -96,6 +98,19 @@ def test_a_real_server_gives_the_same_rows(server_company: Company, raw_from_fil
         assert opened.quarantined(day).collect().is_empty()
     assert without_requests(found).equals(without_requests(raw_from_files[day]))
     assert app.judged > 10 or not available()
+
+
+@pytest.mark.skipif(not available(), reason="OpenMeter's OpenAPI documents are not here")
+def test_a_real_server_does_not_answer_what_the_interface_does_not_say() -> None:
+    async def odd(scope: Scope, receive: Receive, send: Send) -> None:
+        body = b'{"data":[{"key":"no id"}],"meta":{"page":{"number":1,"size":1,"total":1}}}'
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    with served(Validated(odd)) as url:
+        answer = httpx.get(f"{url}/api/v3/openmeter/meters")
+    assert answer.status_code == 500
 
 
 def test_a_row_names_the_request_that_asked_for_it(server_company: Company) -> None:
