@@ -4,7 +4,7 @@ What belongs here: the client, its wire models and what a day asks. What does no
 and what usage costs (``rating``).
 """
 
-from focus_assets.openmeter.errors import OpenMeterError, ServerUnreachable
+from focus_assets.openmeter.errors import NotFound, OpenMeterError, ServerProblem, ServerUnreachable
 from focus_assets.openmeter.invoices import invoices_now, unlinked
 from focus_assets.openmeter.server import Server, described
 from focus_assets.openmeter.snapshot import catalog_now
@@ -18,10 +18,12 @@ from focus_assets.openmeter.source import (
 from focus_assets.openmeter.transport import Transport
 
 __all__ = [
+    "NotFound",
     "OpenMeterError",
     "OpenMeterRange",
     "OpenMeterSource",
     "Server",
+    "ServerProblem",
     "ServerSettings",
     "ServerUnreachable",
     "Transport",

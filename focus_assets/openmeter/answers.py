@@ -110,11 +110,14 @@ def stored_values(question: Question, request: str, values: Iterable[Decimal]) -
     """
     found = []
     for value in values:
-        if not value.is_finite() or abs(value) >= LIMIT:
+        # Not abs(), which rounds, and fails where the exponent is beyond its own.
+        fits = value.is_finite() and -LIMIT < value < LIMIT
+        stored = value.quantize(_STEP, ROUND_HALF_UP, _EXACT) if fits else value
+        if not fits or stored.copy_abs() == LIMIT:
             raise ValueTooLarge(
                 f"{request}: meter {question.meter.slug!r} has the value {value}; values are below 10^19"
             )
-        found.append(value.quantize(_STEP, ROUND_HALF_UP, _EXACT))
+        found.append(stored)
     return pl.Series(found, dtype=SOURCE_VALUE)
 
 

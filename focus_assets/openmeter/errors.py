@@ -51,6 +51,10 @@ class MeterMissing(OpenMeterError):
     """A meter of the catalog that the server does not have."""
 
 
+class MeterChanged(OpenMeterError):
+    """A meter of the catalog that the server has under the same slug, but that meters something else."""
+
+
 class SubjectsMoved(OpenMeterError):
     """A customer's subjects are others now than on the day asked for, and the meter does not add up."""
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from itertools import pairwise
 from typing import Any, Final, TypeVar
@@ -26,8 +26,9 @@ import polars as pl
 
 from focus_assets.catalog.charges import ChargeSlice, cuts_on, midnight
 from focus_assets.catalog.models import Aggregation, Customer, Meter
+from focus_assets.openmeter import wire_v1, wire_v3
 from focus_assets.openmeter.answers import LIMIT
-from focus_assets.openmeter.errors import ControlTotalDiffers, MeterMissing, SubjectsMoved
+from focus_assets.openmeter.errors import ControlTotalDiffers, MeterChanged, MeterMissing, SubjectsMoved
 from focus_assets.openmeter.questions import SUBJECT, SUBJECTS_PER_QUESTION, Question, Window
 from focus_assets.openmeter.server import Server
 from focus_assets.openmeter.splitting import ask, combined, combines
@@ -65,7 +66,7 @@ class Extraction:
         self._server = server
         self._api = server.api
         self._window = window
-        self._meter_ids: Mapping[str, str] | None = None
+        self._meters_now: Mapping[str, wire_v3.Meter | wire_v1.Meter] | None = None
         self._subjects_now: Mapping[str, tuple[str, frozenset[str]]] | None = None
         self._reading = asyncio.Lock()
 
@@ -155,50 +156,70 @@ class Extraction:
         """Values by subject, put together for each customer: a customer's maximum is that of its subjects."""
         charge = pieces[0].charge
         question = Question(charge.meter, start, end, filters=charge.feature.filters)
-        subjects = sorted({subject for piece in pieces for subject in piece.charge.customer.subjects})
-        answers = await together(self._ask(question.about(shard)) for shard in _shards(subjects))
-        values = dict(pl.concat(answers).select("subject", "value").iter_rows()) if answers else {}
+        subjects = {subject for piece in pieces for subject in piece.charge.customer.subjects}
+        values = await self._by_subject(question, subjects)
         found = []
         for piece in pieces:
             own = piece.charge.customer.subjects
             theirs = [values[subject] for subject in own if subject in values]
-            value = _exactly(charge.meter.aggregation, theirs) if theirs else None
+            value = combined(charge.meter, theirs) if theirs else None
             found.append(ToDate(piece, question.about(own), value))
         return found
 
     async def _of_customer(self, piece: ChargeSlice, start: dt.datetime, end: dt.datetime) -> list[ToDate]:
         """All subjects of one customer together, for a distinct count of two subjects is not their sum."""
-        charge = piece.charge
-        customer_id = await self._customer_id(charge.customer, charge.meter)
-        question = Question(charge.meter, start, end, customer_id=customer_id, filters=charge.feature.filters)
-        rows = await self._ask(question)
+        customer, meter = piece.charge.customer, piece.charge.meter
+        logical = Question(meter, start, end, filters=piece.charge.feature.filters)
+        customer_id, now = await self._known_today(customer)
+        if now != frozenset(customer.subjects):
+            values = await self._by_subject(logical, {*now, *customer.subjects})
+            own = values.keys() & set(customer.subjects)
+            if len(own) <= 1:
+                value = values[own.pop()] if own else None
+                return [ToDate(piece, logical.about(customer.subjects), value)]
+            if own != values.keys() & now:
+                raise _moved(meter, customer, now)
+        rows = await self._ask(replace(logical, customer_id=customer_id))
         if rows.height > 1:
             raise ControlTotalDiffers(
-                f"meter {charge.meter.slug!r}, customer {charge.customer.key!r}: the server gave "
+                f"meter {meter.slug!r}, customer {customer.key!r}: the server gave "
                 f"{rows.height} quantities to date where there is one. Nothing was written."
             )
-        logical = Question(charge.meter, start, end, filters=charge.feature.filters)
-        return [
-            ToDate(piece, logical.about(charge.customer.subjects), rows["value"][0] if rows.height else None)
-        ]
+        return [ToDate(piece, logical.about(customer.subjects), rows["value"][0] if rows.height else None)]
+
+    async def _by_subject(self, question: Question, subjects: Iterable[str]) -> dict[str, Decimal]:
+        """The value of each of ``subjects`` that has one."""
+        shards = _shards(sorted(subjects))
+        answers = await together(self._ask(question.about(shard)) for shard in shards)
+        return dict(pl.concat(answers).select("subject", "value").iter_rows()) if answers else {}
 
     async def _ask(self, question: Question) -> pl.DataFrame:
         return await ask(self._api, await self._meter_id(question.meter), question)
 
     async def _meter_id(self, meter: Meter) -> str:
+        """The server's id of a meter, which has to meter what the day's catalog says."""
         async with self._reading:
-            if self._meter_ids is None:
-                self._meter_ids = await self._api.meter_ids()
-        if meter.slug not in self._meter_ids:
-            known = ", ".join(sorted(self._meter_ids)) or "none"
+            if self._meters_now is None:
+                self._meters_now = await self._api.meters_by_slug()
+        found = self._meters_now.get(meter.slug)
+        url = self._server.transport.url
+        if found is None:
+            known = ", ".join(sorted(self._meters_now)) or "none"
             raise MeterMissing(
-                f"meter {meter.slug!r} is in the catalog, but not on {self._server.transport.url}; its meters: "
+                f"meter {meter.slug!r} is in the catalog, but not on {url}; its meters: "
                 f"{known}. Nothing was written."
             )
-        return self._meter_ids[meter.slug]
+        now, then = (_metered(each) for each in (found, meter))
+        if now != then:
+            raise MeterChanged(
+                f"meter {meter.slug!r} is {then} in the day's catalog, and {now} on {url}: one cannot be read as the "
+                "other. Where the server's was made anew, give it another slug; where focus.yaml has the catalog, "
+                "describe the meter as the server does. Nothing was written."
+            )
+        return found.id
 
-    async def _customer_id(self, customer: Customer, meter: Meter) -> str:
-        """The server's id of a customer, whose subjects have to be today what they were on the day.
+    async def _known_today(self, customer: Customer) -> tuple[str, frozenset[str]]:
+        """The server's id of a customer and the subjects it has now; neither where there is no such customer.
 
         The server attributes old usage by today's subjects and cannot be told others.
         """
@@ -212,15 +233,23 @@ class Extraction:
                     )
                     for each in await self._api.customers()
                 }
-        customer_id, now = self._subjects_now.get(customer.key, ("", frozenset()))
-        if now != frozenset(customer.subjects):
-            raise SubjectsMoved(
-                f"meter {meter.slug!r} ({meter.aggregation}), customer {customer.key!r}: that day its subjects "
-                f"were {', '.join(sorted(customer.subjects))}; OpenMeter now has "
-                f"{', '.join(sorted(now)) or 'no such customer'} and attributes old usage by what it has now. "
-                "Put the subjects back, or give the customer one subject. Nothing was written."
-            )
-        return customer_id
+        return self._subjects_now.get(customer.key, ("", frozenset()))
+
+
+def _metered(meter: Meter | wire_v3.Meter | wire_v1.Meter) -> str:
+    """What a meter does with which events, as people say it."""
+    aggregation = meter.aggregation.upper()
+    of = "" if aggregation == Aggregation.COUNT else f" of {meter.value_property}"
+    return f"{aggregation}{of} of {meter.event_type!r}"
+
+
+def _moved(meter: Meter, customer: Customer, now: Iterable[str]) -> SubjectsMoved:
+    return SubjectsMoved(
+        f"meter {meter.slug!r} ({meter.aggregation}), customer {customer.key!r}: that day its subjects "
+        f"were {', '.join(sorted(customer.subjects))}; OpenMeter now has "
+        f"{', '.join(sorted(now)) or 'no such customer'} and attributes old usage by what it has now, and several "
+        "of them have usage. Put the subjects back, or give the customer one subject. Nothing was written."
+    )
 
 
 def require_total(meter: Meter, day: dt.date, rows: pl.Series, total: Sequence[Decimal]) -> None:
@@ -285,11 +314,6 @@ async def together(asked: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
     error = several.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
-
-
-def _exactly(aggregation: Aggregation, values: Sequence[Decimal]) -> Decimal:
-    with localcontext(prec=60):
-        return combined(aggregation, values)
 
 
 def _shards(subjects: Sequence[str]) -> list[Sequence[str]]:

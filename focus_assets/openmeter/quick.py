@@ -58,8 +58,8 @@ def columns_v1(content: bytes, dimensions: Sequence[str]) -> Columns | None:
     if texts is None:
         return None
     groups = [(subject, astuple(own)) for (subject, _), own in zip(written.values, texts, strict=True)]
-    # A text in quotes is no number, and these are not taken off here.
-    values = [str(value, "utf-8") for value in _each("value", rows)]
+    # A text in quotes is no number, and these are not taken off here; what it holds need not be UTF-8.
+    values = [str(value, "utf-8", "replace") for value in _each("value", rows)]
     return _columns(values, rows, Coded(groups, written.codes))
 
 

@@ -41,7 +41,7 @@ class Server:
 
 async def described(server: Server) -> str:
     """The server, its interfaces and how many meters it has, in a sentence."""
-    return f"{server.title}; it has {len(await server.api.meter_ids())} meters"
+    return f"{server.title}; it has {len(await server.api.meters_by_slug())} meters"
 
 
 async def probe(transport: Transport) -> Server:

@@ -196,14 +196,13 @@ def _feature(key: str, name: str, meter: str | None, filters: Mapping[str, Mappi
     exact: dict[str, tuple[str, ...]] = {}
     for dimension, condition in filters.items():
         said = {op.lstrip("$"): value for op, value in condition.items() if value is not None}
-        if set(said) == {"eq"}:
-            exact[dimension] = (said["eq"],)
-        elif set(said) == {"in"}:
-            exact[dimension] = tuple(sorted(said["in"]))
+        texts = said["in"] if set(said) == {"in"} else [said["eq"]] if set(said) == {"eq"} else None
+        if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+            exact[dimension] = tuple(sorted(texts))
         else:
             raise UnsupportedCatalogEntry(
-                f"feature {key!r} filters {dimension!r} by {', '.join(sorted(said)) or 'nothing'}; only eq and in "
-                "are known. Nothing was written."
+                f"feature {key!r} filters {dimension!r} by {', '.join(sorted(said)) or 'nothing'}; only eq with a "
+                "text and in with texts are known. Nothing was written."
             )
     return entry(Feature, {"key": key, "name": name, "meter": meter, "filters": exact}, f"feature {key!r}")
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Final
 
 import polars as pl
 
-from focus_assets.catalog.models import Aggregation
+from focus_assets.catalog.models import Aggregation, Meter
 from focus_assets.decimals import SOURCE_VALUE, UTC_INSTANT
-from focus_assets.openmeter.answers import ANSWER
-from focus_assets.openmeter.errors import AnswerCutShort, ServerProblem, ServerTooSlow
+from focus_assets.openmeter.answers import ANSWER, LIMIT
+from focus_assets.openmeter.errors import AnswerCutShort, ServerProblem, ServerTooSlow, ValueTooLarge
 from focus_assets.openmeter.questions import SUBJECTS_PER_QUESTION, Question
 from focus_assets.openmeter.v1 import V1
 from focus_assets.openmeter.v3 import V3
@@ -44,9 +44,18 @@ def combines(aggregation: Aggregation) -> bool:
     return aggregation in _COMBINED
 
 
-def combined(aggregation: Aggregation, values: Sequence[Decimal]) -> Decimal:
-    """The value of a whole from those of its parts, of which there is one at least."""
-    return values[0] if len(values) == 1 else _COMBINED[aggregation](values)
+def combined(meter: Meter, values: Sequence[Decimal]) -> Decimal:
+    """The exact value of a whole from those of its parts, of which there is one at least. Raises ValueTooLarge."""
+    if len(values) == 1:
+        return values[0]
+    with localcontext(prec=60):
+        whole = _COMBINED[meter.aggregation](values)
+        if abs(whole) >= LIMIT:
+            raise ValueTooLarge(
+                f"meter {meter.slug!r}: {len(values)} parts come to {whole:f}; values are below 10^19. "
+                "Nothing was written."
+            )
+    return whole
 
 
 async def ask(api: V3 | V1, meter_id: str, question: Question) -> pl.DataFrame:
@@ -98,9 +107,7 @@ def _joined(question: Question, rows: pl.DataFrame) -> pl.DataFrame:
                 group.head(1).with_columns(
                     window_from=pl.lit(question.start, UTC_INSTANT),
                     window_to=pl.lit(question.end, UTC_INSTANT),
-                    value=pl.lit(
-                        combined(question.meter.aggregation, group["value"].to_list()), SOURCE_VALUE
-                    ),
+                    value=pl.lit(combined(question.meter, group["value"].to_list()), SOURCE_VALUE),
                 )
                 for group in rows.partition_by("subject", "dimensions", maintain_order=True)
             ),

@@ -131,14 +131,16 @@ class Transport:
         async with self._limit:
             self.requests += 1
             try:
-                response = await self._client.request(
-                    method,
-                    f"{self.url}{path}",
-                    params=httpx.QueryParams(list(parameters)) if parameters else None,
-                    content=body,
-                    headers=headers,
-                )
-            except httpx.TimeoutException as error:
+                # The client's own limit is of each part: an answer that comes byte by byte would never end.
+                async with asyncio.timeout(self._timeout):
+                    response = await self._client.request(
+                        method,
+                        f"{self.url}{path}",
+                        params=httpx.QueryParams(list(parameters)) if parameters else None,
+                        content=body,
+                        headers=headers,
+                    )
+            except (httpx.TimeoutException, TimeoutError) as error:
                 if isinstance(error, httpx.ConnectTimeout):
                     raise ServerUnreachable(f"{request}: no connection within 10 s") from None
                 raise ServerTooSlow(f"{request}: no whole answer within {self._timeout:g} s") from None
@@ -160,7 +162,10 @@ class Transport:
 
     def _content(self, request: str, response: httpx.Response) -> Content:
         if response.is_redirect:
-            target = httpx.URL(response.headers["location"]).host or "another path"
+            location = response.headers.get("location")
+            target = (
+                (httpx.URL(location).host or "another path") if location else "an address it does not name"
+            )
             raise UnexpectedRedirect(
                 f"{request} redirects ({response.status_code}) to {target}, which is not followed: the token "
                 "goes to the configured host only. Set source.openmeter.url to the final address."
@@ -210,8 +215,10 @@ class Content:
 
 
 def _json(content: bytes) -> Any:
-    document = json.loads(content, parse_float=Decimal, parse_constant=_no_number)
-    if b"\\ud" in content or b"\\uD" in content:
+    # Given bytes, the reader would let halves of characters through that no UTF-8 can hold.
+    text = content.decode("utf-8-sig")
+    document = json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+    if "\\ud" in text or "\\uD" in text:
         # Half a character is valid JSON, but no text that could be written anywhere.
         json.dumps(document, ensure_ascii=False, default=str).encode()
     return document
@@ -248,7 +255,7 @@ def _retry_after(value: str | None) -> float | None:
     if value is None:
         return None
     if value.strip().isdecimal():
-        return int(value)
+        return float(value)
     instant = _date(value)
     if instant is None:
         return None
@@ -260,6 +267,6 @@ def _date(value: str | None) -> dt.datetime | None:
     """An HTTP date in UTC; None where there is none."""
     try:
         instant = parsedate_to_datetime(value or "")
-    except ValueError:
+        return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
         return None
-    return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)

@@ -13,7 +13,7 @@ from focus_assets.openmeter import wire_v1
 from focus_assets.openmeter.extraction import together
 from focus_assets.openmeter.server import Server
 
-_CONVERTED: Final = frozenset({"unit", "tiered"})
+_CONVERTED: Final = ("unit", "tiered")
 
 
 async def with_unit_configs(

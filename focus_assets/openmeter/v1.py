@@ -56,9 +56,9 @@ class V1:
         found = [read(wire_v1.Meter, entry, f"GET {path} [{i}]") for i, entry in enumerate(entries)]
         return [meter for meter in found if meter.deleted_at is None]
 
-    async def meter_ids(self) -> dict[str, str]:
-        """What names a meter in a query, by its slug."""
-        return {meter.slug: meter.id for meter in await self.meters()}
+    async def meters_by_slug(self) -> dict[str, wire_v1.Meter]:
+        """Every meter that is not deleted, by its slug; its id names it in a query."""
+        return {meter.slug: meter for meter in await self.meters()}
 
     async def customers(self) -> list[wire_v1.Customer]:
         """Every customer that is not deleted."""
@@ -107,19 +107,19 @@ class V1:
         return [read(wire_v1.Currency, entry, f"GET {path} [{i}]") for i, entry in enumerate(document)]
 
     async def events_ingested(
-        self, start: dt.datetime, end: dt.datetime, *, since: dt.datetime
+        self, start: dt.datetime, end: dt.datetime, *, since: dt.datetime, before: dt.datetime
     ) -> list[wire_v1.StoredEvent] | None:
-        """Events that came in [start, end) and whose own time is not before ``since``; None where they are too many.
+        """Events that came in [start, end) and whose own time is in [since, before); None where they are too many.
 
         v1 gives the newest hundred of a range and no way to go on, so a full answer is asked for again in halves,
         down to a second. It refuses a ``since`` of more than 32 days ago. Raises OpenMeterError.
         """
-        waiting, found = [(start, end)], list[wire_v1.StoredEvent]()
+        waiting, found = [(start, end)] if since < before else [], list[wire_v1.StoredEvent]()
         for _ in range(_EVENT_REQUESTS):
             if not waiting:
                 return found
             begin, until = waiting.pop()
-            page = await self._events(begin, until, since)
+            page = await self._events(begin, until, since, before)
             if len(page) < _EVENTS:
                 found += page
                 continue
@@ -130,10 +130,10 @@ class V1:
         return None if waiting else found
 
     async def _events(
-        self, start: dt.datetime, end: dt.datetime, since: dt.datetime
+        self, start: dt.datetime, end: dt.datetime, since: dt.datetime, before: dt.datetime
     ) -> list[wire_v1.StoredEvent]:
         path = f"{_ROOT}/events"
-        asked = [("ingestedAtFrom", start), ("ingestedAtTo", end), ("from", since)]
+        asked = [("ingestedAtFrom", start), ("ingestedAtTo", end), ("from", since), ("to", before)]
         parameters = [*((name, instant_text(instant)) for name, instant in asked), ("limit", str(_EVENTS))]
         document = await self._transport.get(path, parameters)
         if not isinstance(document, list):

@@ -35,9 +35,9 @@ class V3:
         """Every meter that is not deleted."""
         return [meter for meter in await self._list("meters", wire_v3.Meter) if meter.deleted_at is None]
 
-    async def meter_ids(self) -> dict[str, str]:
-        """What names a meter in a query, by its slug."""
-        return {meter.key: meter.id for meter in await self.meters()}
+    async def meters_by_slug(self) -> dict[str, wire_v3.Meter]:
+        """Every meter that is not deleted, by its slug; its id names it in a query."""
+        return {meter.key: meter for meter in await self.meters()}
 
     async def customers(self) -> list[wire_v3.Customer]:
         """Every customer that is not deleted; v3 does not list the deleted."""
@@ -80,12 +80,15 @@ class V3:
             )
         return proven(question, request, columns)
 
-    async def events_stored(self, start: dt.datetime, end: dt.datetime) -> AsyncIterator[wire_v3.StoredEvent]:
-        """Events by when they were stored, in [start, end), the oldest first."""
+    async def events_stored(
+        self, start: dt.datetime, end: dt.datetime, *, before: dt.datetime
+    ) -> AsyncIterator[wire_v3.StoredEvent]:
+        """Events by when they were stored, in [start, end), whose own time is ``before`` an instant; oldest first."""
         path = f"{self._root}/events"
         asked = [
             ("filter[stored_at][gte]", instant_text(start)),
             ("filter[stored_at][lt]", instant_text(end)),
+            ("filter[time][lt]", instant_text(before)),
             ("sort", "stored_at asc"),
         ]
         async for entry in pages.by_cursor_v3(self._transport, path, asked):

@@ -18,6 +18,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Strict,
     TypeAdapter,
     ValidationError,
 )
@@ -54,20 +55,27 @@ def _instant_text(value: Any) -> Any:
     return value
 
 
+def _in_utc(instant: dt.datetime) -> dt.datetime:
+    try:
+        return instant.astimezone(dt.UTC)
+    except OverflowError:
+        raise ValueError("is no instant of the years 1 to 9999 in UTC") from None
+
+
 _INSTANT: Final = TypeAdapter(AwareDatetime)
 
 
 @lru_cache(maxsize=4_096)
 def instant(text: str) -> dt.datetime:
     """An instant in UTC; an answer names the same few windows thousands of times. Raises ValueError."""
-    return _INSTANT.validate_python(_instant_text(text)).astimezone(dt.UTC)
+    return _in_utc(_INSTANT.validate_python(_instant_text(text)))
 
 
 Numeric = Annotated[Decimal, BeforeValidator(_numeric)]
 Number = Annotated[Decimal, BeforeValidator(_number)]
-Instant = Annotated[
-    AwareDatetime, BeforeValidator(_instant_text), AfterValidator(lambda value: value.astimezone(dt.UTC))
-]
+Whole = Annotated[int, Strict()]
+"""Not a decimal either: one of a few characters may stand for a whole number of a billion digits."""
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant_text), AfterValidator(_in_utc)]
 
 W = TypeVar("W", bound=Wire)
 

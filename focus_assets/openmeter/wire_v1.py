@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import AliasGenerator, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from focus_assets.openmeter.wire import Instant, Number, Wire
+from focus_assets.openmeter.wire import Instant, Number, Whole, Wire
 
 
 class V1(Wire):
@@ -25,9 +25,9 @@ class V1(Wire):
 class Page(V1):
     """A page of a numbered list."""
 
-    total_count: int
-    page: int
-    page_size: int
+    total_count: Whole
+    page: Whole
+    page_size: Whole
     items: list[Any]
 
 
@@ -63,7 +63,7 @@ class Currency(V1):
     code: str
     name: str
     symbol: str
-    subunits: int
+    subunits: Whole
 
 
 class UsageAttribution(V1):
@@ -115,7 +115,7 @@ class Phase(V1):
 
 class PlanReference(V1):
     key: str
-    version: int
+    version: Whole
 
 
 class ListedSubscription(V1):
@@ -162,7 +162,7 @@ class Plan(V1):
     id: str
     key: str
     name: str = ""
-    version: int
+    version: Whole
     currency: str
     billing_cadence: str
     pro_rating_config: Mapping[str, Any] | None = None

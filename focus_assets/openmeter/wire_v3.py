@@ -7,15 +7,15 @@ from typing import Any
 
 from pydantic import Field
 
-from focus_assets.openmeter.wire import Instant, Numeric, Wire
+from focus_assets.openmeter.wire import Instant, Numeric, Whole, Wire
 
 
 class PageNumbers(Wire):
     """``meta.page`` of a numbered list."""
 
-    number: int
-    size: int
-    total: int
+    number: Whole
+    size: Whole
+    total: Whole
 
 
 class NumberedMeta(Wire):
@@ -32,7 +32,7 @@ class NumberedPage(Wire):
 class Cursor(Wire):
     """``meta.page`` of a list read by cursor; ``next`` is the cursor itself."""
 
-    size: int | None = None
+    size: Whole | None = None
     next: str | None = None
 
 
@@ -134,7 +134,7 @@ class UnitConfig(Wire):
     operation: str
     conversion_factor: str
     rounding: str | None = None
-    precision: int | None = None
+    precision: Whole | None = None
     display_unit: str | None = None
 
 

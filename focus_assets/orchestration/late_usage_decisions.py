@@ -35,7 +35,7 @@ class Position(BaseModel):
     ``after`` is the storage id of the last materialization read; ``read_since`` when the run began that last read
     a day from the server; ``stored_until`` the watermark of the events; ``late`` when the last event of a day
     came that the day's last run cannot have seen; ``trailing_at`` when days were last taken for late because events
-    could not be listed.
+    could not be listed; ``unlisted`` whether any could not be listed since.
     """
 
     after: int = 0
@@ -43,6 +43,7 @@ class Position(BaseModel):
     stored_until: dt.datetime | None = None
     late: dict[dt.date, dt.datetime] = {}
     trailing_at: dt.datetime | None = None
+    unlisted: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,14 @@ class DayRead:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """The chain's first day, which holds what was used before it, from an instant on."""
+
+    day: dt.date
+    since: dt.datetime
+
+
+@dataclass(frozen=True)
 class Stored:
     """An event: the instant its usage belongs to and when it came."""
 
@@ -63,13 +72,21 @@ class Stored:
 
 
 def with_days_read(position: Position, read: Iterable[DayRead]) -> Position:
-    """The position after materializations; a day that was read again after its late events waits no longer."""
-    after, since = position.after, dict(position.read_since)
+    """The position after materializations; a day that was read again after its late events waits no longer.
+
+    Events that were read while a run was under way were of days that nobody had read: what came since it began is
+    read once more.
+    """
+    after, since, until = position.after, dict(position.read_since), position.stored_until
     for each in read:
         after = max(after, each.storage_id)
         since[each.day] = each.run_began
+        if until is not None:
+            until = min(until, (each.run_began - LAG).replace(microsecond=0))
     late = {day: came for day, came in position.late.items() if _unseen(came, since.get(day))}
-    return position.model_copy(update={"after": after, "read_since": since, "late": late})
+    return position.model_copy(
+        update={"after": after, "read_since": since, "late": late, "stored_until": until}
+    )
 
 
 def events_to_read(position: Position, now: dt.datetime) -> tuple[dt.datetime, dt.datetime] | None:
@@ -86,14 +103,19 @@ def events_to_read(position: Position, now: dt.datetime) -> tuple[dt.datetime, d
     return (since, until) if since < until else None
 
 
-def with_events(position: Position, events: Iterable[Stored], until: dt.datetime) -> Position:
+def with_events(
+    position: Position, events: Iterable[Stored], until: dt.datetime, opening: Opening | None = None
+) -> Position:
     """The position after every event that was stored before ``until``.
 
-    Events of days that were never read are not late: whoever reads these days finds them.
+    Events of days that were never read are not late: whoever reads these days finds them. Those from before the
+    first day are part of its ``opening`` quantities, if it has any.
     """
     late = dict(position.late)
     for event in events:
         day = event.time.astimezone(dt.UTC).date()
+        if opening is not None and day < opening.day and event.time >= opening.since:
+            day = opening.day
         if day in position.read_since and _unseen(event.stored_at, position.read_since[day]):
             late[day] = max(event.stored_at, late.get(day, event.stored_at))
     return position.model_copy(update={"late": late, "stored_until": until})
@@ -103,14 +125,14 @@ def with_trailing_window(position: Position, now: dt.datetime, until: dt.datetim
     """The position where nobody knows which events came: once a day, the last days read are taken for late.
 
     They are read again and compared; days that come out the same keep their bytes. The watermark moves on, for
-    these events will not be listed later either.
+    these events will not be listed later either; where it is too early they are remembered as ``unlisted``.
     """
-    moved = position.model_copy(update={"stored_until": until})
+    moved = position.model_copy(update={"stored_until": until, "unlisted": True})
     if position.trailing_at is not None and now - position.trailing_at < TRAILING_EVERY:
         return moved
     last = sorted(position.read_since)[-TRAILING_DAYS:]
     late = {**position.late, **{day: max(now - LAG, position.late.get(day, now - LAG)) for day in last}}
-    return moved.model_copy(update={"late": late, "trailing_at": now})
+    return moved.model_copy(update={"late": late, "trailing_at": now, "unlisted": False})
 
 
 def range_to_request(

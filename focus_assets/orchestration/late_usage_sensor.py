@@ -13,15 +13,16 @@ from typing import Any
 import dagster as dg
 from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
-from focus_assets.catalog.charges import slices_on
+from focus_assets.catalog.charges import midnight, slices_on
 from focus_assets.catalog.kept import catalog_in
 from focus_assets.datasets import CATALOG, RAW_USAGE
 from focus_assets.lake import Lake
-from focus_assets.openmeter import Server, asked_once, wire_v1, wire_v3
+from focus_assets.openmeter import NotFound, Server, ServerProblem, asked_once, wire_v1, wire_v3
 from focus_assets.orchestration.export_decisions import Attempt, RunState, may_try
 from focus_assets.orchestration.late_usage_decisions import (
     OVERLAP,
     DayRead,
+    Opening,
     Position,
     Stored,
     events_to_read,
@@ -38,6 +39,7 @@ from focus_assets.settings import OpenMeterSettings, Settings
 V1_REACH = dt.timedelta(days=31)
 """v1 refuses to list events of more than 32 days ago."""
 
+_CANNOT_LIST = frozenset({400, 404, 405, 501})
 LATE_TAG = "focus_assets/late_usage"
 _PAGE = 500
 
@@ -60,14 +62,14 @@ def late_usage_sensor(settings: Settings, chain_job: Any) -> dg.SensorDefinition
     def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
         position = Position.model_validate_json(context.cursor) if context.cursor else Position()
         position = with_days_read(position, days_read(context.instance, position.after))
-        span = events_to_read(position, settings.now())
+        now, opened = settings.now(), lake.open()
+        span = events_to_read(position, now)
         if span is not None:
-            events = _events(openmeter, *span, now=settings.now())
-            if events is None:
-                position = with_trailing_window(position, settings.now(), span[1])
-            else:
-                position = with_events(position, events, span[1])
-        opened = lake.open()
+            events = listed_events(openmeter, *span, before=_end(max(position.read_since)), now=now)
+            if events is not None:
+                position = with_events(position, events, span[1], opening_on(opened, settings.start_date))
+            if events is None or position.unlisted:
+                position = with_trailing_window(position, now, span[1])
         asked = range_to_request(position, lambda each: last_day_touched(opened, each))
         found = list(requests(context.instance, request_name(position, asked), asked)) if asked else []
         days = ", ".join(f"{each:%F}" for each in sorted(position.late)[:5])
@@ -152,16 +154,43 @@ def last_day_touched(lake: Lake, of: dt.date) -> dt.date:
     return max(ends, default=of)
 
 
-def _events(
-    settings: OpenMeterSettings, start: dt.datetime, end: dt.datetime, *, now: dt.datetime
+def opening_on(lake: Lake, first: dt.date) -> Opening | None:
+    """What the first day holds of the time before it, by its own catalog; None where it holds nothing."""
+    if lake.record(CATALOG.name, first) is None:
+        return None
+    began = [s.charge.period.start for s in slices_on(catalog_in(lake, first), first)]
+    since = min(began, default=midnight(first))
+    return Opening(first, since) if since < midnight(first) else None
+
+
+def _end(day: dt.date) -> dt.datetime:
+    return midnight(day) + dt.timedelta(days=1)
+
+
+def listed_events(
+    settings: OpenMeterSettings,
+    start: dt.datetime,
+    end: dt.datetime,
+    *,
+    before: dt.datetime,
+    now: dt.datetime,
 ) -> list[Stored] | None:
-    """Events that were stored in [start, end), or more; None where the server cannot list them."""
+    """Events of the time ``before`` an instant that were stored in [start, end), or more; None where the server
+    cannot list them. A v3 that has no events, or cannot sort them by when they were stored, leaves it to v1."""
 
     async def read(server: Server) -> list[Stored] | None:
         if server.v3 is not None:
-            return [_stored(each) async for each in server.v3.events_stored(start, end)]
-        assert server.v1 is not None, "a server has one interface at least"
-        found = await server.v1.events_ingested(start - OVERLAP, end, since=now - V1_REACH)
+            try:
+                return [_stored(each) async for each in server.v3.events_stored(start, end, before=before)]
+            except ServerProblem as problem:
+                if problem.status not in _CANNOT_LIST:
+                    raise
+        if server.v1 is None:
+            return None
+        try:
+            found = await server.v1.events_ingested(start - OVERLAP, end, since=now - V1_REACH, before=before)
+        except NotFound:
+            return None
         return None if found is None else [_stored(each) for each in found]
 
     return asked_once(settings, read)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime as dt
 from collections.abc import Callable
+from email.utils import format_datetime
 
 import httpx
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
 
 from focus_assets.catalog.snapshot import FocusDefaults
 from focus_assets.openmeter import OpenMeterError, OpenMeterSource, asked_once, catalog_now
@@ -19,6 +22,7 @@ from focus_assets.openmeter.errors import (
     MalformedResponse,
     NotAuthorized,
     ServerProblem,
+    ServerTooSlow,
     ServerUnreachable,
     UnexpectedRedirect,
 )
@@ -187,6 +191,31 @@ def test_a_real_server_that_keeps_silent_beyond_the_limit_is_asked_for_less(
     assert right(found, raw_from_files[DAY])
 
 
+def test_an_answer_that_comes_byte_by_byte_has_to_be_whole_within_the_limit() -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"application/json")],
+            }
+        )
+        for byte in b'{"data":[]' + b" " * 20 + b"}":
+            await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+            await asyncio.sleep(0.1)
+        await send({"type": "http.response.body", "body": b""})
+
+    def connect(settings: SourceSettings) -> Transport:
+        return Transport(settings.url, environment={}, sleep=no_pause, timeout_seconds=0.5)
+
+    with (
+        served(slow) as url,
+        pytest.raises(ServerTooSlow, match=r"/meters: no whole answer within 0\.5 s"),
+        OpenMeterSource(SourceSettings(url), connect).open(first_day=FIRST),  # type: ignore[arg-type]
+    ):
+        pass
+
+
 def test_a_server_that_is_not_there_is_named() -> None:
     def connect(settings: SourceSettings) -> Transport:
         return Transport(settings.url, environment={}, sleep=no_pause)
@@ -247,14 +276,24 @@ def test_redirects_are_not_followed() -> None:
     assert asked == ["openmeter.test"]
 
 
-def test_retries_wait_as_long_as_the_server_says() -> None:
+@pytest.mark.parametrize("status", [302, 304])
+def test_a_redirect_to_nowhere_is_named(status: int) -> None:
+    source = OpenMeterSource(SourceSettings(), answered(lambda request: httpx.Response(status)))  # type: ignore[arg-type]
+    with (
+        pytest.raises(UnexpectedRedirect, match=rf"\({status}\) to an address it does not name"),
+        source.open(first_day=FIRST),
+    ):
+        pass
+
+
+def pauses_where_a_busy_server_says(retry_after: str) -> list[float]:
     pauses: list[float] = []
 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
 
     def busy(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(429, headers={"retry-after": "7"})
+        return httpx.Response(429, headers={"retry-after": retry_after, "date": retry_after})
 
     def connect(settings: SourceSettings) -> Transport:
         return Transport(settings.url, environment={}, transport=httpx.MockTransport(busy), sleep=pause)
@@ -262,8 +301,36 @@ def test_retries_wait_as_long_as_the_server_says() -> None:
     source = OpenMeterSource(SourceSettings(), connect)  # type: ignore[arg-type]
     with pytest.raises(ServerProblem, match="429"), source.open(first_day=FIRST):
         pass
+    return pauses
+
+
+def test_retries_wait_as_long_as_the_server_says() -> None:
+    pauses = pauses_where_a_busy_server_says("7")
     assert len(pauses) == 4
     assert all(7 <= seconds <= 37 for seconds in pauses)
+
+
+def test_the_server_may_name_a_time_to_wait_for() -> None:
+    pauses = pauses_where_a_busy_server_says(
+        format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60))
+    )
+    assert len(pauses) == 4
+    assert all(50 <= seconds <= 90 for seconds in pauses)
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    ["soon", "-7", "Fri, 31 Dec 9999 23:59:59 -0500", "Fri, 31 Dec 2026 23:59:59 +99999999999999"],
+)
+def test_a_time_that_nobody_can_read_counts_as_none(unreadable: str) -> None:
+    pauses = pauses_where_a_busy_server_says(unreadable)
+    assert len(pauses) == 4
+    assert all(seconds <= 30 for seconds in pauses)
+
+
+@pytest.mark.parametrize("long", ["301", "9" * 5_000])
+def test_nobody_waits_longer_than_five_minutes(long: str) -> None:
+    assert pauses_where_a_busy_server_says(long) == []
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 422])
@@ -281,8 +348,6 @@ def test_what_another_try_cannot_mend_is_asked_once(status: int) -> None:
 
 
 def test_no_more_requests_at_a_time_than_allowed(server_company: Company) -> None:
-    import asyncio
-
     running, most = 0, 0
     app = application(server_company)
 

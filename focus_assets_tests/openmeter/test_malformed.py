@@ -13,10 +13,12 @@ import pytest
 
 from focus_assets.catalog.snapshot import FocusDefaults
 from focus_assets.openmeter import OpenMeterError, asked_once, catalog_now
-from focus_assets.openmeter.errors import MalformedResponse
+from focus_assets.openmeter.errors import MalformedResponse, UnsupportedCatalogEntry, ValueTooLarge
 from focus_assets.openmeter.transport import Transport
 from focus_assets_tests.openmeter.company import DAYS, Asked, catalog, from_server
+from focus_assets_tests.openmeter_server import documents
 from focus_assets_tests.openmeter_server.app import Company, application
+from focus_assets_tests.openmeter_server.documents import ulid
 from focus_assets_tests.openmeter_server.running import SourceSettings, WithoutNetwork, no_pause
 
 BODIES: list[bytes] = [
@@ -50,6 +52,7 @@ BODIES: list[bytes] = [
     b'{"data":[]}{"data":[]}',
     b"\xff\xfe{}",
     b"\x00",
+    '{"data":[]}'.encode("utf-16"),
     b'{"data":[\xff]}',
     b"\xef\xbb\xbf{}",
     b'{"data":NaN}',
@@ -87,6 +90,8 @@ _INSTANTS = [
     "2026-08-02",
     "2026-08-02T00:00:00",
     "2026-13-02T00:00:00Z",
+    "0001-01-01T00:00:00+05:00",
+    "9999-12-31T23:59:59-05:00",
     [],
 ]
 _NUMBERS_V3 = [
@@ -126,7 +131,10 @@ def bad_rows_v3() -> Iterator[Any]:
         yield {name: value for name, value in _ROW_V3.items() if name != key}
     for key in ("from", "to"):
         yield from ({**_ROW_V3, key: value} for value in _INSTANTS)
-    yield from ({**_ROW_V3, "value": value} for value in [*_NUMBERS_V3, "1" * 30, "-" + "9" * 20])
+    yield from (
+        {**_ROW_V3, "value": value}
+        for value in [*_NUMBERS_V3, "1" * 30, "-" + "9" * 20, "9" * 19 + "." + "9" * 20]
+    )
     for dimensions in (
         None,
         [],
@@ -154,6 +162,20 @@ def bad_rows_v1() -> Iterator[Any]:
     yield from ({**_ROW_V1, "subject": subject} for subject in (1, [], {}, True, "\ud800"))
     for window in _OUTSIDE:
         yield {**_ROW_V1, "windowStart": window["from"], "windowEnd": window["to"]}
+
+
+HALF_A_CHARACTER = b"\xed\xa0\x80"
+"""Bytes that Python reads as one and that are no UTF-8."""
+
+BYTES_OF_NO_TEXT = [
+    (version, row.replace(at, b'"' + text + b'"'))
+    for version, row, ats in (
+        ("v3", json.dumps(_ROW_V3).encode(), [b'"ann"', b'"large"', b'"1.5"', b'"2026-08-02T00:00:00Z"']),
+        ("v1", json.dumps(_ROW_V1).encode(), [b'"ann"', b'"large"', b"1.5", b'"2026-08-02T00:00:00Z"']),
+    )
+    for at in ats
+    for text in (b"\xff", HALF_A_CHARACTER)
+]
 
 
 class Spoiled(httpx.AsyncBaseTransport):
@@ -213,6 +235,27 @@ def test_a_row_of_v1_that_is_none_fails_the_day(server_company: Company, row: An
         )
 
 
+@pytest.mark.parametrize(("version", "row"), BYTES_OF_NO_TEXT, ids=repr)
+def test_bytes_that_are_no_text_fail_the_day(server_company: Company, version: str, row: bytes) -> None:
+    of = dataclasses.replace(server_company, has_v3=version == "v3")
+    with pytest.raises(MalformedResponse, match=r"meters/.*/query.*is no JSON \(UnicodeDecodeError"):
+        day_of(of, "/query", b'{"data":[' + row + b"]}")
+
+
+@pytest.mark.parametrize("value", [b"1e999999999", b"-1e400", b"9" * 4_000])
+def test_a_number_that_nobody_can_store_fails_the_day(server_company: Company, value: bytes) -> None:
+    of = dataclasses.replace(server_company, has_v3=False)
+    with pytest.raises(ValueTooLarge, match=r"meters/.*/query.*values are below 10\^19"):
+        day_of(of, "/query", b'{"data":[' + json.dumps(_ROW_V1).encode().replace(b"1.5", value) + b"]}")
+
+
+@pytest.mark.parametrize("total", ["1e5000", "1e999999999", "1.0", "true", '"1"'])
+def test_a_number_of_entries_that_is_none_fails_the_catalog(server_company: Company, total: str) -> None:
+    body = f'{{"data": [], "meta": {{"page": {{"number": 1, "size": 100, "total": {total}}}}}}}'
+    with pytest.raises(MalformedResponse, match=r"openmeter/customers: .* meta\.page\.total: "):
+        catalog_of(server_company, "/v3/openmeter/customers", body.encode())
+
+
 LISTS = [
     "/v3/openmeter/meters",
     "/v3/openmeter/customers",
@@ -235,3 +278,32 @@ def test_a_missing_field_is_named_with_its_endpoint(server_company: Company) -> 
         MalformedResponse, match=r"POST /api/v3/openmeter/meters/.*/query .*data\[2\]\.value: Field required"
     ):
         day_of(server_company, "/query", json.dumps({"data": rows}).encode())
+
+
+def feature_of_v3(condition: Any) -> bytes:
+    meter = {"id": ulid("meter", "tokens"), "filters": {"model": condition}}
+    page = {"number": 1, "size": 100, "total": 1}
+    return json.dumps(
+        {"data": [{"id": "1", "key": "large", "meter": meter}], "meta": {"page": page}}
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "condition", [{"in": 5}, {"in": [5]}, {"in": "large"}, {"eq": 5}, {"eq": ["large"]}, {}]
+)
+def test_a_filter_of_no_texts_names_the_feature(server_company: Company, condition: Any) -> None:
+    with pytest.raises(
+        UnsupportedCatalogEntry, match=r"feature 'large' filters 'model' by .*only eq with a text"
+    ):
+        catalog_of(server_company, "/v3/openmeter/features", feature_of_v3(condition))
+
+
+@pytest.mark.parametrize("kind", [[], {}, 5, None])
+def test_a_kind_of_price_that_is_none_names_the_item(
+    monkeypatch: pytest.MonkeyPatch, server_company: Company, kind: Any
+) -> None:
+    real = documents.price_v1
+    monkeypatch.setattr(documents, "price_v1", lambda card: {**real(card), "type": kind})
+    plans = {"totalCount": 0, "page": 1, "pageSize": 1000, "items": []}
+    with pytest.raises(UnsupportedCatalogEntry, match=r"subscription .* of customer 'ann', item"):
+        catalog_of(server_company, "/v1/plans", json.dumps(plans).encode())

@@ -8,12 +8,22 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pytest
+from starlette.types import Receive, Scope, Send
 
+from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import RAW_USAGE
-from focus_assets.openmeter.errors import ControlTotalDiffers, MeterMissing, SubjectsMoved
+from focus_assets.openmeter.errors import (
+    ControlTotalDiffers,
+    MeterChanged,
+    MeterMissing,
+    SubjectsMoved,
+    ValueTooLarge,
+)
+from focus_assets.openmeter.splitting import combined
 from focus_assets.usage.normalize import normalized_usage
 from focus_assets_tests.openmeter.company import (
     DAYS,
@@ -88,6 +98,19 @@ def test_a_real_server_gives_the_same_rows(server_company: Company, raw_from_fil
         assert opened.quarantined(day).collect().is_empty()
     assert without_requests(found).equals(without_requests(raw_from_files[day]))
     assert app.judged > 10 or not available()
+
+
+@pytest.mark.skipif(not available(), reason="OpenMeter's OpenAPI documents are not here")
+def test_a_real_server_does_not_answer_what_the_interface_does_not_say() -> None:
+    async def odd(scope: Scope, receive: Receive, send: Send) -> None:
+        body = b'{"data":[{"key":"no id"}],"meta":{"page":{"number":1,"size":1,"total":1}}}'
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    with served(Validated(odd)) as url:
+        answer = httpx.get(f"{url}/api/v3/openmeter/meters")
+    assert answer.status_code == 500
 
 
 def test_a_row_names_the_request_that_asked_for_it(server_company: Company) -> None:
@@ -182,6 +205,71 @@ def test_a_customer_whose_subjects_moved_is_refused_where_parts_do_not_make_the_
         from_server(application(of), catalog(), [DAYS[0]])
 
 
+def with_subjects_of_ann(*subjects: str) -> Catalog:
+    cy = {"key": "cy", "subject_keys": ["cy-1"]}
+    return catalog(customers=[{"key": "ann", "subject_keys": subjects}, {"key": "bob"}, cy])
+
+
+@pytest.mark.parametrize("interface", ["v3", "v1"])
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [(["ann-1", "ann-2"], ["ann-1", "ann-2", "new"]), (["ann-1", "ann-2", "gone"], ["ann-1", "ann-2"])],
+)
+def test_subjects_without_usage_may_come_and_go(
+    server_company: Company, raw_from_files: Raw, then: list[str], now: list[str], interface: str
+) -> None:
+    of = dataclasses.replace(server_company, catalog=with_subjects_of_ann(*now), has_v3=interface == "v3")
+    found = from_server(application(of), with_subjects_of_ann(*then), [DAYS[0]])[DAYS[0]]
+    one, other = (
+        without_requests(raw).filter(pl.col("kind") == "to_date") for raw in (found, raw_from_files[DAYS[0]])
+    )
+    assert one.equals(other)
+
+
+def test_a_customer_that_is_gone_is_asked_for_by_the_one_subject_that_has_usage(tmp_path: Path) -> None:
+    office = {"kind": "seats", "office": "north"}
+    template = next(each for each in events() if each["type"] == "seats")
+    used = [
+        {**template, "id": str(n), "subject": "ann-1", "data": {**office, "seats": n % 3}} for n in range(7)
+    ]
+    known = catalog()
+    folder = write(tmp_path / "events", used)
+    with company(folder, known) as of:
+        of.catalog = catalog(
+            customers=[{"key": key} for key in ("anne", "bob", "cy")],
+            subscriptions=[],
+            plans=[],
+        )
+        found = from_server(application(of), known, [FIRST])[FIRST].filter(pl.col("kind") == "to_date")
+    values = dict(found.select("meter", "value").iter_rows())
+    assert values["seats_unique_count"] == 3
+    assert values["seats_avg"].quantize(Decimal("1e-9")) == Decimal("0.857142857"), "0 1 2 0 1 2 0"
+
+
+@pytest.mark.parametrize("interface", ["v3", "v1"])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"aggregation": "COUNT", "value_property": None}, r"COUNT of 'prompt' on http"),
+        ({"aggregation": "MAX"}, r"MAX of \$\.tokens of 'prompt' on http"),
+        ({"value_property": "$.words"}, r"SUM of \$\.words of 'prompt' on http"),
+        ({"event_type": "answer"}, r"SUM of \$\.tokens of 'answer' on http"),
+    ],
+)
+def test_a_meter_that_was_made_anew_under_its_slug_is_not_read_as_the_old_one(
+    server_company: Company, interface: str, change: dict[str, str], told: str
+) -> None:
+    tokens, *others = (meter.model_dump() for meter in catalog().meters)
+    of = dataclasses.replace(
+        server_company, catalog=catalog(meters=[{**tokens, **change}, *others]), has_v3=interface == "v3"
+    )
+    with pytest.raises(
+        MeterChanged,
+        match=r"meter 'tokens' is SUM of \$\.tokens of 'prompt' in the day's catalog, and " + told,
+    ):
+        from_server(application(of), catalog(), [DAYS[0]])
+
+
 def test_a_meter_the_server_does_not_have_is_named(server_company: Company) -> None:
     fewer = catalog(meters=catalog().meters[1:], features=[], plans=[], subscriptions=[])
     of = dataclasses.replace(server_company, catalog=fewer)
@@ -203,6 +291,19 @@ def test_queries_longer_than_the_time_limit_are_asked_in_parts(
     found = from_server(faults, catalog(), [DAYS[0]])
     assert without_requests(found[DAYS[0]]).equals(without_requests(raw_from_files[DAYS[0]]))
     assert faults.happened[Fault.TOO_LARGE] > 50
+
+
+def huge(meter: Meter, *values: str) -> Decimal:
+    return combined(meter, [Decimal(value) for value in values])
+
+
+def test_parts_of_a_split_question_come_to_the_whole_to_the_last_digit() -> None:
+    tokens = catalog().meter["tokens"]
+    assert huge(tokens, "1234567890123456789", "0.0000000000000000001") == Decimal(
+        "1234567890123456789.0000000000000000001"
+    )
+    with pytest.raises(ValueTooLarge, match=r"meter 'tokens': 2 parts come to 18000000000000000000; values"):
+        huge(tokens, "9000000000000000000", "9000000000000000000")
 
 
 def test_fractions_survive_binary_floats_of_17_digits(tmp_path: Path) -> None:

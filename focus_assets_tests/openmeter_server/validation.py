@@ -46,7 +46,7 @@ class Validated:
         if scope["type"] != "http" or not available():
             await self._app(scope, receive, send)
             return
-        asked, body, status = bytearray(), bytearray(), 0
+        asked, messages = bytearray(), list[Message]()
 
         async def receiving() -> Message:
             message = await receive()
@@ -54,15 +54,16 @@ class Validated:
             return message
 
         async def sending(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            body.extend(message.get("body", b""))
-            await send(message)
+            messages.append(message)
 
         await self._app(scope, receiving, sending)
-        if status == 200:
-            judge(scope["method"], scope["path"], scope["query_string"].decode(), bytes(asked), bytes(body))
+        if messages[0]["status"] == 200:
+            body = b"".join(message.get("body", b"") for message in messages)
+            judge(scope["method"], scope["path"], scope["query_string"].decode(), bytes(asked), body)
             self.judged += 1
+        # Only now: what is judged after it went out over a network fails no test.
+        for message in messages:
+            await send(message)
 
 
 @cache

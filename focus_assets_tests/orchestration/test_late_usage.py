@@ -11,6 +11,7 @@ from focus_assets.orchestration.late_usage_decisions import (
     FIRST_LOOK,
     LAG,
     DayRead,
+    Opening,
     Position,
     Stored,
     events_to_read,
@@ -60,6 +61,34 @@ def test_an_event_that_came_while_its_day_was_read_counts_as_late() -> None:
 
 def test_days_that_were_never_read_are_not_late() -> None:
     assert with_events(read_each_morning(2), [Stored(at(1), at(5))], NOON).late == {}
+
+
+def test_an_event_from_before_the_first_day_is_late_where_that_holds_an_opening_quantity() -> None:
+    events = [Stored(at(1), at(5)), Stored(at(2, 5), at(6))]
+    read = read_each_morning(3, 4)
+    assert with_events(read, events, NOON, None).late == {}
+    assert with_events(read, events, NOON, Opening(day(3), at(2, 0))).late == {day(3): at(6)}
+    assert with_events(read, events, NOON, Opening(day(3), at(1))).late == {day(3): at(6)}
+    assert with_events(read, events[:1], NOON, Opening(day(3), at(1, 7))).late == {}
+    assert with_events(read, [Stored(at(3), at(6))], NOON, Opening(day(4), at(1))).late == {day(4): at(6)}
+
+
+def test_an_event_that_was_read_while_its_day_was_is_read_once_more() -> None:
+    """A run of hours is recorded at its end; until then nobody knows which days it has read, and when."""
+    position = with_events(read_each_morning(1), [], at(3, 8))
+    came = Stored(at(2), at(3, 7))
+    position = with_events(position, [came], at(3, 9))
+    assert position.late == {}, "nobody had read the second when it came"
+    position = with_days_read(position, [DayRead(2, day(2), at(3, 6))])
+    span = events_to_read(position, NOON)
+    assert span == (at(3, 6) - LAG, NOON - LAG)
+    assert with_events(position, [came], span[1]).late == {day(2): came.stored_at}
+
+
+def test_a_run_that_began_after_what_was_read_has_nothing_read_again() -> None:
+    position = with_events(read_each_morning(1), [], at(3, 8))
+    position = with_days_read(position, [DayRead(2, day(2), at(3, 9))])
+    assert events_to_read(position, NOON) == (at(3, 8), NOON - LAG)
 
 
 def test_several_late_days_are_one_range_to_the_end_of_the_periods_they_touch() -> None:
@@ -126,6 +155,18 @@ def test_where_events_cannot_be_listed_the_last_days_are_read_again_once_a_day()
     assert again.late == {}, "a run that began at once has read them"
     assert with_trailing_window(again, NOON + 23 * HOUR, NOON).late == {}
     assert with_trailing_window(again, NOON + 24 * HOUR, NOON).late
+
+
+def test_what_could_not_be_listed_too_early_is_not_forgotten() -> None:
+    once = with_trailing_window(read_each_morning(1), NOON, NOON - LAG)
+    assert not once.unlisted
+    read = with_days_read(once, [DayRead(99, day(1), NOON)])
+    again = with_trailing_window(read, NOON + HOUR, NOON)
+    assert (again.late, again.unlisted) == ({}, True)
+    listed = with_events(again, [], NOON + 2 * HOUR)
+    assert listed.unlisted, "these events were others"
+    later = with_trailing_window(listed, NOON + 24 * HOUR, NOON)
+    assert (set(later.late), later.unlisted) == ({day(1)}, False)
 
 
 def test_a_position_survives_the_cursor() -> None:
