@@ -11,21 +11,22 @@ import asyncio
 import datetime as dt
 import json
 import os
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import Any, Final, NoReturn
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
-from tenacity.wait import wait_random_exponential
 
 from focus_assets import __version__
 from focus_assets.openmeter.errors import (
     AnswerCutShort,
     MalformedResponse,
     NotAnOpenMeter,
+    OpenMeterError,
     ServerProblem,
     ServerTooSlow,
     ServerUnreachable,
@@ -44,7 +45,10 @@ CONCURRENCY: Final = 4
 ATTEMPTS: Final = 5
 _WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429})
 _LONGEST_RETRY_AFTER: Final = 300.0
-_backoff = wait_random_exponential(multiplier=0.5, max=30)
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 30.0
+_MOMENT: Final = 0.001
+"""Long enough to put the next request on its way, short beside any answer."""
 
 Parameters = Sequence[tuple[str, str]]
 
@@ -112,18 +116,23 @@ class Transport:
     async def ask(self, path: str, question: Mapping[str, Any]) -> Content:
         """The answer to a question that changes nothing, so that asking again is harmless. Raises OpenMeterError."""
         body = json.dumps(question, ensure_ascii=False, separators=(",", ":")).encode()
-        return await self._tried("POST", path, (), body)
+        content = await self._tried("POST", path, (), body)
+        # Reading an answer of thousands of rows takes milliseconds in which nothing else can be sent: the request
+        # that takes this one's place goes first.
+        await self._sleep(_MOMENT)
+        return content
 
     async def _tried(self, method: str, path: str, parameters: Parameters, body: bytes | None) -> Content:
         """Up to ``attempts`` tries, at growing random intervals, no sooner than the server allows."""
-        tries = AsyncRetrying(
-            stop=stop_after_attempt(self._attempts),
-            wait=_wait,
-            retry=retry_if_exception(_worth_another_try),
-            sleep=self._sleep,
-            reraise=True,
-        )
-        return await tries(self._once, method, path, parameters, body)
+        for tries in count(1):
+            try:
+                return await self._once(method, path, parameters, body)
+            except OpenMeterError as error:
+                if tries >= self._attempts or not _worth_another_try(error):
+                    raise
+                pause = _pause(error, tries)
+            await self._sleep(pause)
+        raise AssertionError("unreachable")
 
     async def _once(self, method: str, path: str, parameters: Parameters, body: bytes | None) -> Content:
         request = f"{method} {self.url}{path}"
@@ -237,10 +246,10 @@ def _worth_another_try(error: BaseException) -> bool:
     return isinstance(error, ServerUnreachable) and not isinstance(error, ServerTooSlow)
 
 
-def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
+def _pause(error: OpenMeterError, tries: int) -> float:
+    """Seconds before the next try: at random below a bound that doubles, so that clients do not come back at once."""
     at_least = (error.retry_after if isinstance(error, ServerProblem) else None) or 0.0
-    return at_least + _backoff(state)
+    return at_least + random.uniform(0, min(_FIRST_PAUSE * 2.0 ** (tries - 1), _LONGEST_PAUSE))
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -117,7 +117,7 @@ def test_a_row_that_stands_twice_is_named_however_it_is_spelled(again: str) -> N
         proven(ASKED, "POST query", columns)
 
 
-def test_each_row_has_its_own_window_and_group_whatever_order_they_come_in() -> None:
+def test_each_row_has_its_own_window_and_group_and_all_are_put_in_order() -> None:
     given = [(5, "bob", "x", "1"), (0, "ann", "y", "2"), (5, "ann", "x", "3"), (0, "bob", "x", "4")]
     rows = [
         {
@@ -130,6 +130,7 @@ def test_each_row_has_its_own_window_and_group_whatever_order_they_come_in() -> 
     ]
     columns = columns_v3(json.dumps({"data": rows}).encode(), ASKED.dimensions)
     assert columns is not None
+    in_order = [(0, "ann", "y", "2"), (0, "bob", "x", "4"), (5, "ann", "x", "3"), (5, "bob", "x", "1")]
     assert proven(ASKED, "POST query", columns).rows() == [
         (
             DAY + dt.timedelta(hours=hour),
@@ -138,7 +139,7 @@ def test_each_row_has_its_own_window_and_group_whatever_order_they_come_in() -> 
             f'{{"kind":"","model":"{model}"}}',
             Decimal(value),
         )
-        for hour, subject, model, value in given
+        for hour, subject, model, value in in_order
     ]
 
 
