@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 from decimal import Decimal
 from typing import Any
 
+import polars as pl
 import pytest
 
 from focus_assets.catalog.models import Meter
-from focus_assets.openmeter.answers import proven, stored_values
-from focus_assets.openmeter.errors import ControlTotalDiffers, InconsistentRows, ValueTooLarge
+from focus_assets.openmeter.answers import ANSWER, proven, stored_values
+from focus_assets.openmeter.errors import (
+    ControlTotalDiffers,
+    InconsistentRows,
+    ServerTooSlow,
+    ValueTooLarge,
+)
 from focus_assets.openmeter.extraction import require_total
 from focus_assets.openmeter.questions import Question, Window
 from focus_assets.openmeter.quick import columns_v1, columns_v3
+from focus_assets.openmeter.splitting import ask
 
 DAY = dt.datetime(2026, 8, 2, tzinfo=dt.UTC)
 METER = Meter.model_validate(
@@ -141,6 +149,24 @@ def test_each_row_has_its_own_window_and_group_and_all_are_put_in_order() -> Non
         )
         for hour, subject, model, value in in_order
     ]
+
+
+def test_an_answer_that_came_in_parts_is_in_order_too() -> None:
+    noon, end = DAY + dt.timedelta(hours=12), DAY + dt.timedelta(days=1)
+
+    class OfHalfADay:
+        """Bob has usage in the morning, Ann in the afternoon."""
+
+        async def query(self, meter_id: str, question: Question) -> pl.DataFrame:
+            if question.end - question.start > noon - DAY:
+                raise ServerTooSlow("too large")
+            subject = "bob" if question.start == DAY else "ann"
+            row = (question.start, question.end, subject, "{}", Decimal(1))
+            return pl.DataFrame([row], schema=ANSWER, orient="row")
+
+    whole = Question(METER, DAY, end, by_subject=True)
+    rows = asyncio.run(ask(OfHalfADay(), "01J", whole))  # type: ignore[arg-type]
+    assert rows.rows() == [(DAY, end, subject, "{}", Decimal(1)) for subject in ("ann", "bob")]
 
 
 def test_values_are_rounded_half_away_from_zero_and_bounded() -> None:
