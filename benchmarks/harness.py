@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 Side = Callable[[Path, Path], Any]
-"""Takes the prepared folder and an empty one to write to; returns its answer, which must equal the other's."""
+"""Takes the prepared folder and an empty one to write to; returns its answer, which must equal the other's.
+
+A side that also returns what it is about without what surrounds it returns a :class:`Clocked` answer."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,23 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
+class Clocked:
+    """A side's answer, and the seconds that its work took without the start of its process and its imports."""
+
+    answer: Any
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
 class Measured:
-    """One side in one round."""
+    """One side in one round; ``alone`` is the work without what surrounds it, where the side has clocked that."""
 
     wall: float
     cpu: float
     peak_bytes: int
     answer: Any
+    alone: Clocked | None = None
 
 
 def run(benchmark: Benchmark, size: int, rounds: int, tell: Callable[[str], None]) -> str:
@@ -99,7 +111,10 @@ def _measured(side: Side, given: Path, own: Path) -> Measured:
     except EOFError:
         raise RuntimeError(f"{side} failed; its error is above") from None
     process.join()
-    return Measured(time.perf_counter() - began, cpu, peak, answer)
+    wall = time.perf_counter() - began
+    if isinstance(answer, Clocked):
+        return Measured(wall, cpu, peak, answer.answer, answer)
+    return Measured(wall, cpu, peak, answer)
 
 
 def _inside(side: Side, given: Path, own: Path, answer: Any) -> None:
@@ -137,16 +152,35 @@ def _section(
             f"| {label} | {_spread(cpu)} | {_spread(wall)} | {rows / statistics.median(cpu):,.0f} "
             f"| {rows / statistics.median(wall):,.0f} | {peak / 2**20:,.0f} MiB |"
         )
+    lines += ["", *_compared(found)]
+    alone = {label: [one.alone for one in side if one.alone is not None] for label, side in found.items()}
+    if all(alone.values()):
+        lines += [
+            "",
+            "Without the start of the process and its imports, which the figures above hold:",
+            "",
+            "| side | CPU seconds | wall seconds |",
+            "|---|---:|---:|",
+        ]
+        for label, clocked in alone.items():
+            cpu, wall = [one.cpu for one in clocked], [one.wall for one in clocked]
+            lines.append(f"| {label} | {_spread(cpu)} | {_spread(wall)} |")
+        lines += ["", *_compared(alone)]
+    lines += ["", _circumstances(benchmark, before, after)]
+    return "\n".join(lines) + "\n"
+
+
+def _compared(found: Mapping[str, Sequence[Measured]] | Mapping[str, Sequence[Clocked]]) -> list[str]:
+    """Each other side beside the first, round by round."""
     first, *others = found
-    lines.append("")
+    lines = []
     for label in others:
         cpu = [b.cpu / a.cpu for a, b in zip(found[first], found[label], strict=True)]
         wall = [b.wall / a.wall for a, b in zip(found[first], found[label], strict=True)]
         lines.append(
             f"**{label} / {first}: {_spread(cpu, 2)} in CPU seconds**, {_spread(wall, 2)} in wall seconds."
         )
-    lines += ["", _circumstances(benchmark, before, after)]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _spread(values: Sequence[float], digits: int = 1) -> str:

@@ -22,7 +22,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import Benchmark
+from benchmarks.harness import Benchmark, Clocked
 
 FIRST = dt.date(2026, 8, 1)
 METERS = 50
@@ -120,8 +120,11 @@ def _answer(start: str, in_windows: bool) -> bytes:
     return json.dumps({"from": start, "to": f"{end:%FT%TZ}", "data": rows}).encode()
 
 
-def pulled(given: Path, own: Path, *, concurrency: int) -> str:
-    """Every day's ``raw_usage``, checked, sorted and hashed."""
+def pulled(given: Path, own: Path, *, concurrency: int) -> Clocked:
+    """Every day's ``raw_usage``, checked, sorted and hashed.
+
+    Clocked from before the first connection to after the last day's hash.
+    """
     from focus_assets.catalog.snapshot import Catalog
     from focus_assets.openmeter import OpenMeterSource
     from focus_assets.settings import OpenMeterSettings
@@ -141,13 +144,15 @@ def pulled(given: Path, own: Path, *, concurrency: int) -> str:
     settings = OpenMeterSettings(url=known["url"], concurrency=concurrency)
     total = hashlib.sha256()
     before = _server_cpu(known["url"])
+    wall, cpu = time.perf_counter(), time.process_time()
     with OpenMeterSource(settings).open(first_day=FIRST - dt.timedelta(days=1)) as opened:
         for n in range(known["days"]):
             frame = opened.raw_usage(FIRST + dt.timedelta(days=n), catalog, []).collect()
             total.update(frame.hash_rows().to_frame().write_ipc(None).getvalue())
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     used = _server_cpu(known["url"]) - before
     print(f"pull: {concurrency} at a time: the server used {used:.1f} CPU-s", file=sys.stderr, flush=True)
-    return total.hexdigest()
+    return Clocked(total.hexdigest(), wall, cpu)
 
 
 def _server_cpu(url: str) -> float:

@@ -7,7 +7,7 @@ spells them (``quick``, ``wire_v3``, ``wire_v1``), and whether they are all (``e
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -33,6 +33,9 @@ ANSWER: Final = pl.Schema(
 )
 """Proven rows: the window within what was asked, the subject where asked for (else null), the dimensions' texts as
 canonical JSON."""
+
+ORDER: Final = ("window_from", "window_to", "subject", "dimensions")
+"""What rows of an answer are sorted by, nulls first."""
 
 LIMIT: Final = Decimal(10) ** 19
 """Values are smaller than this, in either direction."""
@@ -77,7 +80,7 @@ class Columns:
 
 
 def proven(question: Question, request: str, given: Columns) -> pl.DataFrame:
-    """The rows of an answer (:data:`ANSWER`), clipped to what was asked.
+    """The rows of an answer (:data:`ANSWER`), clipped to what was asked, in :data:`ORDER`.
 
     Refuses rows outside the range or off the windows, of subjects not asked about, and rows that stand twice:
     each would be usage that is not there. Raises InconsistentRows and MalformedResponse.
@@ -86,19 +89,19 @@ def proven(question: Question, request: str, given: Columns) -> pl.DataFrame:
     """
     windows = _clipped(question, request, given.spans.values)
     groups = _named(question, request, given.groups.values)
-    _refuse_repeated(request, windows, given.spans.codes, groups, given.groups.codes)
+    order = _order(request, windows, given.spans.codes, groups, given.groups.codes)
     starts = pl.Series("window_from", [start for start, _ in windows], pl.Int64).cast(UTC_INSTANT)
     ends = pl.Series("window_to", [end for _, end in windows], pl.Int64).cast(UTC_INSTANT)
     subjects = pl.Series("subject", [subject for subject, _ in groups], pl.String)
     dimensions = pl.Series("dimensions", [texts for _, texts in groups], pl.String)
-    spans, grouped = given.spans.codes, given.groups.codes
+    spans, grouped = given.spans.codes[order], given.groups.codes[order]
     return pl.DataFrame(
         [
             starts[spans],
             ends[spans],
             subjects[grouped],
             dimensions[grouped],
-            given.value.alias("value"),
+            given.value[order].alias("value"),
         ]
     )
 
@@ -171,24 +174,40 @@ def _named(question: Question, request: str, given: Sequence[Group]) -> list[tup
     return [(subject, written[texts]) for subject, texts in zip(subjects, combinations, strict=True)]
 
 
-def _refuse_repeated(
+def _order(
     request: str,
     windows: Sequence[tuple[int, int]],
     spans: pl.Series,
     groups: Sequence[tuple[str | None, str]],
     grouped: pl.Series,
-) -> None:
-    """Raise InconsistentRows where two rows are of one window and group, however these were spelled."""
-    starts = Coded.of(start for start, _ in windows)
-    names = Coded.of(groups)
-    keys = (starts.codes[spans].cast(pl.UInt64) * len(names.values) + names.codes[grouped]).to_list()
-    # Python's own set: a query would wake threads, which costs more than a few thousand rows.
-    if len(set(keys)) == len(keys):
-        return
-    key = next(key for key, times in Counter(keys).items() if times > 1)
-    place, of = divmod(key, len(names.values))
-    subject, dimensions = names.values[of]
+) -> pl.Series:
+    """Which row comes first, which second, ...; of rows in this order those that stand twice are neighbours.
+
+    Raises InconsistentRows where two rows are of one window and group, however these were spelled.
+    """
+    starts, of_start = _places(windows)
+    names, of_name = _places(groups)
+    keys = of_start[spans] * max(1, len(names)) + of_name[grouped]
+    order = keys.arg_sort()
+    keys = keys[order]
+    repeated = keys[1:].filter(keys[1:] == keys[:-1])
+    if repeated.is_empty():
+        return order
+    place, of = divmod(repeated[0], len(names))
+    start, _ = starts[place]
+    subject, dimensions = names[of]
     raise InconsistentRows(
-        f"{request}: two rows of {_EPOCH + starts.values[place] * _MICROSECOND:%FT%TZ}, subject {subject!r}, "
-        f"{dimensions}. Nothing was written."
+        f"{request}: two rows of {_EPOCH + start * _MICROSECOND:%FT%TZ}, subject {subject!r}, {dimensions}. "
+        "Nothing was written."
     )
+
+
+def _places(values: Sequence[H]) -> tuple[list[H], pl.Series]:
+    """The distinct values in their order, and where each of ``values`` stands among them.
+
+    Texts are in the order of their characters, which is that of their bytes, as Polars sorts them. Subjects are all
+    None or all texts.
+    """
+    distinct = sorted(set(values))  # type: ignore[type-var]
+    places = {value: place for place, value in enumerate(distinct)}
+    return distinct, pl.Series([places[value] for value in values], dtype=pl.UInt64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
@@ -136,12 +137,8 @@ class OpenMeterRange:
         began = dt.datetime.now(dt.UTC)
         windows, to_date, opening = self._runner.run(self._asked(day, catalog, slices))
         self._notes[day] = self._note(began)
-        rows = [
-            *_window_rows(day, windows),
-            _charge_rows(day, "to_date", to_date).lazy(),
-            _charge_rows(day, "opening", opening).lazy(),
-        ]
-        frame = RAW_USAGE.in_order(pl.concat(rows).collect())
+        charges = pl.concat([_charge_rows(day, "to_date", to_date), _charge_rows(day, "opening", opening)])
+        frame = _in_order(day, windows, charges)
         _require_distinct(day, frame)
         # Not the requests: their number varies with the network, and records of equal days have to be equal.
         self._counts[day] = {"rows": frame.height}
@@ -182,20 +179,43 @@ class OpenMeterRange:
         return windows, to_date, opening
 
 
-def _window_rows(day: dt.date, answers: Iterable[Answer]) -> Iterator[pl.LazyFrame]:
+def _in_order(day: dt.date, answers: Iterable[Answer], charges: pl.DataFrame) -> pl.DataFrame:
+    """The day's rows in the order of the dataset.
+
+    Most meters have one answer, which is in order already; only the rest is sorted.
+    """
+    of_meters: defaultdict[str, list[pl.DataFrame]] = defaultdict(list)
     for answer in answers:
-        yield answer.rows.lazy().select(
-            charge_date=pl.lit(day),
-            meter=pl.lit(answer.question.meter.slug),
-            kind=pl.lit("window"),
-            request=pl.lit(answer.question.text()),
-            window_from="window_from",
-            window_to="window_to",
-            subject="subject",
-            charge_id=pl.lit(None, pl.String),
-            dimensions="dimensions",
-            value="value",
-        )
+        of_meters[answer.question.meter.slug].append(_window_rows(day, answer))
+    also_charged = set(charges["meter"])
+    sorted_already = {
+        slug: rows[0] for slug, rows in of_meters.items() if len(rows) == 1 and slug not in also_charged
+    }
+    others = [rows for slug, several in of_meters.items() if slug not in sorted_already for rows in several]
+    rest = RAW_USAGE.in_order(pl.concat([charges, *others]))
+    pieces = {**sorted_already, **{rows["meter"][0]: rows for rows in _by_meter(rest)}}
+    return pl.concat([rest.clear(), *(pieces[slug] for slug in sorted(pieces))], rechunk=True)
+
+
+def _by_meter(rows: pl.DataFrame) -> list[pl.DataFrame]:
+    return rows.partition_by("meter", maintain_order=True) if rows.height else []
+
+
+def _window_rows(day: dt.date, answer: Answer) -> pl.DataFrame:
+    question, rows = answer.question, answer.rows
+    alike = {
+        "charge_date": day,
+        "meter": question.meter.slug,
+        "kind": "window",
+        "request": question.text(),
+        "charge_id": None,
+    }
+    # No query: what a query costs for 2,000 rows is the query.
+    columns = [
+        pl.Series(name, [alike[name]], dtype).new_from_index(0, rows.height) if name in alike else rows[name]
+        for name, dtype in RAW_USAGE.schema.items()
+    ]
+    return pl.DataFrame(columns)
 
 
 def _charge_rows(day: dt.date, kind: str, found: Iterable[ToDate]) -> pl.DataFrame:

@@ -18,7 +18,7 @@ import polars as pl
 
 from focus_assets.catalog.models import Aggregation, Meter
 from focus_assets.decimals import SOURCE_VALUE, UTC_INSTANT
-from focus_assets.openmeter.answers import ANSWER, LIMIT
+from focus_assets.openmeter.answers import ANSWER, LIMIT, ORDER
 from focus_assets.openmeter.errors import AnswerCutShort, ServerProblem, ServerTooSlow, ValueTooLarge
 from focus_assets.openmeter.questions import SUBJECTS_PER_QUESTION, Question
 from focus_assets.openmeter.v1 import V1
@@ -59,7 +59,10 @@ def combined(meter: Meter, values: Sequence[Decimal]) -> Decimal:
 
 
 async def ask(api: V3 | V1, meter_id: str, question: Question) -> pl.DataFrame:
-    """The proven rows of a question (:data:`ANSWER`), in as many requests as it takes. Raises OpenMeterError."""
+    """The proven rows of a question (:data:`ANSWER`), in :data:`ORDER`, in as many requests as it takes.
+
+    Raises OpenMeterError.
+    """
     try:
         return await api.query(meter_id, question)
     except (ServerTooSlow, AnswerCutShort, ServerProblem) as error:
@@ -70,7 +73,8 @@ async def ask(api: V3 | V1, meter_id: str, question: Question) -> pl.DataFrame:
             raise
     # One after the other: the server has just said that it has enough to do.
     rows = pl.concat([ANSWER.to_frame(), *[await ask(api, meter_id, part) for part in parts]])
-    return rows if question.window is not None else _joined(question, rows)
+    rows = rows if question.window is not None else _joined(question, rows)
+    return rows.sort(ORDER, nulls_last=False)
 
 
 async def _parts(api: V3 | V1, meter_id: str, question: Question) -> list[Question] | None:

@@ -143,8 +143,8 @@ class V1:
     async def query(self, meter_id: str, question: Question) -> pl.DataFrame:
         """The answer to one question, proven (:data:`ANSWER`). Raises OpenMeterError."""
         path = f"{_ROOT}/meters/{meter_id}/query"
-        request = f"POST {path} ({question.text()})"
         answer = await self._transport.ask(path, _asked(question))
+        request = f"POST {path} ({question.text()})"
         columns = columns_v1(answer.content, question.dimensions)
         if columns is None:
             rows = read(wire_v1.QueryResult, answer.document(), request).data

@@ -65,8 +65,8 @@ class V3:
     async def query(self, meter_id: str, question: Question) -> pl.DataFrame:
         """The answer to one question, proven (:data:`ANSWER`). Raises OpenMeterError."""
         path = f"{self._root}/meters/{meter_id}/query"
-        request = f"POST {path} ({question.text()})"
         answer = await self._transport.ask(path, _asked(question))
+        request = f"POST {path} ({question.text()})"
         columns = columns_v3(answer.content, question.dimensions)
         if columns is None:
             rows = read(wire_v3.QueryResult, answer.document(), request).data

@@ -48,7 +48,7 @@ class FocusFile(Entry):
     start_date: Day
     """First day of the chain; nothing before it is metered."""
     as_of: Instant | None = None
-    """The instant that counts as now, which has passed; the clock where absent."""
+    """The instant that counts as now, on no day to come; the clock where absent."""
     opening: Literal["refuse", "zero"] = "refuse"
     """Rating periods and credits begun before start_date: refuse them, or count their usage from zero and take credits
     as they stand, with their whole amount."""
@@ -103,9 +103,9 @@ class FocusFile(Entry):
 
     def problems(self, folder: Path) -> Iterator[tuple[str, str]]:
         """Everything that contradicts itself, as (key path, sentence)."""
-        if self.as_of is not None and self.as_of > dt.datetime.now(dt.UTC):
+        if self.as_of is not None and self.as_of.date() > dt.datetime.now(dt.UTC).date():
             # Dagster knows no days after yesterday.
-            yield "as_of", f"{self.as_of:%FT%TZ} is to come; set an instant that has passed, or leave it out"
+            yield "as_of", f"{self.as_of:%FT%TZ} is on a day to come; set one that is not, or leave it out"
         try:
             # Whose credits those are is known when OpenMeter's catalog is read.
             known = {"credits": ()} if self.source.has_catalog else {}

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 from decimal import Decimal
 from typing import Any
 
+import polars as pl
 import pytest
 
 from focus_assets.catalog.models import Meter
-from focus_assets.openmeter.answers import proven, stored_values
-from focus_assets.openmeter.errors import ControlTotalDiffers, InconsistentRows, ValueTooLarge
+from focus_assets.openmeter.answers import ANSWER, proven, stored_values
+from focus_assets.openmeter.errors import (
+    ControlTotalDiffers,
+    InconsistentRows,
+    ServerTooSlow,
+    ValueTooLarge,
+)
 from focus_assets.openmeter.extraction import require_total
 from focus_assets.openmeter.questions import Question, Window
 from focus_assets.openmeter.quick import columns_v1, columns_v3
+from focus_assets.openmeter.splitting import ask
 
 DAY = dt.datetime(2026, 8, 2, tzinfo=dt.UTC)
 METER = Meter.model_validate(
@@ -117,7 +125,7 @@ def test_a_row_that_stands_twice_is_named_however_it_is_spelled(again: str) -> N
         proven(ASKED, "POST query", columns)
 
 
-def test_each_row_has_its_own_window_and_group_whatever_order_they_come_in() -> None:
+def test_each_row_has_its_own_window_and_group_and_all_are_put_in_order() -> None:
     given = [(5, "bob", "x", "1"), (0, "ann", "y", "2"), (5, "ann", "x", "3"), (0, "bob", "x", "4")]
     rows = [
         {
@@ -130,6 +138,7 @@ def test_each_row_has_its_own_window_and_group_whatever_order_they_come_in() -> 
     ]
     columns = columns_v3(json.dumps({"data": rows}).encode(), ASKED.dimensions)
     assert columns is not None
+    in_order = [(0, "ann", "y", "2"), (0, "bob", "x", "4"), (5, "ann", "x", "3"), (5, "bob", "x", "1")]
     assert proven(ASKED, "POST query", columns).rows() == [
         (
             DAY + dt.timedelta(hours=hour),
@@ -138,8 +147,26 @@ def test_each_row_has_its_own_window_and_group_whatever_order_they_come_in() -> 
             f'{{"kind":"","model":"{model}"}}',
             Decimal(value),
         )
-        for hour, subject, model, value in given
+        for hour, subject, model, value in in_order
     ]
+
+
+def test_an_answer_that_came_in_parts_is_in_order_too() -> None:
+    noon, end = DAY + dt.timedelta(hours=12), DAY + dt.timedelta(days=1)
+
+    class OfHalfADay:
+        """Bob has usage in the morning, Ann in the afternoon."""
+
+        async def query(self, meter_id: str, question: Question) -> pl.DataFrame:
+            if question.end - question.start > noon - DAY:
+                raise ServerTooSlow("too large")
+            subject = "bob" if question.start == DAY else "ann"
+            row = (question.start, question.end, subject, "{}", Decimal(1))
+            return pl.DataFrame([row], schema=ANSWER, orient="row")
+
+    whole = Question(METER, DAY, end, by_subject=True)
+    rows = asyncio.run(ask(OfHalfADay(), "01J", whole))  # type: ignore[arg-type]
+    assert rows.rows() == [(DAY, end, subject, "{}", Decimal(1)) for subject in ("ann", "bob")]
 
 
 def test_values_are_rounded_half_away_from_zero_and_bounded() -> None:

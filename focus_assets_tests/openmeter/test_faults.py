@@ -363,3 +363,28 @@ def test_no_more_requests_at_a_time_than_allowed(server_company: Company) -> Non
 
     from_server(counting, catalog(), [DAY], Asked(SourceSettings(concurrency=3)))  # type: ignore[arg-type]
     assert most == 3
+
+
+def test_the_next_request_goes_out_before_an_answer_is_read() -> None:
+    import asyncio
+
+    happened: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        happened.append(f"asked {request.url.path}")
+        return httpx.Response(200, json={})
+
+    async def asked_and_read() -> None:
+        async def one(transport: Transport, path: str) -> None:
+            (await transport.ask(path, {})).document()
+            happened.append(f"read {path}")
+
+        mock = httpx.MockTransport(answer)
+        async with Transport(
+            "http://openmeter.test", concurrency=1, environment={}, transport=mock
+        ) as transport:
+            await asyncio.gather(*(one(transport, path) for path in ("/1", "/2", "/3")))
+
+    asyncio.run(asked_and_read())
+    assert happened.index("asked /2") < happened.index("read /1")
+    assert happened.index("asked /3") < happened.index("read /2")

@@ -54,7 +54,7 @@ def test_a_refusal_names_the_file() -> None:
         (
             "start_date: 2026-08-01",
             "start_date: 2026-08-01\nas_of: 2999-08-05",
-            "line 2, as_of: 2999-08-05T00:00:00Z is to come; set an instant that has passed, or leave it out",
+            "line 2, as_of: 2999-08-05T00:00:00Z is on a day to come; set one that is not, or leave it out",
         ),
         (
             "start_date: 2026-08-01",
