@@ -272,8 +272,9 @@ def _retry_after(value: str | None) -> float | None:
     """Seconds to wait: the header holds seconds or an HTTP date; anything else counts as absent."""
     if value is None:
         return None
-    if value.strip().isdecimal():
-        return float(value)
+    if (digits := value.strip()).isdecimal():
+        # Of very many digits, which int refuses to read, nine say enough.
+        return int(digits.lstrip("0")[:9] or "0")
     instant = _date(value)
     if instant is None:
         return None
