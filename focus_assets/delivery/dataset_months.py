@@ -3,7 +3,8 @@
 What belongs here: the days, their digests, and refusals. What does not: rows (``datasets``).
 
 A month of such a dataset has the days that Cost and Usage has of it, and those on which the lake holds rows of it. What
-is delivered refers to rows of Cost and Usage, so a day's digest is of both.
+is delivered refers to rows of Cost and Usage, so a day's digest is of both. Where neither has rows of the month it says
+so: what changes there is of other months.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from focus_assets.delivery.datasets import STARTS, months_in, others_of, shown
 from focus_assets.delivery.errors import DeliveryRefused
 from focus_assets.delivery.facts import BILLING_MONTHS
 from focus_assets.delivery.ledger import spans
-from focus_assets.delivery.months import DATASET, UNRECORDED, BillingMonth
+from focus_assets.delivery.months import DATASET, NO_ROWS, UNRECORDED, BillingMonth
 from focus_assets.focus.rules import check, rules_for
 from focus_assets.lake import CorruptPartition, Lake, MissingPartitions, PartitionRecord
 from focus_assets.settings import Destination
@@ -55,10 +56,12 @@ def months_of_dataset(
     """
     records = {day: _record(lake, dataset, day) for day in lake.days(dataset)}
     days: dict[str, set[dt.date]] = {month: set(held.digests) for month, held in months.items()}
+    with_rows: dict[str, set[dt.date]] = {}
     still_open: dict[str, int] = {}
     for day, record in records.items():
         for month in _facts(lake, dataset, day, record, BILLING_MONTHS):
             days.setdefault(month, set()).add(day)
+            with_rows.setdefault(month, set()).add(day)
         if dataset == BILLING_PERIODS.name:
             for month, rows in _facts(lake, dataset, day, record, OPEN).items():
                 still_open[month] = still_open.get(month, 0) + rows
@@ -68,8 +71,12 @@ def months_of_dataset(
 
     def held(month: str, of: set[dt.date]) -> BillingMonth:
         # Where no charge of it is here, none is an estimate.
-        costs = months.get(month) or BillingMonth(month, estimates=0)
-        digests = {day: _digest(costs.digests.get(day, ""), records.get(day), day) for day in of}
+        costs = months.get(month) or BillingMonth(month, estimates=0, last_catalog=_catalog(records, max(of)))
+        has_rows = with_rows.get(month, set())
+        digests = {
+            day: _digest(costs.digests.get(day, NO_ROWS), records.get(day), day, day in has_rows)
+            for day in of
+        }
         estimates = None if costs.estimates is None else costs.estimates + still_open.get(month, 0)
         return replace(costs, digests=digests, estimates=estimates)
 
@@ -155,8 +162,15 @@ def _open(periods: pl.LazyFrame) -> pl.LazyFrame:
     return periods.filter(pl.col("BillingPeriodStatus") == "Open")
 
 
-def _digest(costs: str, record: PartitionRecord | None, day: dt.date) -> str:
+def _digest(costs: str, record: PartitionRecord | None, day: dt.date, has_rows: bool) -> str:
     if record is None:
         return UNRECORDED
+    if costs == NO_ROWS and not has_rows:
+        return NO_ROWS
     catalog = record.inputs.get(f"{CATALOG.name}/{day:%F}", "")
     return hashlib.sha256(f"{costs} {record.sha256} {catalog}".encode()).hexdigest()
+
+
+def _catalog(records: Mapping[dt.date, PartitionRecord | None], day: dt.date) -> str:
+    record = records.get(day)
+    return "" if record is None else record.inputs.get(f"{CATALOG.name}/{day:%F}", "")

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod
 from focus_assets.datasets import CATALOG
 from focus_assets.delivery.facts import BILLING_MONTHS, INVOICED, until_of
 from focus_assets.errors import FocusAssetsError
@@ -40,7 +41,8 @@ class BillingMonth:
     cannot be read has the digest ``unrecorded``; the gate refuses it. One without rows of the month has ``no rows``:
     whatever changes there is of other months. ``last_catalog`` is the digest of the catalog
     that the newest day was made from. ``until`` is the last day of its billing periods where some go on after the
-    calendar month.
+    calendar month. ``waiting`` are billing periods of its days that wait for an invoice though another of theirs is
+    issued.
     """
 
     month: str
@@ -49,6 +51,7 @@ class BillingMonth:
     estimates: int | None = None
     last_catalog: str = ""
     until: dt.date | None = None
+    waiting: frozenset[ClosedPeriod] = frozenset()
 
     @property
     def closed(self) -> bool:
@@ -109,6 +112,7 @@ def billing_months(
     digests: dict[str, dict[dt.date, str]] = {}
     estimates: dict[str, int | None] = {}
     catalogs: dict[str, str] = {}
+    waiting: dict[str, set[str]] = {}
     records = _records(lake)
     months = {day: {month_of(day)} | (_held(record) if record else set()) for day, record in records.items()}
     until = _until(records.values())
@@ -126,11 +130,20 @@ def billing_months(
         for month in months[day]:
             digests.setdefault(month, {})[day] = _digest(record, month)
             catalogs[month] = "" if record is None else record.inputs.get(f"{CATALOG.name}/{day:%F}", "")
+            waiting.setdefault(month, set()).update(record.facts.get(ISSUED_WHILE_OPEN, ()) if record else ())
             counted = estimates.setdefault(month, 0)
             more = None if record is None else _estimates(record, month)
             estimates[month] = None if counted is None or more is None else counted + more
     return {
-        month: BillingMonth(month, digests[month], since, estimates[month], catalogs[month], until.get(month))
+        month: BillingMonth(
+            month,
+            digests[month],
+            since,
+            estimates[month],
+            catalogs[month],
+            until.get(month),
+            frozenset(map(ClosedPeriod.parse, waiting[month])),
+        )
         for month in sorted(digests)
     }
 

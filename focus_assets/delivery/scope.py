@@ -36,11 +36,13 @@ def scope_in(lake: Reads, destination: Destination, passed: PassedMonth) -> Scop
 def customers_by_label(lake: Reads, passed: PassedMonth, labels: Mapping[str, str]) -> tuple[str, ...]:
     """The customers that have all of ``labels``, sorted.
 
-    Labels are looked up in the catalog of the last day that is delivered. A customer that has them not, not all, or is
-    not in it, is not in scope: what is ambiguous is denied.
+    Labels are looked up in the catalog of the last day of Cost and Usage that is delivered, for all datasets, so that
+    these are of the same customers; of a month without it, of the dataset's own. A customer that has them not, not all,
+    or is not in it, is not in scope: what is ambiguous is denied.
     """
     if not passed.labels:
-        catalog = Catalog.from_frame(lake.scan(CATALOG.name, [passed.held.days[-1]]))
+        last = max(passed.span, default=passed.held.days[-1])
+        catalog = Catalog.from_frame(lake.scan(CATALOG.name, [last]))
         passed.labels.update({key: customer.labels for key, customer in catalog.customer.items()})
     wanted = labels.items()
     return tuple(sorted(key for key, own in passed.labels.items() if wanted <= own.items()))

@@ -98,14 +98,13 @@ def ask(
     requests = []
     unknown = []
 
+    def closed(destination: Destination, of: BillingMonth) -> bool:
+        return closed_for(lake, destination, of, months.get(of.month))
+
     def is_due(now: dt.datetime | None) -> list[Due]:
         found = []
         for dataset, of_months in held.items():
             wanting = [d for d in settings.destinations if dataset in (DATASET, *others_of(d))]
-
-            def closed(destination: Destination, of: BillingMonth, dataset: str = dataset) -> bool:
-                return closed_for(lake, destination, of, months.get(of.month), dataset)
-
             found += due(of_months, wanting, delivered, eligible, now, dataset, closed)
         return together(found)
 

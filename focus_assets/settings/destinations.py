@@ -35,7 +35,7 @@ _THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1")
 
 
 class CustomersByLabel(Entry):
-    """Customers that have all of these labels on the last day that a delivery holds."""
+    """Customers that have all of these labels on the last day that a month has in Cost and Usage."""
 
     labels: Annotated[Mapping[str, str], Field(min_length=1)]
     """Labels and the values they must have."""

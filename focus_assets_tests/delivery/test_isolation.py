@@ -74,7 +74,7 @@ def test_no_destination_sees_a_row_outside_its_scope_and_none_misses_one(
 ) -> None:
     chance = random.Random(1)
     lake, keys = lake_of(tenants), [key for key, _ in tenants]
-    passed: Any = SimpleNamespace(held=SimpleNamespace(days=[dt.date(2026, 8, 3)]), labels={})
+    passed: Any = SimpleNamespace(held=SimpleNamespace(days=[dt.date(2026, 8, 3)]), span={}, labels={})
     delivered = 0
     for n in range(CASES):
         customers = asked(chance, keys)
