@@ -347,6 +347,20 @@ def test_what_another_try_cannot_mend_is_asked_once(status: int) -> None:
     assert len(asked) == len(set(asked))
 
 
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
+def test_what_another_try_may_mend_is_asked_five_times(status: int) -> None:
+    asked = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(status, json={"title": "no"})
+
+    source = OpenMeterSource(SourceSettings(), answered(refuse))  # type: ignore[arg-type]
+    with pytest.raises(ServerProblem, match=f"answered {status}"), source.open(first_day=FIRST):
+        pass
+    assert len(asked) == 5
+
+
 def test_no_more_requests_at_a_time_than_allowed(server_company: Company) -> None:
     running, most = 0, 0
     app = application(server_company)
