@@ -18,6 +18,9 @@ from focus_assets.catalog.models import Meter
 SUBJECT: Final = "subject"
 """The dimension every meter has."""
 
+CUSTOMER: Final = "customer_id"
+"""What the server takes for a dimension of its own; meters may have one of that name, which it then never gives."""
+
 SUBJECTS_PER_QUESTION: Final = 100
 """How many subjects a filter may name, in v1 and in v3."""
 

@@ -32,11 +32,13 @@ from focus_assets.openmeter.entries import check_references, entry
 from focus_assets.openmeter.errors import UnsupportedCatalogEntry
 from focus_assets.openmeter.extraction import together
 from focus_assets.openmeter.invoices import invoices_now
+from focus_assets.openmeter.questions import CUSTOMER, SUBJECT
 from focus_assets.openmeter.server import Server
 from focus_assets.openmeter.unit_configs import with_unit_configs
 from focus_assets.openmeter.unit_costs import currencies, llm_prices, unit_costs
 from focus_assets.openmeter.v1 import V1
 
+_TAKEN: Final = (SUBJECT, CUSTOMER)
 _DRAFT: Final = "draft"
 _ISO_4217: Final = 3
 _FREE: Final = {"type": "unit", "amount": "0"}
@@ -146,7 +148,8 @@ async def _meters(
             "event_type": each.event_type,
             "aggregation": aggregation,
             "value_property": None if counts else each.value_property,
-            "group_by": group_by,
+            # Asked for under these names, the server gives the event's own subject, or refuses to give the customer.
+            "group_by": {key: path for key, path in group_by.items() if key not in _TAKEN},
             "event_from": event_from and _whole_second(event_from),
             **own,
         }

@@ -14,12 +14,10 @@ import polars as pl
 
 from focus_assets.openmeter import pages, wire_v3
 from focus_assets.openmeter.answers import Coded, Columns, proven, stored_values
-from focus_assets.openmeter.questions import SUBJECT, Question, instant_text
+from focus_assets.openmeter.questions import CUSTOMER, SUBJECT, Question, instant_text
 from focus_assets.openmeter.quick import columns_v3
 from focus_assets.openmeter.transport import Transport
 from focus_assets.openmeter.wire import read
-
-_CUSTOMER: Final = "customer_id"
 
 
 class V3:
@@ -105,7 +103,7 @@ def _asked(question: Question) -> dict[str, Any]:
     if question.subjects:
         filters[SUBJECT] = {"in": sorted(question.subjects)}
     if question.customer_id:
-        filters[_CUSTOMER] = {"in": [question.customer_id]}
+        filters[CUSTOMER] = {"in": [question.customer_id]}
     grouped = [*((SUBJECT,) if question.groups_subjects else ()), *question.dimensions]
     asked: dict[str, Any] = {"from": instant_text(question.start), "to": instant_text(question.end)}
     if question.window:

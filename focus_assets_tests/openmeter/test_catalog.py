@@ -139,6 +139,41 @@ def test_an_aggregation_that_is_not_known_here_names_the_meter(monkeypatch: pyte
         read(catalog())
 
 
+@pytest.mark.parametrize("has_v3", [True, False])
+def test_a_customers_id_is_a_subject_where_the_settings_say_so(has_v3: bool) -> None:
+    of = Company(catalog(), NoMetering(), has_v3=has_v3)
+
+    def subjects(customer_id_is_subject: bool) -> tuple[str, ...]:
+        found = asked_once(
+            SourceSettings(),
+            lambda server: catalog_now(
+                server,
+                FocusDefaults(provider_name="Test"),
+                {},
+                customer_id_is_subject=customer_id_is_subject,
+            ),
+            connected_to(validated(of)),
+        )
+        return found.customer["cy"].subjects
+
+    assert subjects(False) == ("cy", "cy-1")
+    assert set(subjects(True)) == {"cy", "cy-1", ulid("customer", "cy")}
+
+
+@pytest.mark.parametrize("has_v3", [True, False])
+def test_dimensions_that_the_server_takes_for_its_own_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, has_v3: bool
+) -> None:
+    name, dimensions = ("meter_v3", "dimensions") if has_v3 else ("meter_v1", "groupBy")
+    real, own = getattr(documents, name), {"customer_id": "$.customer", "subject": "$.who"}
+    monkeypatch.setattr(
+        documents, name, lambda meter: {**real(meter), dimensions: {**real(meter).get(dimensions, {}), **own}}
+    )
+    assert {m.slug: m.group_by for m in read(catalog(), has_v3=has_v3).meters} == {
+        m.slug: m.group_by for m in catalog().meters
+    }
+
+
 def test_prices_need_v1() -> None:
     with pytest.raises(UnsupportedCatalogEntry, match="offers v3 only"):
         read(catalog(), has_v1=False)

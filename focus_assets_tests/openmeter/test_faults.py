@@ -192,7 +192,10 @@ def test_a_real_server_that_keeps_silent_beyond_the_limit_is_asked_for_less(
 
 
 def test_an_answer_that_comes_byte_by_byte_has_to_be_whole_within_the_limit() -> None:
+    asked = []
+
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append(scope["path"])
         await send(
             {
                 "type": "http.response.start",
@@ -214,6 +217,7 @@ def test_an_answer_that_comes_byte_by_byte_has_to_be_whole_within_the_limit() ->
         OpenMeterSource(SourceSettings(url), connect).open(first_day=FIRST),  # type: ignore[arg-type]
     ):
         pass
+    assert len(asked) == 1, "the same question would take as long once more"
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
@@ -345,6 +349,20 @@ def test_what_another_try_cannot_mend_is_asked_once(status: int) -> None:
     with pytest.raises(OpenMeterError), source.open(first_day=FIRST):
         pass
     assert len(asked) == len(set(asked))
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
+def test_what_another_try_may_mend_is_asked_five_times(status: int) -> None:
+    asked = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(status, json={"title": "no"})
+
+    source = OpenMeterSource(SourceSettings(), answered(refuse))  # type: ignore[arg-type]
+    with pytest.raises(ServerProblem, match=f"answered {status}"), source.open(first_day=FIRST):
+        pass
+    assert len(asked) == 5
 
 
 def test_no_more_requests_at_a_time_than_allowed(server_company: Company) -> None:

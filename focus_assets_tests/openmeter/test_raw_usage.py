@@ -20,6 +20,7 @@ from focus_assets.openmeter.errors import (
     ControlTotalDiffers,
     MeterChanged,
     MeterMissing,
+    NotAnOpenMeter,
     SubjectsMoved,
     ValueTooLarge,
 )
@@ -98,6 +99,28 @@ def test_a_real_server_gives_the_same_rows(server_company: Company, raw_from_fil
         assert opened.quarantined(day).collect().is_empty()
     assert without_requests(found).equals(without_requests(raw_from_files[day]))
     assert app.judged > 10 or not available()
+
+
+def test_konnect_is_named_by_its_v3_address_and_gives_the_same_rows(
+    server_company: Company, raw_from_files: Raw
+) -> None:
+    app, paths = application(dataclasses.replace(server_company, token="of-konnect")), set()
+
+    async def konnect(scope: Scope, receive: Receive, send: Send) -> None:
+        paths.add(scope["path"].split("/openmeter/")[0])
+        await app({**scope, "path": f"/api{scope['path']}"}, receive, send)
+
+    how = Asked(SourceSettings("http://us.api.konghq.test/v3"))
+    found = from_server(konnect, catalog(), [DAYS[0]], how, environment={"OPENMETER_TOKEN": "of-konnect"})
+    assert without_requests(found[DAYS[0]]).equals(without_requests(raw_from_files[DAYS[0]]))
+    assert paths == {"/v3"}
+
+
+@pytest.mark.parametrize("url", ["http://openmeter.test", "http://openmeter.test/v3"])
+def test_an_address_of_something_else_is_named(server_company: Company, url: str) -> None:
+    neither = application(dataclasses.replace(server_company, has_v3=False, has_v1=False))
+    with pytest.raises(NotAnOpenMeter, match=r"Set source\.openmeter\.url to the server's address"):
+        from_server(neither, catalog(), [DAYS[0]], Asked(SourceSettings(url)))
 
 
 @pytest.mark.skipif(not available(), reason="OpenMeter's OpenAPI documents are not here")
