@@ -23,6 +23,14 @@ from typing import Final
 from focus_assets.catalog.models import Aggregation, Meter
 from focus_assets.cloudevents.json_paths import path_in_event
 from focus_assets.cloudevents.lines import EXCERPT_CHARACTERS, LINES_PER_FILE
+from focus_assets.cloudevents.plain import (
+    begins,
+    id_follows,
+    is_clearly_text,
+    is_text,
+    plain_time,
+    reads_alike,
+)
 from focus_assets.cloudevents.sql_text import literal
 
 NUMERIC: Final = frozenset(
@@ -36,12 +44,6 @@ _LIMIT: Final = 10**18
 _LONG_DIGITS: Final = "[0-9][0-9.]{15}"
 _STRING_OR_NUMBER: Final = r'("(?:[^"\\]|\\.)*")|(-?[0-9][0-9.eE+-]*)'
 _NUMBER: Final = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
-_BEGINNINGS: Final = ('{"specversion":"1.0"', '{"specversion": "1.0"')
-"""How an event begins whose specversion is the text 1.0 beyond doubt: of a name that stands twice the first counts."""
-
-_WORDS: Final = ("true", "false", "nan", "inf", "infinity")
-"""What the reader takes for a truth or a number though it begins with a letter, in lower case."""
-
 _RFC3339: Final = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
     r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
@@ -92,7 +94,7 @@ def plain_events(properties: Properties, lines: str) -> str:
     """SQL as of :func:`judged_events` that fails unless every one of ``lines`` is beyond doubt a good event of a meter.
 
     It fails with duckdb.InvalidInputException, at the first line that is anything else; without the questions that
-    such lines need answered it costs two thirds. Parameters: ``$types`` VARCHAR[].
+    such lines need answered it costs two thirds. Parameters: ``$types`` VARCHAR[], those of ``properties``.
     """
     at = _places(properties)
     numbers = properties.numbers
@@ -133,7 +135,7 @@ def _split(at: Mapping[str, int], lines: str, read: str) -> str:
     ), split AS (
         SELECT seq, event, defect {_columns(f"texts[{i}] AS v{i}" for i in at.values())} FROM extracted
     ), dated AS (
-        SELECT *, {_plain_time(f"v{at['$.time']}")} AS plain_time FROM split
+        SELECT *, {plain_time(f"v{at['$.time']}")} AS plain_time FROM split
     )"""
 
 
@@ -142,7 +144,7 @@ def judged_events(properties: Properties, lines: str) -> str:
 
     Columns out: seq, digest UBIGINT (of line and text), occurred TIMESTAMP (UTC, whole seconds), metered BOOLEAN,
     reason VARCHAR (null for a good event), id, source, type, subject (of a good one), excerpt VARCHAR (of a bad
-    one) and the columns of ``properties``. Parameters: ``$types`` VARCHAR[].
+    one) and the columns of ``properties``. Parameters: ``$types`` VARCHAR[], those of ``properties``.
     """
     texts, numbers = properties.texts, properties.numbers
     at = _places(properties)
@@ -194,18 +196,6 @@ def _texts(at: Mapping[str, int]) -> str:
     return f"json_extract_string(event, {_list(list(at))})"
 
 
-def _plain_time(text: str) -> str:
-    """The instant of a text that is a time in UTC without a fraction, as nearly all are; else null.
-
-    A cast takes blanks, years before Christ and points without digits for parts of a time. A format takes blanks and
-    numbers of fewer digits, for which there is no place in twenty bytes from a digit to the Z.
-    """
-    return (
-        f"CASE WHEN strlen({text}) = 20 AND {text} >= '0' AND suffix({text}, 'Z') "
-        f"THEN try_strptime({text}, '%Y-%m-%dT%H:%M:%SZ') END"
-    )
-
-
 def _plain(properties: Properties, at: Mapping[str, int]) -> str:
     """Whether an event is beyond doubt a good one of a meter, by its texts alone.
 
@@ -220,54 +210,19 @@ def _plain(properties: Properties, at: Mapping[str, int]) -> str:
     inside_data = [at[path] for path in (*properties.texts, *properties.numbers)]
     if not inside_data:
         return "false"
+    identity = f"v{at['$.id']}"
+    # What is one of the meters' types was written as a text where no number or truth is written as any of these.
+    unclear = () if all(map(is_clearly_text, properties.types)) else ("$.type",)
     return " AND ".join(
         [
-            f"({' OR '.join(f'starts_with(event, {literal(begin)})' for begin in _BEGINNINGS)})",
+            f"({id_follows()} AND {identity} <> '' OR {begins()} AND {is_text('$.id', identity)})",
             "plain_time IS NOT NULL",
             f"list_contains($types::VARCHAR[], v{at['$.type']})",
             f"({' OR '.join(f'v{place} IS NOT NULL' for place in inside_data)})",
-            *(_is_text(path, f"v{at[path]}") for path in ("$.id", "$.source", "$.type", "$.subject")),
-            *(_reads_alike(f"v{place}") for place in properties_read),
+            *(is_text(path, f"v{at[path]}") for path in ("$.source", "$.subject", *unclear)),
+            *(reads_alike(f"v{place}") for place in properties_read),
         ]
     )
-
-
-def _is_text(path: str, text: str) -> str:
-    """Whether a text is not empty and was not written as a number, a truth, an array or an object.
-
-    Of numbers' characters only e is a letter: a look for another letter spares most ids the pattern. Of what might be
-    either, such as 40e31, true or NaN, which the reader takes for a number, the type is asked for.
-    """
-    return (
-        f"{text} <> '' AND ({_begins_with_letter(text)} AND {_is_no_word(text)} "
-        f"OR {text} >= '/' AND {text} < ':' AND (contains({text}, 'a') OR contains({text}, 'b') "
-        f"OR NOT regexp_full_match({text}, '[0-9][0-9.eE+-]*')) OR json_type(event, {literal(path)}) = 'VARCHAR')"
-    )
-
-
-def _is_no_word(text: str) -> str:
-    # No IN, which becomes a join, and no NOT, under which every part is computed for every row. Most texts begin with
-    # another letter, which is less to ask than lower case.
-    others = " AND ".join(
-        f"({text} < '{letter}' OR {text} >= '{chr(ord(letter) + 1)}')" for letter in "INfint"
-    )
-    return f"(strlen({text}) > 8 OR {others} OR {' AND '.join(f'lower({text}) <> {literal(w)}' for w in _WORDS)})"
-
-
-def _begins_with_letter(text: str) -> str:
-    return f"({text} >= 'a' AND {text} < '{{' OR {text} >= 'A' AND {text} < '[')"
-
-
-def _reads_alike(text: str) -> str:
-    """Whether OpenMeter makes the same of a property whatever its type: 1.0 is 1, arrays and objects are nothing.
-
-    Null says no: absent and null are different texts.
-    """
-    return f"({_begins_with_letter(text)} OR NOT suffix({text}, '.0') AND {_is_no_collection(text)})"
-
-
-def _is_no_collection(text: str) -> str:
-    return f"({text} < '[' OR {text} >= '\\' AND ({text} < '{{' OR {text} >= '|'))"
 
 
 def _text(place: int) -> str:
