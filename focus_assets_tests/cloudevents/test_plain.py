@@ -73,6 +73,11 @@ PLAIN = [
     line(data={"tokens": 12.5, "model": "large"}),
     line(data={"tokens": "0.25", "model": "7"}),
     line(data={"tokens": True, "model": "large"}),
+    *(line(data={"tokens": tokens, "model": "large"}) for tokens in (10**18 - 1, 1 - 10**18, 0, -7)),
+    *(
+        line(data={"tokens": t, "model": "large"})
+        for t in ("007", "+5", "-0", "1e2", "1_000", " 12", "0x10", "9.5")
+    ),
     line(data={"model": "large"}),
 ]
 OTHERWISE = [
@@ -92,7 +97,7 @@ OTHERWISE = [
     line(data={"tokens": 1, "model": None}),
     line(data={"tokens": 1, "model": ["large"]}),
     line(data={"tokens": 1}),
-    line(data={"tokens": 10**18, "model": "large"}),
+    *(line(data={"tokens": t, "model": "large"}) for t in (10**18, -(10**18), -(2**63), "1e18", "-1e18")),
     line(data={"tokens": "1" * 40, "model": "large"}),
     line(data={"model": "large"}).replace('"model"', '"tokens": 0.12345678901234567, "model"'),
     line(data=None),
