@@ -23,6 +23,14 @@ from typing import Final
 from focus_assets.catalog.models import Aggregation, Meter
 from focus_assets.cloudevents.json_paths import path_in_event
 from focus_assets.cloudevents.lines import EXCERPT_CHARACTERS, LINES_PER_FILE
+from focus_assets.cloudevents.plain import (
+    begins,
+    id_follows,
+    is_clearly_text,
+    is_text,
+    plain_time,
+    reads_alike,
+)
 from focus_assets.cloudevents.sql_text import literal
 
 NUMERIC: Final = frozenset(
@@ -36,12 +44,6 @@ _LIMIT: Final = 10**18
 _LONG_DIGITS: Final = "[0-9][0-9.]{15}"
 _STRING_OR_NUMBER: Final = r'("(?:[^"\\]|\\.)*")|(-?[0-9][0-9.eE+-]*)'
 _NUMBER: Final = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
-_BEGINNINGS: Final = ('{"specversion":"1.0"', '{"specversion": "1.0"')
-"""How an event begins whose specversion is the text 1.0 beyond doubt: of a name that stands twice the first counts."""
-
-_WORDS: Final = ("true", "false", "nan", "inf", "infinity")
-"""What the reader takes for a truth or a number though it begins with a letter, in lower case."""
-
 _RFC3339: Final = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
     r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
@@ -92,7 +94,7 @@ def plain_events(properties: Properties, lines: str) -> str:
     """SQL as of :func:`judged_events` that fails unless every one of ``lines`` is beyond doubt a good event of a meter.
 
     It fails with duckdb.InvalidInputException, at the first line that is anything else; without the questions that
-    such lines need answered it costs two thirds. Parameters: ``$types`` VARCHAR[].
+    such lines need answered it costs two thirds. Parameters: ``$types`` VARCHAR[], those of ``properties``.
     """
     at = _places(properties)
     numbers = properties.numbers
@@ -101,15 +103,21 @@ def plain_events(properties: Properties, lines: str) -> str:
         [
             "defect IS NULL",
             _plain(properties, at),
-            f"NOT {_long_digits(properties, at)}",
-            *(f"NOT ({_too_large(column)})" for column in numbers.values()),
+            # Of whole numbers, as nearly all are, there is nothing more to ask.
+            *(
+                f"(is_whole_{c} AND whole_{c} BETWEEN 1 - {_LIMIT} AND {_LIMIT} - 1 "
+                f"OR NOT {_long_digits([at[p]])} AND NOT ({_too_large(c)}))"
+                for p, c in numbers.items()
+            ),
         ]
     )
     return f"""
     WITH {_split(at, lines, _texts(at))}, exact AS (
-        SELECT * {_columns(f"{_exact(c)} AS {c}" for c in numbers.values())}
-        FROM (SELECT *, true AS of_a_meter {_columns(f"v{at[p]} AS written_{c}" for p, c in numbers.items())}
-            FROM dated)
+        SELECT * {_columns(f"{_exact(c)} AS {c}" for c in numbers.values())} FROM (
+            SELECT * {_columns(_is_whole(c) for c in numbers.values())} FROM (
+                SELECT *, true AS of_a_meter {_columns(_whole(c, f"v{at[p]}") for p, c in numbers.items())} FROM dated
+            )
+        )
     )
     SELECT seq, hash(event, seq % {LINES_PER_FILE}) AS digest, plain_time AS occurred,
         CASE WHEN {certain} THEN true ELSE error('not plain') END AS metered, NULL::VARCHAR AS reason
@@ -133,7 +141,7 @@ def _split(at: Mapping[str, int], lines: str, read: str) -> str:
     ), split AS (
         SELECT seq, event, defect {_columns(f"texts[{i}] AS v{i}" for i in at.values())} FROM extracted
     ), dated AS (
-        SELECT *, {_plain_time(f"v{at['$.time']}")} AS plain_time FROM split
+        SELECT *, {plain_time(f"v{at['$.time']}")} AS plain_time FROM split
     )"""
 
 
@@ -142,7 +150,7 @@ def judged_events(properties: Properties, lines: str) -> str:
 
     Columns out: seq, digest UBIGINT (of line and text), occurred TIMESTAMP (UTC, whole seconds), metered BOOLEAN,
     reason VARCHAR (null for a good event), id, source, type, subject (of a good one), excerpt VARCHAR (of a bad
-    one) and the columns of ``properties``. Parameters: ``$types`` VARCHAR[].
+    one) and the columns of ``properties``. Parameters: ``$types`` VARCHAR[], those of ``properties``.
     """
     texts, numbers = properties.texts, properties.numbers
     at = _places(properties)
@@ -167,15 +175,17 @@ def judged_events(properties: Properties, lines: str) -> str:
                 AND list_contains($types::VARCHAR[], v{at["$.type"]}) END AS of_a_meter
         FROM enveloped
     ), numbered AS (
-        SELECT *, {_long_digits(properties, at)} AS long_digits FROM timed
+        SELECT *, {_long_digits([at[path] for path in numbers])} AS long_digits FROM timed
     ), named AS (
         SELECT seq, event, event_reason, occurred, of_a_meter
             {_columns(f"v{at[f'$.{a}']} AS {a}" for a in _KEPT)}
             {_columns(f"CASE WHEN of_a_meter THEN {_text(at[p])} END AS {c}" for p, c in texts.items())}
-            {_columns(f"{_written(p, at[p])} AS written_{c}" for p, c in numbers.items())}
+            {_columns(_whole(c, _written(p, at[p])) for p, c in numbers.items())}
         FROM numbered
+    ), whole AS (
+        SELECT * {_columns(_is_whole(c) for c in numbers.values())} FROM named
     ), exact AS (
-        SELECT * {_columns(f"{_exact(c)} AS {c}" for c in numbers.values())} FROM named
+        SELECT * {_columns(f"{_exact(c)} AS {c}" for c in numbers.values())} FROM whole
     ), judged AS (
         SELECT *, CASE WHEN event_reason IS NOT NULL THEN event_reason WHEN {too_large or "false"} THEN
             'the metered value is too large; it may have 18 digits before the decimal point' END AS reason
@@ -194,18 +204,6 @@ def _texts(at: Mapping[str, int]) -> str:
     return f"json_extract_string(event, {_list(list(at))})"
 
 
-def _plain_time(text: str) -> str:
-    """The instant of a text that is a time in UTC without a fraction, as nearly all are; else null.
-
-    A cast takes blanks, years before Christ and points without digits for parts of a time. A format takes blanks and
-    numbers of fewer digits, for which there is no place in twenty bytes from a digit to the Z.
-    """
-    return (
-        f"CASE WHEN strlen({text}) = 20 AND {text} >= '0' AND suffix({text}, 'Z') "
-        f"THEN try_strptime({text}, '%Y-%m-%dT%H:%M:%SZ') END"
-    )
-
-
 def _plain(properties: Properties, at: Mapping[str, int]) -> str:
     """Whether an event is beyond doubt a good one of a meter, by its texts alone.
 
@@ -220,54 +218,19 @@ def _plain(properties: Properties, at: Mapping[str, int]) -> str:
     inside_data = [at[path] for path in (*properties.texts, *properties.numbers)]
     if not inside_data:
         return "false"
+    identity = f"v{at['$.id']}"
+    # What is one of the meters' types was written as a text where no number or truth is written as any of these.
+    unclear = () if all(map(is_clearly_text, properties.types)) else ("$.type",)
     return " AND ".join(
         [
-            f"({' OR '.join(f'starts_with(event, {literal(begin)})' for begin in _BEGINNINGS)})",
+            f"({id_follows()} AND {identity} <> '' OR {begins()} AND {is_text('$.id', identity)})",
             "plain_time IS NOT NULL",
             f"list_contains($types::VARCHAR[], v{at['$.type']})",
             f"({' OR '.join(f'v{place} IS NOT NULL' for place in inside_data)})",
-            *(_is_text(path, f"v{at[path]}") for path in ("$.id", "$.source", "$.type", "$.subject")),
-            *(_reads_alike(f"v{place}") for place in properties_read),
+            *(is_text(path, f"v{at[path]}") for path in ("$.source", "$.subject", *unclear)),
+            *(reads_alike(f"v{place}") for place in properties_read),
         ]
     )
-
-
-def _is_text(path: str, text: str) -> str:
-    """Whether a text is not empty and was not written as a number, a truth, an array or an object.
-
-    Of numbers' characters only e is a letter: a look for another letter spares most ids the pattern. Of what might be
-    either, such as 40e31, true or NaN, which the reader takes for a number, the type is asked for.
-    """
-    return (
-        f"{text} <> '' AND ({_begins_with_letter(text)} AND {_is_no_word(text)} "
-        f"OR {text} >= '/' AND {text} < ':' AND (contains({text}, 'a') OR contains({text}, 'b') "
-        f"OR NOT regexp_full_match({text}, '[0-9][0-9.eE+-]*')) OR json_type(event, {literal(path)}) = 'VARCHAR')"
-    )
-
-
-def _is_no_word(text: str) -> str:
-    # No IN, which becomes a join, and no NOT, under which every part is computed for every row. Most texts begin with
-    # another letter, which is less to ask than lower case.
-    others = " AND ".join(
-        f"({text} < '{letter}' OR {text} >= '{chr(ord(letter) + 1)}')" for letter in "INfint"
-    )
-    return f"(strlen({text}) > 8 OR {others} OR {' AND '.join(f'lower({text}) <> {literal(w)}' for w in _WORDS)})"
-
-
-def _begins_with_letter(text: str) -> str:
-    return f"({text} >= 'a' AND {text} < '{{' OR {text} >= 'A' AND {text} < '[')"
-
-
-def _reads_alike(text: str) -> str:
-    """Whether OpenMeter makes the same of a property whatever its type: 1.0 is 1, arrays and objects are nothing.
-
-    Null says no: absent and null are different texts.
-    """
-    return f"({_begins_with_letter(text)} OR NOT suffix({text}, '.0') AND {_is_no_collection(text)})"
-
-
-def _is_no_collection(text: str) -> str:
-    return f"({text} < '[' OR {text} >= '\\' AND ({text} < '{{' OR {text} >= '|'))"
 
 
 def _text(place: int) -> str:
@@ -280,11 +243,9 @@ def _text(place: int) -> str:
     )
 
 
-def _long_digits(properties: Properties, at: Mapping[str, int]) -> str:
+def _long_digits(places: Iterable[int]) -> str:
     """Whether a number may have lost digits; one that is held as a float is written with a point or an exponent."""
-    fractions = " OR ".join(
-        f"contains(v{at[path]}, '{mark}')" for path in properties.numbers for mark in ".e"
-    )
+    fractions = " OR ".join(f"contains(v{place}, '{mark}')" for place in places for mark in ".e")
     if not fractions:
         return "false"
     return (
@@ -309,11 +270,20 @@ def _is_number(column: str) -> str:
     return f"regexp_full_match(written_{column}, {literal(_NUMBER)})"
 
 
+def _whole(column: str, written: str) -> str:
+    """Two columns: a number as it was written, and the whole number that DuckDB makes of that."""
+    return f"{written} AS written_{column}, TRY_CAST(written_{column} AS BIGINT) AS whole_{column}"
+
+
+def _is_whole(column: str) -> str:
+    """A column: whether the whole number is written back as it was, and so needs no pattern."""
+    return f"written_{column} = whole_{column}::VARCHAR AS is_whole_{column}"
+
+
 def _exact(column: str) -> str:
-    """The decimal. A whole number that is written back as it was needs no pattern, and most are whole."""
-    whole = f"TRY_CAST(written_{column} AS BIGINT)"
+    """The decimal."""
     return (
-        f"CASE WHEN written_{column} = {whole}::VARCHAR THEN TRY_CAST({whole} AS DECIMAL(38, 19)) "
+        f"CASE WHEN is_whole_{column} THEN whole_{column}::DECIMAL(38, 19) "
         f"WHEN {_is_number(column)} THEN TRY_CAST(written_{column} AS DECIMAL(38, 19)) END"
     )
 
