@@ -255,7 +255,8 @@ def _retry_after(value: str | None) -> float | None:
     if value is None:
         return None
     if value.strip().isdecimal():
-        return float(value)
+        # Python reads no number of thousands of digits; this one is longer than anybody waits, too.
+        return int(value) if len(value) < 20 else 2 * _LONGEST_RETRY_AFTER
     instant = _date(value)
     if instant is None:
         return None
