@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
@@ -29,6 +29,7 @@ from focus_assets.usage.normalize import normalized_usage
 from focus_assets_tests.openmeter.company import (
     DAYS,
     FIRST,
+    METERS,
     Asked,
     catalog,
     company,
@@ -38,7 +39,7 @@ from focus_assets_tests.openmeter.company import (
     validated,
     write,
 )
-from focus_assets_tests.openmeter_server.app import Company, application
+from focus_assets_tests.openmeter_server.app import Company, application, problem
 from focus_assets_tests.openmeter_server.faults import Fault, Faults
 from focus_assets_tests.openmeter_server.running import SourceSettings, served
 from focus_assets_tests.openmeter_server.validation import Validated, available
@@ -314,6 +315,29 @@ def test_queries_longer_than_the_time_limit_are_asked_in_parts(
     found = from_server(faults, catalog(), [DAYS[0]])
     assert without_requests(found[DAYS[0]]).equals(without_requests(raw_from_files[DAYS[0]]))
     assert faults.happened[Fault.TOO_LARGE] > 50
+
+
+@pytest.mark.parametrize("status", [413, 500, 504])
+def test_a_query_that_the_server_says_is_too_large_is_asked_in_parts(
+    server_company: Company, raw_from_files: Raw, status: int
+) -> None:
+    app, refused = application(server_company), 0
+
+    async def small(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal refused
+        asked = json.loads((await receive())["body"] or b"{}")
+
+        async def again() -> Message:
+            return {"type": "http.request", "body": json.dumps(asked).encode()}
+
+        bounds = (asked.get("from"), asked.get("to"))
+        too_large = "granularity" in asked and bounds == ("2026-08-01T00:00:00Z", "2026-08-02T00:00:00Z")
+        refused += too_large
+        await (problem(status, "memory limit exceeded") if too_large else app)(scope, again, send)
+
+    found = from_server(small, catalog(), [DAYS[0]])[DAYS[0]]
+    assert without_requests(found).equals(without_requests(raw_from_files[DAYS[0]]))
+    assert refused == (5 if status == 500 else 1) * len(METERS)
 
 
 def huge(meter: Meter, *values: str) -> Decimal:
