@@ -135,24 +135,19 @@ def _in_windows(
     """One row per window and group; windows of a subject end and begin anew at its cuts."""
     meant, parameters = events_meant(events.properties, meter, query)
     begins, ends = _window(size, query.time_zone)
-    follows = not cuts and query.time_zone == _UTC
     with _stretches(events, _between(cuts)) as stretches:
         joined = f" LEFT JOIN {stretches}" if cuts else ""
         if cuts:
             begins, ends = f"greatest({begins}, s.begins)", f"least({ends}, s.ends)"
-        grouped = (
-            f"SELECT {_select(events, meter, query)} {begins} AS window_from, "
-            f"{'' if follows else f'{ends} AS window_to, '}"
-            f"{aggregate(events.properties, meter)} FROM {identifier(events.table)} AS e{joined} "
-            f"WHERE {meant} GROUP BY ALL"
-        )
-        if follows:
-            # Where a window ends follows from where it begins: it is told of each window, not of each event.
-            grouped = f"SELECT *, window_from + INTERVAL 1 {size.name} AS window_to FROM ({grouped})"
+        if not cuts and query.time_zone == _UTC:
+            # Where a window ends follows from where it begins: one key less to group by.
+            ends = f"any_value({ends})"
         found = aggregated(
             events,
             meter,
-            grouped,
+            f"SELECT {_select(events, meter, query)} {begins} AS window_from, {ends} AS window_to, "
+            f"{aggregate(events.properties, meter)} FROM {identifier(events.table)} AS e{joined} "
+            f"WHERE {meant} GROUP BY ALL",
             parameters | ({} if query.time_zone == _UTC else {"zone": query.time_zone}),
         )
     return found.with_columns(_utc("window_from"), _utc("window_to"))
