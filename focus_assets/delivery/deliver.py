@@ -29,7 +29,7 @@ from focus_assets.delivery.datasets import focus_name, own_columns
 from focus_assets.delivery.errors import DestinationError
 from focus_assets.delivery.files import Shape
 from focus_assets.delivery.gate import Control, PassedMonth, require_days, require_rules, require_same
-from focus_assets.delivery.layout import METADATA
+from focus_assets.delivery.layout import METADATA, manifest_folders, month_of_manifest
 from focus_assets.delivery.manifest import Generator, InvalidManifest, Manifest
 from focus_assets.delivery.metadata_files import Provider, SchemaFile, schema_file, schema_in_use
 from focus_assets.delivery.months import DATASET
@@ -126,6 +126,8 @@ def deliver(
     with blaming(destination):
         store = run.opener(destination)
         there = _read_manifest(store, destination, month, dataset)
+        if there is None:
+            _require_alone(store, destination, month, dataset)
         listed = sizes(store, layout, month)
         found = store.read(fresh.reference.path)
     last = ledger.last(lake, destination.name, month, dataset)
@@ -332,6 +334,29 @@ def _read_manifest(
             "Nothing was delivered."
         )
     return _Present(manifest, found.etag)
+
+
+def _require_alone(store: ObjectStore, destination: Destination, month: str, dataset: str) -> None:
+    """Raise DestinationError where a manifest of ours would stand beside the first of this layout and name.
+
+    Readers would count the month twice, and nothing would ever replace or remove the other: not even where it has rows
+    that this destination may not see any more. A hub takes months from many; one for another name is left alone there.
+    """
+    own = layout_for(destination, dataset).manifest_path(month)
+    found = [info.path for folder in manifest_folders(month, dataset) for info in store.list(f"{folder}/")]
+    for path in found:
+        if path == own or month_of_manifest(path) != month:
+            continue
+        try:
+            other = Manifest.from_bytes(store.get(path), path)
+        except InvalidManifest:
+            continue
+        if other.destination == destination.name or other.layout != "finops-hubs":
+            raise DestinationError(
+                f"destination {destination.name}: {destination.url.rstrip('/')}/{path} is the manifest of {month} for "
+                f"destination {other.destination} in layout {other.layout}; with {own} beside it the month would be "
+                "there twice. Give the destination another URL, or remove what lies there. Nothing was delivered."
+            )
 
 
 def _result(

@@ -186,6 +186,11 @@ def layout_of(name: str, destination: str, dataset: str = COST_AND_USAGE) -> Lay
     return _KINDS[name](destination, dataset)
 
 
+def manifest_folders(month: str, dataset: str = COST_AND_USAGE) -> tuple[str, ...]:
+    """Every folder below which manifests of a dataset's billing month lie, in any layout and for any destination."""
+    return tuple(kind("", dataset).metadata_folder(month).rstrip("/") for kind in _KINDS.values())
+
+
 def month_of_manifest(path: str) -> str | None:
     """The billing month whose manifest ``path`` is in some layout; None for any other file."""
     months = (kind("").month_of_manifest(path) for kind in _KINDS.values())

@@ -140,7 +140,14 @@ def _file_problems(store: ObjectStore, manifest: Manifest, folder: Path) -> Iter
         if not _has_columns(manifest, local):
             yield f"{file.path}: its columns are not those of the manifest"
             continue
-        rows = read_file(local, manifest.format, manifest.columns)
+        try:
+            rows = read_file(local, manifest.format, manifest.columns)
+            if manifest.format == "csv":
+                _require_types(rows)
+        except pl.exceptions.PolarsError as error:
+            # A Parquet file says its types itself; texts of CSV have to be of those that the manifest says.
+            yield f"{file.path}: its values are not of the types that the manifest says: {_first_line(error)}"
+            continue
         yield from _row_problems(manifest, file, rows)
         sound.append(rows)
     if len(sound) == len(manifest.files) and sound:
@@ -170,6 +177,15 @@ def _has_columns(manifest: Manifest, local: Path) -> bool:
     if manifest.format == "parquet":
         return types_of(pl.Schema(pl.read_parquet_schema(local))) == manifest.columns
     return names_of_csv(local) == [column.name for column in manifest.columns]
+
+
+def _require_types(rows: pl.LazyFrame) -> None:
+    """Read each value once; raises PolarsError for one that is not of its column's type."""
+    rows.select(pl.all().count()).collect(engine="streaming")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".:")
 
 
 def _row_problems(manifest: Manifest, file: DataFile, frame: pl.LazyFrame) -> Iterator[str]:

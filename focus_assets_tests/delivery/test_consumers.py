@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import importlib.util
+import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
@@ -112,6 +113,20 @@ def test_duckdb_and_pyarrow_read_the_newest_delivery_to_the_last_digit(ran: dict
     assert ran["csv_total"] == BILLED
     assert ran["manifest"]["totals"]["billed_cost"] == {"USD": str(BILLED)}
     assert ran["table"].num_rows == 6
+
+
+def test_the_manifests_of_a_dataset_are_not_taken_for_those_of_another(
+    ran: dict[str, Any], tmp_path: Path
+) -> None:
+    """Every dataset has manifests, of the same months."""
+    datasets = ("focus_cost_and_usage", "focus_billing_period", "focus_price_list")
+    for below, dataset in zip(("", "billing-period", "price-list"), datasets, strict=True):
+        folder = tmp_path / below / "billing_period=2026-08"
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps({**ran["manifest"], "dataset": dataset}))
+    for asked in (datasets[:1], (), *((each,) for each in datasets)):
+        found = ran["months"](tmp_path, *asked)
+        assert [manifest["dataset"] for manifest, _ in found.values()] == list(asked or datasets[:1])
 
 
 def test_pandas_reads_it_to_the_last_digit(ran: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,50 @@ def test_each_layout_puts_files_where_its_readers_look(lake, destination, layout
     assert sound(asked)
     assert verify(result.manifest_url)[0].manifest == result.manifest
     assert deliver(lake, asked, AUGUST, DeliveryRun(NOW + HOUR)).outcome == "unchanged"
+
+
+@pytest.mark.parametrize("before", LAYOUTS)
+@pytest.mark.parametrize("after", LAYOUTS)
+def test_a_month_never_stands_in_two_layouts(lake, destination, before, after):
+    """Of the first, which nothing would replace, other customers' rows would stay for good."""
+    first = asking(destination, layout=before)
+    narrowed = asking(destination, layout=after, customers=["acme"])
+    manifest = deliver(lake, first, AUGUST, DeliveryRun(NOW)).manifest
+    if before == after:
+        assert (
+            deliver(lake, narrowed, AUGUST, DeliveryRun(NOW)).manifest.supersedes == manifest.content_digest
+        )
+        return
+    there = names(first)
+    (failure,) = deliver_all(lake, [narrowed], AUGUST, DeliveryRun(NOW))
+    assert f"in layout {before}" in str(failure.error)
+    assert "Give the destination another URL" in str(failure.error)
+    assert names(first) == there
+
+    shutil.rmtree(destination.url)
+    deliver(lake, narrowed, AUGUST, DeliveryRun(NOW))
+    assert sound(narrowed)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_destination_of_another_name_does_not_share_a_url(lake, destination, layout):
+    """With ``aws`` each would take the other's files for those that nothing refers to any more, and remove them."""
+    asked = asking(destination, layout=layout)
+    deliver(lake, asked, AUGUST, DeliveryRun(NOW))
+    (result,) = deliver_all(lake, [asking(asked, name="renamed")], AUGUST, DeliveryRun(NOW))
+    if layout == "finops-hubs":
+        # A hub takes the months of many.
+        assert [each.problems for each in verify(destination.url)] == [(), ()]
+    else:
+        assert "destination warehouse" in str(result.error)
+
+
+def test_a_manifest_of_other_people_is_left_alone(lake, destination):
+    theirs = Path(destination.url) / "metadata/BILLING_PERIOD=2026-08/costs-Manifest.json"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text('{"executionId": "1"}')
+    deliver(lake, destination, AUGUST, DeliveryRun(NOW))
+    assert theirs.read_text() == '{"executionId": "1"}'
 
 
 def test_a_hub_s_files_of_one_delivery_share_an_id_and_each_delivery_has_another(lake, destination):

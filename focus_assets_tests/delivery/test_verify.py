@@ -95,6 +95,21 @@ def test_rows_outside_the_scope_are_found(bucket):
     assert "1 rows are of customers outside the delivery's scope" in problems(bucket)
 
 
+@pytest.mark.parametrize("type", ["decimal(38, 2)", "decimal(99, 2)", "timestamp(us, UTC)"])
+def test_types_that_the_texts_of_a_csv_file_are_not_of_are_found_and_are_no_error(lake, destination, type):
+    """A recipient would load SkuId, or lose it, as the manifest says; the digest is renewed."""
+    as_csv = destination.model_copy(update={"format": "csv"})
+    deliver(lake, as_csv, "2026-08", DeliveryRun(NOW))
+    bucket = Path(as_csv.url)
+    assert problems(bucket) == ""
+    columns = json.loads(manifest_at(bucket).read_text())["columns"]
+    resealed(
+        bucket, columns=[{**each, "type": type} if each["name"] == "SkuId" else each for each in columns]
+    )
+    assert "2026-08-01" in problems(bucket)
+    assert "not of the types that the manifest says" in problems(bucket)
+
+
 def test_a_manifest_in_another_month_s_folder_is_found(bucket):
     (bucket / f"billing_period={AUGUST}").rename(bucket / "billing_period=2026-09")
 
