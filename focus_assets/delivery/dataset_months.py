@@ -77,7 +77,8 @@ def months_of_dataset(
             day: _digest(costs.digests.get(day, NO_ROWS), records.get(day), day, day in has_rows)
             for day in of
         }
-        estimates = None if costs.estimates is None else costs.estimates + still_open.get(month, 0)
+        # Beside charges periods go with these: what is open though nothing was charged may never be invoiced.
+        estimates = costs.estimates if month in months else still_open.get(month, 0)
         return replace(costs, digests=digests, estimates=estimates)
 
     return {month: held(month, of) for month, of in sorted(days.items())}

@@ -14,7 +14,7 @@ import dagster as dg
 from dagster import AssetRecordsFilter, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from focus_assets.delivery import BillingMonth, Due, billing_months, due, latest_deliveries, together
-from focus_assets.delivery.closing import closed_for
+from focus_assets.delivery.closing import ListedPeriods, closed_for
 from focus_assets.delivery.dataset_months import days_to_wait_for, months_to_deliver
 from focus_assets.delivery.datasets import others_of
 from focus_assets.delivery.ledger import spans
@@ -97,9 +97,10 @@ def ask(
     eligible = eligible_months(days_to_wait_for(held), withheld)
     requests = []
     unknown = []
+    listed = ListedPeriods(lake)
 
     def closed(destination: Destination, of: BillingMonth) -> bool:
-        return closed_for(lake, destination, of, months.get(of.month))
+        return closed_for(lake, destination, of, months.get(of.month), listed)
 
     def is_due(now: dt.datetime | None) -> list[Due]:
         found = []

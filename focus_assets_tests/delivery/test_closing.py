@@ -14,10 +14,11 @@ from focus_assets.billing.close import ISSUED_WHILE_OPEN, ClosedPeriod
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.datasets import CATALOG
 from focus_assets.delivery import billing_months, closing
-from focus_assets.delivery.closing import closed_for
+from focus_assets.delivery.closing import ListedPeriods, closed_for
 from focus_assets.lake import Lake
 from focus_assets.settings import CustomersByLabel, Destination
 from focus_assets_tests.delivery.focus_rows import at, days, row, write_day
+from focus_assets_tests.delivery.test_dataset_months import write_periods
 from focus_assets_tests.orchestration.company import Company
 from focus_assets_tests.orchestration.test_emptied_months import asked
 
@@ -42,7 +43,8 @@ def month(tmp_path: Path) -> Lake:
 
 def is_closed(lake: Lake, customers: Any) -> bool:
     held = billing_months(lake)[AUGUST]
-    return closed_for(lake, Destination(name="d", url="s3://bucket/d", customers=customers), held, held)
+    destination = Destination(name="d", url="s3://bucket/d", customers=customers)
+    return closed_for(lake, destination, held, held, ListedPeriods(lake))
 
 
 def test_it_closes_with_the_periods_of_its_own_customers(month: Lake) -> None:
@@ -55,6 +57,26 @@ def test_it_closes_with_the_periods_of_its_own_customers(month: Lake) -> None:
     write_day(month, dt.date(2026, 9, 14), [])
     assert is_closed(month, ("initech",))
     assert is_closed(month, ("acme", "initech"))
+
+
+def test_without_a_charge_it_closes_with_the_periods_that_are_listed(month: Lake) -> None:
+    """Hooli's period until 9 September had no usage; Umbrella had no subscription; Globex's year goes on."""
+    assert not is_closed(month, ("umbrella",)), "the lake does not say whose periods there are"
+    for day in days("2026-08-01", "2026-09-13"):
+        write_periods(month, day, [])
+
+    def hooli(start: dt.date, status: str) -> bool:
+        write_periods(month, dt.date(2026, 8, 10), [start], status, customer="hooli")
+        return is_closed(month, ("hooli",))
+
+    assert not hooli(dt.date(2026, 8, 10), "Open")
+    assert is_closed(month, ("umbrella",))
+    assert hooli(dt.date(2026, 8, 10), "Closed")
+    # Thirty days from the 15th end on 14 September: the last of them is not there yet, but the 13th is.
+    assert hooli(dt.date(2026, 8, 15), "Closed")
+    assert not hooli(dt.date(2026, 8, 16), "Closed")
+    # With a charge of somebody in scope, their charges decide.
+    assert is_closed(month, ("acme", "hooli"))
 
 
 def test_an_estimate_that_comes_later_opens_it(month: Lake) -> None:
@@ -111,7 +133,7 @@ def test_a_month_that_changes_while_it_is_looked_at_is_not_remembered_as_what_it
     held = billing_months(month)[AUGUST]
     write_day(month, ninth, [row(ninth, "acme")])
     destination = Destination(name="d", url="s3://bucket/d", customers=("acme",))
-    assert not closed_for(month, destination, held, held)
+    assert not closed_for(month, destination, held, held, ListedPeriods(month))
     write_day(month, ninth, as_it_was)
     assert billing_months(month)[AUGUST] == held
     assert is_closed(month, ("acme",))

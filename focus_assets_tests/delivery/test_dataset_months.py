@@ -29,9 +29,14 @@ GOLD = Destination(name="gold", url="s3://bucket/gold", customers=CustomersByLab
 
 
 def write_periods(
-    lake: Lake, day: dt.date, starts: Sequence[dt.date], status: str = "Open", catalog: str = ""
+    lake: Lake,
+    day: dt.date,
+    starts: Sequence[dt.date],
+    status: str = "Open",
+    catalog: str = "",
+    customer: str = "acme",
 ) -> None:
-    """Billing periods of ``starts`` that are listed on a day."""
+    """Billing periods of 30 days from ``starts`` on that are listed on a day."""
     rows = [
         {
             "BillingPeriodCreated": at(start),
@@ -40,8 +45,8 @@ def write_periods(
             "BillingPeriodLastUpdated": at(start),
             "BillingPeriodStatus": status,
             "InvoiceIssuerName": "Example",
-            "x_BillingAccountId": "id-acme",
-            "x_CustomerKey": "acme",
+            "x_BillingAccountId": f"id-{customer}",
+            "x_CustomerKey": customer,
         }
         for start in starts
     ]
@@ -105,6 +110,22 @@ def test_rows_that_come_or_go_make_it_due(lake: Lake) -> None:
     write_day(lake, fourth, [row(fourth, "acme", BillingPeriodStart=at(august))])
     found.add(months(lake, BILLING_PERIODS.name)[AUGUST].source_digest)
     assert len(found) == 4
+
+
+def test_beside_charges_periods_that_stay_open_hold_nothing_back(lake: Lake) -> None:
+    """A period in which nothing was charged may never be invoiced; what changes beside it has to arrive."""
+    for day in days("2026-08-15", "2026-08-31"):
+        write_day(
+            lake, day, [row(day, "acme", BillingPeriodStart=at(day.replace(day=15)), x_IsEstimated=False)]
+        )
+    for day in days("2026-09-06", "2026-09-14"):
+        write_day(lake, day, [])
+    write_periods(lake, dt.date(2026, 8, 20), [dt.date(2026, 8, 20)], customer="hooli")
+    assert billing_months(lake)[AUGUST].closed
+    assert months(lake, BILLING_PERIODS.name)[AUGUST].closed
+    # Of a month without charges there is nothing but periods.
+    write_periods(lake, LAST, [dt.date(2026, 7, 20)], customer="hooli")
+    assert not months(lake, BILLING_PERIODS.name)["2026-07"].closed
 
 
 def write_catalog(lake: Lake, day: dt.date, tier: str) -> None:
