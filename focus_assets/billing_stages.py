@@ -166,7 +166,11 @@ def focus_invoice_detail_days(
         )
         invoices = {line_stem(each): str(each.invoice) for each in settled}
         if snapshot.invoices:
-            bills = [each for each in bills_on(snapshot, [*slices, *fees_due]) if each.settles(close.start)]
+            bills = [
+                each
+                for each in bills_on(snapshot, [*slices, *fees_due, *credits_due])
+                if each.settles(close.start)
+            ]
             # What bought credit pays of a line is known by its rows alone.
             paid = [each for each in bills if each.line.credits != 0] if snapshot.credits else []
             if paid:

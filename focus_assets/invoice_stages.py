@@ -22,6 +22,7 @@ from focus_assets.billing.closed import PERIOD_COLUMNS
 from focus_assets.billing.corrections import LateUsage
 from focus_assets.billing.parts import Boundary, boundaries, split_table
 from focus_assets.catalog.charges import ChargeSlice
+from focus_assets.catalog.credit_charges import credits_on
 from focus_assets.catalog.fees import Fee
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.closed_stages import Facts, computed_rows
@@ -31,6 +32,7 @@ from focus_assets.issued_parts import unbilled_on
 from focus_assets.lake import Lake
 from focus_assets.late_stages import Rows, as_frozen
 from focus_assets.quantities_at import quantities_at
+from focus_assets.rating.lines import CREDIT_PURCHASE_COMPONENT
 
 FOCUS = "focus_cost_and_usage"
 
@@ -93,8 +95,10 @@ class InvoicedDay:
         named = billed_rows(rows, earlier, self.bills, self.catalog, self.day, self.start)
         if self.unbilled is not None:
             named = pl.concat([named, self.unbilled.lazy()])
-        # OpenMeter has no line for what has no price: such rows are as final as the invoices of their period.
-        final = (pl.col("BilledCost") == 0) & self._is_closed
+        # OpenMeter has no line for what has no price, nor for credit that was bought elsewhere: such rows are as final
+        # as the invoices of their period.
+        without_line = (pl.col("BilledCost") == 0) | (pl.col("x_PriceComponent") == CREDIT_PURCHASE_COMPONENT)
+        final = without_line & self._is_closed
         return self._marked(named).select(
             pl.when(pl.col("InvoiceId").is_null()).then(~final).otherwise("x_IsEstimated").alias(name)
             if name == "x_IsEstimated"
@@ -185,7 +189,7 @@ def invoiced_day(
     )
     if not catalog.invoices and all(s.part is None for s in slices):
         return of_day
-    bills = tuple(bills_on(catalog, [*slices, *fees]))
+    bills = tuple(bills_on(catalog, [*slices, *fees, *credits_on(catalog, day)]))
     begins = boundaries(catalog, slices, start)
     quantities, used = quantities_at(lake, begins, start)
     read |= used | {(FOCUS, each) for each in days_of_lines(bills, day, start)}

@@ -19,6 +19,7 @@ from focus_assets.billing.closed import PERIOD_COLUMNS
 from focus_assets.billing.period_invoices import PeriodInvoice
 from focus_assets.catalog.periods import Period
 from focus_assets.focus.schema import internal_schema
+from focus_assets.rating.lines import CREDIT_EXPIRY_COMPONENT, CREDIT_PURCHASE_COMPONENT
 
 BILLED: Final = "_billed"
 """The column that says which of the three a row is."""
@@ -109,12 +110,14 @@ def _since(
         (booked, _OF_ACCOUNT),
     ):
         joined = joined.join(others, on=on, how="left", maintain_order="left")
+    is_purchase = pl.col("x_PriceComponent") == CREDIT_PURCHASE_COMPONENT
     is_booked = imported & pl.col("_booked").is_not_null()
     apart = is_booked | (issued_since & (in_place_of.is_not_null() | pl.col("_judged").is_not_null()))
     late = ~imported & pl.col("x_CorrectedInvoiceId").is_not_null() & pl.col("_own").is_not_null()
     return joined.with_columns(
         pl.when(apart).then(pl.lit(APART)).otherwise(pl.lit(AS_BEFORE)).alias(BILLED),
-        (issued_since & ~is_booked & pl.col("_own").is_not_null()).alias("_replaces"),
+        # Bought credit is billed without an invoice until one asks for it.
+        (apart & ~is_booked & (pl.col("_own").is_not_null() | is_purchase)).alias("_replaces"),
         pl.when(apart).then(in_place_of).otherwise("x_CorrectedInvoiceId").alias("x_CorrectedInvoiceId"),
         pl.when(late).then("_own").otherwise("InvoiceId").alias("InvoiceId"),
     ).drop("_kept", "_void", "_judged", "_booked", "_own")
@@ -158,7 +161,9 @@ def _closed(
         joined = joined.join(others, on=on, how="left", maintain_order="left")
     imported = pl.col("x_OpenMeterInvoiceId").is_not_null()
     corrects_void = correction & pl.col("_corrects").is_not_null()
-    superseded = pl.any_horizontal(pl.col("_replaced", "_taken_over").is_not_null()) & ~unbilled
+    # No invoice asks for credit that expires, and its row goes by the same grant as that of buying it.
+    may_be = ~unbilled & (pl.col("x_PriceComponent") != CREDIT_EXPIRY_COMPONENT)
+    superseded = pl.any_horizontal(pl.col("_replaced", "_taken_over").is_not_null()) & may_be
     billed = (
         pl.when(correction & imported)
         .then(pl.lit(APART))

@@ -14,8 +14,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from focus_assets.billing.billed_rows import LATE_USAGE, UNEXPLAINED, late_quantities, rows_of_bills
+from focus_assets.billing.adjustment_reasons import LATE_USAGE, UNEXPLAINED, late_quantities
+from focus_assets.billing.billed_rows import rows_of_bills
 from focus_assets.billing.bills import Bill
+from focus_assets.billing.credit_allocation import CREDIT_ALLOCATION, credit_elsewhere
 from focus_assets.billing.reconcile import LINES
 from focus_assets.billing.rounding import ROUNDING
 from focus_assets.billing.stated_lines import StatedLine
@@ -54,7 +56,7 @@ def reconciled_with_invoices(
             pl.col("BilledCost").sum().alias("charged"),
             *(
                 pl.col("BilledCost").filter(reason == name).sum().alias(name)
-                for name in (ROUNDING, LATE_USAGE, UNEXPLAINED)
+                for name in (ROUNDING, LATE_USAGE, CREDIT_ALLOCATION, UNEXPLAINED)
             ),
         )
         .collect()
@@ -87,7 +89,11 @@ def _line(
     elif told != stated.amount:
         finding = "Invoice Detail does not state the line of OpenMeter's invoice"
     unbilled = -charged.get(LATE_USAGE, _ZERO)
+    elsewhere = charged.get(CREDIT_ALLOCATION, _ZERO)
     note = None
+    if elsewhere != 0:
+        how = "less" if elsewhere > 0 else "more"
+        note = f"{abs(elsewhere).normalize():f} {how} of the credit than here is allocated to it"
     bill = stated.bill
     if bill is not None and (unbilled != 0 or (bill.line.id in late and bill.details[0].id == stated.id)):
         much = late.get(bill.line.id, "usage")
@@ -141,7 +147,10 @@ def complete_invoices(catalog: Catalog, day: dt.date, start: dt.date) -> list[In
 
 
 def totals_that_differ(rows: pl.LazyFrame, invoices: Sequence[Invoice]) -> pl.DataFrame:
-    """:data:`~focus_assets.billing.reconcile.LINES`, one for each invoice whose rows do not come to its total."""
+    """:data:`~focus_assets.billing.reconcile.LINES`, one for each invoice whose rows do not come to its total.
+
+    Also where they only do because credit that the settings do not have, or have used up, stands on a line.
+    """
     if not invoices:
         return pl.DataFrame(schema=LINES)
     ids = sorted(invoice.id for invoice in invoices)
@@ -152,11 +161,19 @@ def totals_that_differ(rows: pl.LazyFrame, invoices: Sequence[Invoice]) -> pl.Da
         .collect()
     )
     charged = {found: (cost, start) for found, cost, start in sums.iter_rows()}
+    elsewhere = credit_elsewhere(rows.filter(pl.col("x_OpenMeterInvoiceId").is_in(ids)))
+    credit = {found: (cost, lines) for found, cost, lines in elsewhere.iter_rows()}
     wrong = []
     for invoice in invoices:
         first = min((line.start for line in invoice.lines), default=invoice.created_at)
         cost, start = charged.get(invoice.id, (_ZERO, first))
+        more, lines = credit.get(invoice.id, (_ZERO, 0))
+        finding = None
         if cost != invoice.total:
+            finding = "the rows of this InvoiceId do not add up to the total of OpenMeter's invoice"
+        elif abs(more) > minor_unit(invoice.currency) * lines:
+            finding = "the credit that its lines state in all is not what the settings pay of them"
+        if finding is not None:
             wrong.append(
                 {
                     "InvoiceId": invoice.number,
@@ -167,8 +184,8 @@ def totals_that_differ(rows: pl.LazyFrame, invoices: Sequence[Invoice]) -> pl.Da
                     "stated": invoice.total,
                     "charged": cost,
                     "rounding": _ZERO,
-                    "difference": cost - invoice.total,
-                    "finding": "the rows of this InvoiceId do not add up to the total of OpenMeter's invoice",
+                    "difference": cost - invoice.total or -more,
+                    "finding": finding,
                     "note": None,
                 }
             )

@@ -5,9 +5,9 @@ usage does not explain. What does not: which line bills what (``bills``).
 
 Rows stay exact. When an invoice is issued, the difference between a detailed line and its rows is an Adjustment on the
 day that the line ends: of reason ``rounding`` where rounding can be all of it, ``included_tax`` where it is the tax in
-its price, ``late_usage`` where more was metered than was frozen for the line, ``edited_by_hand`` where somebody edited
-it, and else ``unexplained``, which is an error (``billed_lines``). So the rows of an InvoiceId add up to its total
-whatever it asks for.
+its price, ``credit_allocation`` where only credit stands on other lines than here, ``late_usage`` where more was
+metered than was frozen for the line, ``edited_by_hand`` where somebody edited it, and else ``unexplained``, which is an
+error (``billed_lines``). So the rows of an InvoiceId add up to its total whatever it asks for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from typing import Any, Final
 
 import polars as pl
 
+from focus_assets.billing.adjustment_reasons import (
+    ADDED_BY_HAND,
+    INCLUDED_TAX,
+    TOLD,
+    UNEXPLAINED,
+    reasons_of,
+)
 from focus_assets.billing.bills import Bill, unexplained_on
+from focus_assets.billing.credit_allocation import CREDIT_ALLOCATION
 from focus_assets.billing.invoice_rows import (
     WITHOUT_SKU,
     base_row,
@@ -29,18 +37,13 @@ from focus_assets.billing.invoice_rows import (
 )
 from focus_assets.billing.paid_in_advance import less_prepaid
 from focus_assets.billing.rounding import FIRST_ROW, ROUNDING, Settled, adjustments_of, summed_lines
-from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.invoices import InvoiceDetail
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.decimals import COST, UTC_INSTANT, minor_unit, round_amount
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.unpriced import OF_ONE_BUYER, WITHOUT_PRICE
-
-INCLUDED_TAX: Final = "included_tax"
-LATE_USAGE: Final = "late_usage"
-ADDED_BY_HAND: Final = "added_by_hand"
-EDITED_BY_HAND: Final = "edited_by_hand"
-UNEXPLAINED: Final = "unexplained"
+from focus_assets.rating.lines import CREDIT_EXPIRY_COMPONENT
 
 _EXACT: Final = Context(prec=76)
 _IS_CREDIT: Final = pl.col("ChargeCategory") == "Credit"
@@ -83,9 +86,10 @@ def billed_rows(
         found = named if earlier is None else pl.concat([earlier, named])
         used = rows_of_bills(found, settling).collect()
         settling = less_prepaid(settling, used.lazy())
-        settled = _settled(used, settling, day)
+        reasons = reasons_of(settling, used, start)
+        settled = _settled(used, settling, day, reasons)
         named = settled.applied_to(named)
-        added += list(_beside(settling, used, catalog))
+        added += list(_beside(settling, used, catalog, reasons))
     added += list(_unexplained(catalog, day))
     if not added:
         return named
@@ -100,7 +104,7 @@ def _named(rows: pl.LazyFrame, bills: Sequence[Bill]) -> pl.LazyFrame:
     names = [
         (
             each.charge_id,
-            each.service.start if isinstance(each, Fee) else each.period.start,
+            each.period.start if isinstance(each, ChargeSlice) else each.service.start,
             bill.line.id,
             bill.invoice.number,
             bill.invoice.id,
@@ -114,7 +118,9 @@ def _named(rows: pl.LazyFrame, bills: Sequence[Bill]) -> pl.LazyFrame:
     ]
     details = [(bill.line.id, name, detail) for bill in bills for name, detail in bill.detail_of.items()]
     own_line = pl.col("InvoiceDetailId").str.replace(r"^.*/", "").alias("_name")
-    billed = pl.col("_number").is_not_null()
+    # Credit that expires on the day on which it was bought begins with it, and no line asks for it.
+    expires = pl.col("x_PriceComponent") == CREDIT_EXPIRY_COMPONENT
+    billed = pl.col("_number").is_not_null() & ~expires
     return (
         rows.join(
             pl.LazyFrame(names, schema=_NAMES, orient="row"),
@@ -136,8 +142,8 @@ def _named(rows: pl.LazyFrame, bills: Sequence[Bill]) -> pl.LazyFrame:
             .then(pl.coalesce(pl.when(_IS_CREDIT).then("_credit"), "_detail", "_first"))
             .otherwise("InvoiceDetailId")
             .alias("InvoiceDetailId"),
-            pl.coalesce("_supplier", "InvoiceIssuerName").alias("InvoiceIssuerName"),
-            pl.col("_ulid").alias("x_OpenMeterInvoiceId"),
+            pl.coalesce(pl.when(billed).then("_supplier"), "InvoiceIssuerName").alias("InvoiceIssuerName"),
+            pl.when(billed).then("_ulid").alias("x_OpenMeterInvoiceId"),
             pl.when(billed).then(~pl.col("_issued")).otherwise("x_IsEstimated").alias("x_IsEstimated"),
         )
         .select(internal_schema().names())
@@ -168,10 +174,8 @@ def rows_of_bills(rows: pl.LazyFrame, bills: Sequence[Bill]) -> pl.LazyFrame:
     )
 
 
-def _settled(used: pl.DataFrame, bills: Sequence[Bill], day: dt.date) -> Settled:
+def _settled(used: pl.DataFrame, bills: Sequence[Bill], day: dt.date, reasons: Mapping[str, str]) -> Settled:
     """What is between each detailed line and its rows: in place where rounding one row is all of it, else a row."""
-    late = late_quantities(bills, used)
-    reasons = {bill.line.id: _reason(bill, late) for bill in bills}
     stated = pl.DataFrame(
         [
             (
@@ -213,17 +217,10 @@ def _settled(used: pl.DataFrame, bills: Sequence[Bill], day: dt.date) -> Settled
     # What bought credit pays stays effective as it was rated, whatever is asked for beside it.
     in_full = pl.col("x_CreditGrantId").is_null() & (pl.col("_reason") == ROUNDING)
     alone = (pl.col("_rows") == 1) & (pl.col("_rows_of_day") == 1) & in_full
-    told = {
-        ROUNDING: "Rounding of the invoice line, ",
-        INCLUDED_TAX: "Tax included in the price, ",
-        LATE_USAGE: "Usage that came too late to be billed, ",
-        EDITED_BY_HAND: "Invoice line edited by hand, ",
-        UNEXPLAINED: "Difference to the invoice line, ",
-    }
     own = lines.filter(~alone)
     adjusted = adjustments_of(own).with_columns(
         own["_reason"].alias("x_AdjustmentReason"),
-        (own["_reason"].replace_strict(told, return_dtype=pl.String) + own["ChargeDescription"]).alias(
+        (own["_reason"].replace_strict(TOLD, return_dtype=pl.String) + own["ChargeDescription"]).alias(
             "ChargeDescription"
         ),
     )
@@ -232,31 +229,11 @@ def _settled(used: pl.DataFrame, bills: Sequence[Bill], day: dt.date) -> Settled
     )
 
 
-def _reason(bill: Bill, late: Mapping[str, Decimal]) -> str:
-    """Why a line may differ by more than rounding."""
-    if bill.line.id in late:
-        return LATE_USAGE
-    return EDITED_BY_HAND if bill.line.by_hand else UNEXPLAINED
-
-
-def late_quantities(bills: Sequence[Bill], used: pl.DataFrame) -> dict[str, Decimal]:
-    """By line, how much more was metered than was frozen for it; lines that say nothing of it are left out."""
-    sums = used.group_by("_line").agg(pl.col("ConsumedQuantity").sum())
-    consumed = dict(sums.iter_rows())
-    found = {}
-    for bill in bills:
-        frozen = bill.line.metered
-        if frozen is not None and not isinstance(bill.last, Fee):
-            late = Decimal(consumed.get(bill.line.id) or 0) - frozen
-            if late != 0:
-                found[bill.line.id] = late
-    return found
-
-
-def _beside(bills: Sequence[Bill], used: pl.DataFrame, catalog: Catalog) -> Iterator[dict[str, Any]]:
+def _beside(
+    bills: Sequence[Bill], used: pl.DataFrame, catalog: Catalog, reasons: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
     """What lines ask for beside their rows: details without any, tax, and the credits that were allocated to them."""
     billed = set(used["InvoiceDetailId"])
-    late = late_quantities(bills, used)
 
     def missing(bill: Bill) -> list[InvoiceDetail]:
         return [detail for detail in bill.details if detail.net != 0 and detail.id not in billed]
@@ -276,14 +253,16 @@ def _beside(bills: Sequence[Bill], used: pl.DataFrame, catalog: Catalog) -> Iter
                     "ChargeCategory": "Adjustment",
                     "ChargeDescription": detail.name or bill.line.name,
                     "InvoiceDetailId": detail.id,
-                    "x_AdjustmentReason": _reason(bill, late),
+                    "x_AdjustmentReason": reasons[bill.line.id],
                     "x_PriceComponent": ROUNDING,
                 }
             )
-        yield from _tax_and_credits(bill, own, template)
+        yield from _tax_and_credits(bill, own, template, reasons[bill.line.id])
 
 
-def _tax_and_credits(bill: Bill, own: pl.DataFrame, template: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _tax_and_credits(
+    bill: Bill, own: pl.DataFrame, template: Mapping[str, Any], reason: str
+) -> Iterator[dict[str, Any]]:
     line = bill.line
     described = dict(template)
     if line.tax != 0:
@@ -308,9 +287,10 @@ def _tax_and_credits(bill: Bill, own: pl.DataFrame, template: Mapping[str, Any])
         rest, credit = line.credits - given, credit_text(line.id, line.name)
         if given != 0 or bill.prepaid != 0:
             rounding = abs(rest) <= _smallest(bill) / 2 * sum(bill.roundings.values())
+            other = CREDIT_ALLOCATION if reason == CREDIT_ALLOCATION else UNEXPLAINED
             credit |= {
                 "ChargeCategory": "Adjustment",
-                "x_AdjustmentReason": ROUNDING if rounding else UNEXPLAINED,
+                "x_AdjustmentReason": ROUNDING if rounding else other,
                 "x_PriceComponent": ROUNDING,
             }
         if rest != 0:

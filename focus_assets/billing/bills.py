@@ -2,7 +2,8 @@
 
 What belongs here: matching. What does not: what rows say then (``billed_rows``) and how invoices are read.
 
-A line bills the charge of its subscription's item that its period lies in, or the fee that begins with it. Its
+A line bills the charge of its subscription's item that its period lies in, the fee that begins with it, or credit that
+was bought (``purchase_lines``). Its
 detailed lines are known by what the kernel makes of the quantity that was frozen for the line: the component of the
 same category, quantity and amount per unit. Where they do not pair one to one, all of it is the line's own.
 """
@@ -16,6 +17,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from focus_assets.billing.frozen_quantities import details_of
+from focus_assets.billing.purchase_lines import asks_for_credit, purchase_lines
 from focus_assets.billing.whole_periods import detailed_line_name, is_limited
 from focus_assets.catalog.charges import ChargeSlice, midnight, slices_on
 from focus_assets.catalog.credit_charges import Charged, CreditCharge
@@ -38,7 +40,7 @@ _ZERO: Final = Decimal(0)
 
 @dataclass(frozen=True)
 class Bill:
-    """A line of an invoice and what it bills of a day: the slices of a charge, or a fee.
+    """A line of an invoice and what it bills of a day: the slices of a charge, a fee, or a purchase of credit.
 
     ``details``: what its rows are summed up by, each with the number of roundings in it. ``detail_of``: the id of the
     detail that each of our own lines is (``focus.invoice_lines``); others are on the first one. ``prepaid``: what of
@@ -47,14 +49,14 @@ class Bill:
 
     invoice: Invoice
     line: InvoiceLine
-    charged: tuple[ChargeSlice | Fee, ...]
+    charged: tuple[Charged, ...]
     details: tuple[InvoiceDetail, ...]
     roundings: Mapping[str, int] = field(default_factory=dict)
     detail_of: Mapping[str, str] = field(default_factory=dict)
     prepaid: Decimal = _ZERO
 
     @property
-    def last(self) -> ChargeSlice | Fee:
+    def last(self) -> Charged:
         """What it bills last of the day."""
         return self.charged[-1]
 
@@ -62,6 +64,8 @@ class Bill:
     def period(self) -> Period:
         """What its rows are for."""
         last = self.last
+        if isinstance(last, CreditCharge):
+            return last.service
         whole = last.service if isinstance(last, Fee) else last.charge.period
         return self.line.period.clip(whole.start, whole.end)
 
@@ -69,7 +73,7 @@ class Bill:
     def ends(self) -> bool:
         """Whether the day holds the end of what it bills, so that its rows can be added up."""
         last = self.last
-        return isinstance(last, Fee) or last.period.end == self.period.end
+        return not isinstance(last, ChargeSlice) or last.period.end == self.period.end
 
     def settles(self, start: dt.date) -> bool:
         """Whether the day adds up its rows: it was issued, ends, and nothing of it lies before the first day."""
@@ -78,11 +82,9 @@ class Bill:
 
 
 def bills_on(catalog: Catalog, charged: Sequence[Charged]) -> list[Bill]:
-    """The lines that bill something of a day, by id; lines of voided invoices bill nothing, and none bills credit."""
-    found: dict[str, tuple[Invoice, InvoiceLine, list[ChargeSlice | Fee]]] = {}
+    """The lines that bill something of a day, by id; lines of voided invoices bill nothing."""
+    found: dict[str, tuple[Invoice, InvoiceLine, list[Charged]]] = {}
     for each in charged:
-        if isinstance(each, CreditCharge):
-            continue
         match = _line_of(catalog, each)
         if match is not None:
             found.setdefault(match[1].id, (*match, []))[2].append(each)
@@ -111,7 +113,12 @@ def billed_times(catalog: Catalog, charged: Iterable[Charged]) -> list[BilledTim
 
 def invoiced(charged: Iterable[Billable], bills: Sequence[Bill]) -> list[Billable]:
     """All of ``charged``, those that a line bills with the number of its invoice."""
-    numbers = {_key(each): bill.invoice.number for bill in bills for each in bill.charged}
+    numbers = {
+        _key(each): bill.invoice.number
+        for bill in bills
+        for each in bill.charged
+        if not isinstance(each, CreditCharge)
+    }
     return [replace(each, invoice=numbers.get(_key(each), each.invoice)) for each in charged]
 
 
@@ -178,7 +185,11 @@ def unexplained_on(catalog: Catalog, day: dt.date) -> Iterator[tuple[Invoice, In
     charges: dict[dt.date, _ByItem] = {}
     for invoice in catalog.invoices:
         for line in invoice.lines if invoice.is_issued else ():
-            if invoice.booked_on(line) == day and not _is_explained(catalog, line, charges):
+            if (
+                invoice.booked_on(line) == day
+                and not _is_explained(catalog, line, charges)
+                and not asks_for_credit(catalog, invoice, line)
+            ):
                 yield invoice, line
 
 
@@ -189,8 +200,11 @@ def _key(charged: ChargeSlice | Fee) -> tuple[str, dt.datetime]:
     return charged.charge_id, charged.service.start if isinstance(charged, Fee) else charged.period.start
 
 
-def _line_of(catalog: Catalog, charged: ChargeSlice | Fee) -> tuple[Invoice, InvoiceLine] | None:
-    """The first line, by the time its invoice was made, that bills it."""
+def _line_of(catalog: Catalog, charged: Charged) -> tuple[Invoice, InvoiceLine] | None:
+    """The first line, by the time its invoice was made, that bills it; nothing bills credit that expires."""
+    if isinstance(charged, CreditCharge):
+        asked = {} if charged.expires else purchase_lines(catalog, charged.customer.key)
+        return asked.get(charged.charge_id)
     key = (charged.subscription.key, charged.rate_card.key)
     found = [part for part in catalog.billed_parts.get(key, ()) if _bills(part.line, charged)]
     if not found:
@@ -223,7 +237,7 @@ def _is_explained(catalog: Catalog, line: InvoiceLine, charges: dict[dt.date, _B
     return False
 
 
-def _rated(lines: Mapping[str, tuple[InvoiceLine, ChargeSlice | Fee]]) -> dict[str, list[dict[str, Any]]]:
+def _rated(lines: Mapping[str, tuple[InvoiceLine, Charged]]) -> dict[str, list[dict[str, Any]]]:
     """By line of usage, the detailed lines that its frozen quantity comes to."""
     asked = [
         Line(
@@ -243,12 +257,12 @@ def _rated(lines: Mapping[str, tuple[InvoiceLine, ChargeSlice | Fee]]) -> dict[s
     return details_of(asked)
 
 
-def _rounded_before(catalog: Catalog, line: InvoiceLine, charged: ChargeSlice | Fee) -> int:
+def _rounded_before(catalog: Catalog, line: InvoiceLine, charged: Charged) -> int:
     """How many rounded amounts of earlier lines of its charge a line rests on.
 
     Limits count them, and a line that does not say what was metered before books the difference to them.
     """
-    if isinstance(charged, Fee) or line.start <= charged.charge.period.start:
+    if not isinstance(charged, ChargeSlice) or line.start <= charged.charge.period.start:
         return 0
     if line.metered_before is not None and not is_limited(charged.rate_card.price):
         return 0
@@ -261,17 +275,19 @@ def _rounded_before(catalog: Catalog, line: InvoiceLine, charged: ChargeSlice | 
 def _bill(
     invoice: Invoice,
     line: InvoiceLine,
-    charged: tuple[ChargeSlice | Fee, ...],
+    charged: tuple[Charged, ...],
     rated: list[dict[str, Any]],
     before: int,
 ) -> Bill:
     last = charged[-1]
     if sum((detail.net for detail in line.details), _ZERO) == line.net:
-        if isinstance(last, Fee) and len(line.details) == 1:
+        if not isinstance(last, ChargeSlice) and len(line.details) == 1:
             only = line.details[0]
+            if isinstance(last, CreditCharge):
+                return Bill(invoice, line, charged, line.details, {only.id: 1})
             return Bill(invoice, line, charged, line.details, {only.id: 2}, {FLAT_FEE_COMPONENT: only.id})
         paired = _paired(line.details, rated)
-        names = {} if paired is None else {detailed_line_name(last, row): d.id for d, row in paired}
+        names = {detailed_line_name(last, row): d.id for d, row in paired or ()}
         if paired is not None and len(names) == len(paired):
             roundings = {detail.id: _roundings(row) + before for detail, row in paired}
             return Bill(invoice, line, charged, line.details, roundings, names)

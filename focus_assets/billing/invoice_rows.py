@@ -82,7 +82,7 @@ def billing_of(invoice: Invoice, line: InvoiceLine | None, catalog: Catalog) -> 
     others = sorted((each.billing for each in invoice.lines if each.billing), key=lambda p: (p.start, p.end))
     if others:
         return others[0]
-    instant = min(line.end - dt.timedelta(seconds=1), invoice.created_at) if line else invoice.created_at
+    instant = min(line.last_second, invoice.created_at) if line else invoice.created_at
     for subscription in sorted(catalog.subscriptions, key=lambda s: s.key):
         if subscription.customer == invoice.customer and subscription.is_active_at(instant):
             plan = catalog.plan[subscription.plan] if subscription.plan else None

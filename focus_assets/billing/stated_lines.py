@@ -21,7 +21,7 @@ import polars as pl
 from focus_assets.billing.bills import Bill, unexplained_on
 from focus_assets.billing.datasets import INVOICE_DETAILS
 from focus_assets.billing.invoice_rows import base_row, billing_of, credit_id, tax_id
-from focus_assets.catalog.fees import Fee
+from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.invoices import Invoice, InvoiceLine
 from focus_assets.catalog.periods import Period
 from focus_assets.catalog.snapshot import Catalog
@@ -32,7 +32,7 @@ from focus_assets.settings import BillingSettings
 class StatedLine:
     """An amount that an invoice states: a detailed line, or the tax or credits of a line.
 
-    ``bill``: what it bills, where a charge or fee explains it.
+    ``bill``: what it bills, where a charge, fee or purchase of credit explains it.
     """
 
     invoice: Invoice
@@ -54,7 +54,7 @@ def stated_on(catalog: Catalog, bills: Sequence[Bill], day: dt.date, start: dt.d
 def _of_bills(bills: Sequence[Bill], start: dt.date) -> Iterator[StatedLine]:
     for bill in bills:
         if bill.settles(start):
-            category = "Purchase" if isinstance(bill.last, Fee) else "Usage"
+            category = "Usage" if isinstance(bill.last, ChargeSlice) else "Purchase"
             for detail in bill.details:
                 name = detail.name or bill.line.name
                 yield StatedLine(

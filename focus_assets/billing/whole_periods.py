@@ -350,8 +350,10 @@ def _prorated(fee: Fee) -> FlatPrice:
     return fee.price.model_copy(update={"amount": amount})
 
 
-def detailed_line_name(charged: ChargeSlice | Fee, row: Mapping[str, object]) -> str:
+def detailed_line_name(charged: Charged, row: Mapping[str, object]) -> str:
     """The name of a detailed line (a row of DETAILED_LINES) as ``focus.invoice_lines`` gives it."""
+    if isinstance(charged, CreditCharge):
+        return component_of(charged)
     if isinstance(charged, Fee):
         return FLAT_FEE_COMPONENT
     price = charged.charge.rate_card.price

@@ -86,7 +86,6 @@ def _charge(
     billing = _billing(subscription, max(service.start, instant), catalog)
     if expires:
         service = Period(max(service.start, billing.start), service.end)
-    money = catalog.defaults.currency
     return CreditCharge(
         grant=grant,
         expires=expires,
@@ -94,7 +93,7 @@ def _charge(
         subscription=subscription,
         service=service,
         billing=billing,
-        currency=(grant.purchase.currency if grant.purchase else grant.currency) or money,
+        currency=grant.paid_in or catalog.defaults.currency,
     )
 
 

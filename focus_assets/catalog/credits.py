@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from decimal import Context, Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -18,6 +19,7 @@ from focus_assets.catalog.entry import Amount, Entry
 from focus_assets.catalog.models import Instant, Slug
 
 _DAY = dt.timedelta(days=1)
+_EXACT = Context(prec=76)
 
 
 class CreditFilters(Entry):
@@ -102,6 +104,18 @@ class CreditGrant(Entry):
     def is_bought(self) -> bool:
         """Whether it was paid for: what it then pays for was billed with it."""
         return self.funding_method != "none"
+
+    @property
+    def paid_in(self) -> str | None:
+        """The money that it is paid in where it was bought; null: the default's."""
+        return self.purchase.currency if self.purchase else self.currency
+
+    @property
+    def price(self) -> Decimal:
+        """What it costs where it was bought, exactly."""
+        return (
+            _EXACT.multiply(self.amount, self.purchase.per_unit_cost_basis) if self.purchase else self.amount
+        )
 
     @property
     def end(self) -> dt.datetime | None:

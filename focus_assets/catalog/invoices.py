@@ -82,6 +82,11 @@ class InvoiceLine(Entry):
         return Period(self.start, self.end)
 
     @property
+    def last_second(self) -> dt.datetime:
+        """The last instant that it is for: credit that is bought has an empty period, the instant itself."""
+        return max(self.end - _SECOND, self.start)
+
+    @property
     def billing(self) -> Period | None:
         """The subscription's billing period that it is billed in."""
         if self.billing_start is None or self.billing_end is None:
@@ -121,7 +126,7 @@ class Invoice(Entry):
 
     def booked_on(self, line: InvoiceLine) -> dt.date:
         """The day of a line that no charge explains: when its period ends, but not after the invoice was made."""
-        return min(line.end - _SECOND, self.created_at).date()
+        return min(line.last_second, self.created_at).date()
 
     @property
     def tax_beside_lines(self) -> Money:

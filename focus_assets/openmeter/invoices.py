@@ -20,7 +20,7 @@ from focus_assets.catalog.invoices import Invoice, InvoiceDetail, InvoiceLine
 from focus_assets.openmeter import wire_invoices_v1 as wire
 from focus_assets.openmeter import wire_v1, wire_v3
 from focus_assets.openmeter.errors import MalformedResponse, UnsupportedInvoice
-from focus_assets.openmeter.extraction import together
+from focus_assets.openmeter.only_v3 import subscriptions_now
 from focus_assets.openmeter.server import Server
 from focus_assets.openmeter.v1 import V1
 
@@ -61,7 +61,7 @@ async def invoices_now(
         if customers is None:
             customers = await server.api.customers()
         keys = {customer.id: customer.key or customer.id for customer in customers}
-        items = await _items(server.v1, found, subscriptions)
+        items = await _items(server, server.v1, found, subscriptions)
     made = (_entry(each, keys, items) for each in found if each.deleted_at is None)
     return tuple(sorted(made, key=lambda invoice: invoice.id))
 
@@ -84,7 +84,7 @@ def _entry(invoice: wire.Invoice, customers: Mapping[str, str], items: Mapping[s
 
 
 async def _items(
-    v1: V1, invoices: Sequence[wire.Invoice], known: Iterable[wire_v1.Subscription]
+    server: Server, v1: V1, invoices: Sequence[wire.Invoice], known: Iterable[wire_v1.Subscription]
 ) -> dict[str, Items]:
     """By subscription, the items that lines refer to."""
     read = {each.id: each for each in known}
@@ -95,7 +95,7 @@ async def _items(
         if line.subscription is not None
     }
     missing = sorted(named - read.keys())
-    for each in await together(v1.subscription(subscription_id) for subscription_id in missing):
+    for each in await subscriptions_now(server, v1, missing, {}):
         read[each.id] = each
     return {
         each.id: {

@@ -30,11 +30,10 @@ from focus_assets.catalog.snapshot import Catalog, FocusDefaults
 from focus_assets.openmeter import wire_v1, wire_v3
 from focus_assets.openmeter.entries import check_references, entry
 from focus_assets.openmeter.errors import UnsupportedCatalogEntry
-from focus_assets.openmeter.extraction import together
 from focus_assets.openmeter.invoices import invoices_now
+from focus_assets.openmeter.only_v3 import subscriptions_now, with_plans_of_v3
 from focus_assets.openmeter.questions import CUSTOMER, SUBJECT
 from focus_assets.openmeter.server import Server
-from focus_assets.openmeter.unit_configs import with_unit_configs
 from focus_assets.openmeter.unit_costs import currencies, llm_prices, unit_costs
 from focus_assets.openmeter.v1 import V1
 
@@ -77,11 +76,12 @@ async def catalog_now(
         )
     meters, slugs = await _meters(server, details)
     fees = fees or {}
-    features = await _features(server, server.v1, meters, slugs)
+    features, feature_keys = await _features(server, server.v1, meters, slugs)
     customers = {each.id: each for each in await server.api.customers()}
-    plans = list(_plans(await server.v1.plans(), features, fees))
     ids = sorted(await server.api.subscription_ids())
-    found = await with_unit_configs(server, await together(server.v1.subscription(each) for each in ids))
+    found = await subscriptions_now(server, server.v1, ids, feature_keys)
+    published = await with_plans_of_v3(server, await server.v1.plans(), found, feature_keys)
+    plans = list(_plans(published, features, fees))
     subscriptions = [
         subscription
         for each in found
@@ -173,13 +173,18 @@ def _said(
 
 async def _features(
     server: Server, v1: V1, meters: Mapping[str, Meter], slugs: Mapping[str, str]
-) -> dict[str, Feature]:
-    """Features by key; of several with one key the one that is not archived. One without meter can have a fee."""
+) -> tuple[dict[str, Feature], dict[str, str]]:
+    """Features by key, of several with one key the one that is not archived, and the key of each id.
+
+    One without meter can have a fee.
+    """
     found: dict[str, Feature] = {}
+    keys: dict[str, str] = {}
     # v3 does not list archived features, which running subscriptions may still sell.
     for old in sorted(
         await v1.features(), key=lambda each: each.archived_at is None and each.deleted_at is None
     ):
+        keys[old.id] = old.key
         if old.meter_slug not in meters:
             found[old.key] = _feature(old.key, old.name, None, {})
         else:
@@ -188,11 +193,12 @@ async def _features(
             found[old.key] = _feature(old.key, old.name, old.meter_slug or "", filters)
     if server.v3 is not None:
         for each in await server.v3.features():
+            keys[each.id] = each.key
             if each.meter is not None and each.meter.id in slugs:
                 found[each.key] = _feature(each.key, each.name, slugs[each.meter.id], each.meter.filters)
             elif each.key not in found:
                 found[each.key] = _feature(each.key, each.name, None, {})
-    return found
+    return found, keys
 
 
 def _feature(key: str, name: str, meter: str | None, filters: Mapping[str, Mapping[str, Any]]) -> Feature:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from focus_assets.openmeter import wire_v1
+from focus_assets.openmeter import wire_v1, wire_v3
+from focus_assets.openmeter.errors import UnsupportedCatalogEntry
 from focus_assets.openmeter.extraction import together
 from focus_assets.openmeter.server import Server
 
 _CONVERTED: Final = ("unit", "tiered")
+_ISO_4217: Final = 3
 
 
 async def with_unit_configs(
@@ -21,12 +23,17 @@ async def with_unit_configs(
 ) -> list[wire_v1.Subscription]:
     """``subscriptions`` of v1 with the ``unit_config`` of those versions of items that are active now.
 
-    Those that sell nothing by the unit are not asked about. Raises OpenMeterError.
+    Those that sell nothing by the unit are not asked about. Raises OpenMeterError, also where a subscription without
+    plan is priced in a custom currency: v1 shows its prices as if they were money.
     """
     if server.v3 is None:
         return list(subscriptions)
-    wanted = sorted({each.id for each in subscriptions if any(_may_convert(item) for item in _items(each))})
+    wanted = sorted(
+        {each.id for each in subscriptions if each.plan is None or any(map(_may_convert, _items(each)))}
+    )
     read = await together(server.v3.subscription(subscription_id) for subscription_id in wanted)
+    for each in read:
+        _require_money(each)
     found = {
         item.id: item.rate_card.unit_config.model_dump(exclude_none=True)
         for each in read
@@ -35,6 +42,17 @@ async def with_unit_configs(
         if item.rate_card.unit_config is not None
     }
     return [_with(each, found) for each in subscriptions] if found else list(subscriptions)
+
+
+def _require_money(subscription: wire_v3.Subscription) -> None:
+    for phase in subscription.phases if subscription.plan is None else ():
+        for item in phase.items:
+            if len(item.rate_card.currency or "") > _ISO_4217:
+                raise UnsupportedCatalogEntry(
+                    f"subscription {subscription.id}, item {item.rate_card.key!r} is priced in "
+                    f"{item.rate_card.currency} without a plan in it; such prices cannot be represented here yet. "
+                    "Nothing was written."
+                )
 
 
 def _with(subscription: wire_v1.Subscription, found: Mapping[str, Mapping[str, Any]]) -> wire_v1.Subscription:

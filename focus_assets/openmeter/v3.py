@@ -60,6 +60,11 @@ class V3:
         path = f"{self._root}/subscriptions/{quote(subscription_id, safe='')}"
         return read(wire_v3.Subscription, await self._transport.get(path), f"GET {path}")
 
+    async def plan(self, plan_id: str) -> wire_v3.Plan:
+        """A version of a plan by its id."""
+        path = f"{self._root}/plans/{quote(plan_id, safe='')}"
+        return read(wire_v3.Plan, await self._transport.get(path), f"GET {path}")
+
     async def query(self, meter_id: str, question: Question) -> pl.DataFrame:
         """The answer to one question, proven (:data:`ANSWER`). Raises OpenMeterError."""
         path = f"{self._root}/meters/{meter_id}/query"

@@ -114,6 +114,7 @@ class Phase(V1):
 
 
 class PlanReference(V1):
+    id: str | None = None
     key: str
     version: Whole
 

@@ -138,7 +138,22 @@ class UnitConfig(Wire):
     display_unit: str | None = None
 
 
-class ItemRateCard(Wire):
+class FeatureReference(Wire):
+    id: str
+
+
+class RateCard(Wire):
+    """A price; ``price``, ``commitments`` and ``discounts`` stay as they came. ``currency``: where not the plan's."""
+
+    key: str
+    name: str = ""
+    feature: FeatureReference | None = None
+    currency: str | None = None
+    billing_cadence: str | None = None
+    price: Mapping[str, Any]
+    payment_term: str | None = None
+    commitments: Mapping[str, Any] | None = None
+    discounts: Mapping[str, Any] | None = None
     unit_config: UnitConfig | None = None
 
 
@@ -146,16 +161,57 @@ class Item(Wire):
     """The version of a subscription's item that is active now; its history is v1's, but v1 has no ``unit_config``."""
 
     id: str
-    rate_card: ItemRateCard
+    active_from: Instant
+    active_to: Instant | None = None
+    rate_card: RateCard
 
 
 class Phase(Wire):
+    key: str
     items: list[Item] = []
 
 
-class Subscription(Wire):
+class PlanReference(Wire):
     id: str
+    key: str
+    version: int
+
+
+class Subscription(Wire):
+    """A subscription with its items as they are now."""
+
+    id: str
+    name: str = ""
+    customer_id: str
+    plan: PlanReference | None = None
+    invoice_currency: str
+    active_from: Instant
+    active_to: Instant | None = None
+    billing_anchor: Instant
+    billing_cadence: str
+    pro_rating_config: Mapping[str, Any] | None = None
     phases: list[Phase] = []
+
+
+class PlanPhase(Wire):
+    key: str
+    rate_cards: list[RateCard]
+
+
+class Plan(Wire):
+    """One version of a plan."""
+
+    id: str
+    key: str
+    name: str = ""
+    version: int
+    currency: str
+    billing_cadence: str
+    pro_rating_enabled: bool = True
+    status: str
+    effective_from: Instant | None = None
+    effective_to: Instant | None = None
+    phases: list[PlanPhase]
 
 
 class EventEnvelope(Wire):

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from focus_assets.catalog.models import Meter
 from focus_assets.catalog.snapshot import Catalog
 from focus_assets.cloudevents.query import SUBJECT, WindowSize
-from focus_assets_tests.openmeter_server import documents
+from focus_assets_tests.openmeter_server import documents, documents_v3
 from focus_assets_tests.openmeter_server.documents import Document, ulid
 from focus_assets_tests.openmeter_server.metering import CUSTOMER, Asked, Metering, as_float_text
 
@@ -132,8 +132,16 @@ def application(company: Company) -> Starlette:
                 ),
             ),
             route(
-                f"{V1}/plans", _v1_list(lambda c: (documents.plan_v1(c.catalog, p) for p in c.catalog.plans))
+                f"{V1}/plans",
+                _v1_list(
+                    lambda c: (
+                        documents.plan_v1(c.catalog, p)
+                        for p in c.catalog.plans
+                        if not documents_v3.is_only_v3(p)
+                    )
+                ),
             ),
+            route(f"{V3}/plans/{{plan}}", _plan_v3),
             route(f"{V1}/subscriptions/{{subscription}}", _subscription_v1),
             route(f"{V1}/billing/invoices", _invoices),
             route(f"{V1}/info/currencies", _currencies),
@@ -242,13 +250,22 @@ async def _subscriptions_of_customer(request: Request, company: Company) -> Docu
 async def _subscription_v3(request: Request, company: Company) -> Document:
     for subscription in company.catalog.subscriptions:
         if ulid("subscription", subscription.key) == request.path_params["subscription"]:
-            return documents.whole_subscription_v3(company.catalog, subscription)
+            return documents_v3.whole_subscription_v3(company.catalog, subscription)
     raise Refused(404, "no such subscription")
+
+
+async def _plan_v3(request: Request, company: Company) -> Document:
+    for plan in company.catalog.plans:
+        if ulid("plan", plan.key) == request.path_params["plan"]:
+            return documents_v3.plan_v3(company.catalog, plan)
+    raise Refused(404, "no such plan")
 
 
 async def _subscription_v1(request: Request, company: Company) -> Document:
     for subscription in company.catalog.subscriptions:
         if ulid("subscription", subscription.key) == request.path_params["subscription"]:
+            if documents_v3.converts_units(company.catalog, subscription):
+                raise Refused(400, "this resource uses unit_config and is only available via the v3 API")
             return documents.subscription_v1(company.catalog, subscription)
     raise Refused(404, "no such subscription")
 

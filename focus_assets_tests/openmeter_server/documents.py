@@ -49,7 +49,7 @@ def underscored(key: str) -> str:
     return key.replace("-", "_")
 
 
-def _made_v3(kind: str, key: str) -> Document:
+def made_v3(kind: str, key: str) -> Document:
     return {"id": ulid(kind, key), "created_at": MADE, "updated_at": MADE}
 
 
@@ -64,7 +64,7 @@ def _without_nothing(document: Mapping[str, Any]) -> Document:
 def meter_v3(meter: Meter) -> Document:
     return _without_nothing(
         {
-            **_made_v3("meter", meter.slug),
+            **made_v3("meter", meter.slug),
             "key": meter.slug,
             "name": meter.title,
             "aggregation": meter.aggregation.lower(),
@@ -93,7 +93,7 @@ def meter_v1(meter: Meter) -> Document:
 
 def customer_v3(customer: Customer) -> Document:
     return {
-        **_made_v3("customer", customer.key),
+        **made_v3("customer", customer.key),
         "key": customer.key,
         "name": customer.title,
         "usage_attribution": {"subject_keys": list(customer.subject_keys)},
@@ -113,7 +113,7 @@ def feature_v3(feature: Feature) -> Document:
     filters = {key: {"in": list(texts)} for key, texts in feature.filters.items()}
     return _without_nothing(
         {
-            **_made_v3("feature", feature.key),
+            **made_v3("feature", feature.key),
             "key": underscored(feature.key),
             "name": feature.title,
             "meter": {"id": ulid("meter", feature.meter), "filters": filters} if feature.meter else None,
@@ -134,7 +134,7 @@ def feature_v1(feature: Feature) -> Document:
     )
 
 
-def _plain(entry: BaseModel) -> Document:
+def plain(entry: BaseModel) -> Document:
     """What is set, numbers as texts without exponents."""
 
     def spelled(value: Any) -> Any:
@@ -149,7 +149,7 @@ def _plain(entry: BaseModel) -> Document:
 def unit_cost_v3(catalog: Catalog, feature: Feature) -> Document:
     """What v3 adds to a feature that has a unit cost; v1 adds the same in camelCase."""
     found = [each.cost for each in catalog.unit_costs if each.feature == feature.key]
-    return {"unit_cost": _plain(found[0])} if found else {}
+    return {"unit_cost": plain(found[0])} if found else {}
 
 
 def unit_cost_v1(catalog: Catalog, feature: Feature) -> Document:
@@ -160,11 +160,11 @@ def unit_cost_v1(catalog: Catalog, feature: Feature) -> Document:
 def llm_price_v3(price: LlmPrice) -> Document:
     return _without_nothing(
         {
-            **_made_v3("llm_price", price.id),
+            **made_v3("llm_price", price.id),
             "id": price.id,
             "provider": {"id": price.provider, "name": price.provider.title()},
             "model": {"id": price.model, "name": price.model.upper()},
-            "pricing": _plain(price.pricing),
+            "pricing": plain(price.pricing),
             "currency": price.currency,
             "source": price.source,
             "effective_from": instant(price.effective_from),
@@ -219,7 +219,7 @@ def _rate_card_v1(plan: Plan, card: RateCard) -> Document:
         "type": "flat_fee" if card.is_fee else "usage_based",
         "key": underscored(card.feature or card.key),
         "name": card.name or card.key,
-        "billingCadence": _cadence(card, str(plan.billing_cadence)),
+        "billingCadence": cadence_of(card, str(plan.billing_cadence)),
         "price": price_v1(card),
     }
     if discounts := _discounts_v1(card):
@@ -237,7 +237,7 @@ def _discounts_v1(card: RateCard) -> Document | None:
     return found or None
 
 
-def _cadence(card: RateCard, otherwise: str) -> str | None:
+def cadence_of(card: RateCard, otherwise: str) -> str | None:
     return None if card.one_time else str(card.billing_cadence or otherwise)
 
 
@@ -275,7 +275,7 @@ def _subscription_terms(catalog: Catalog, subscription: Subscription) -> tuple[P
 def subscription_v3(catalog: Catalog, subscription: Subscription) -> Document:
     plan, currency, cadence = _subscription_terms(catalog, subscription)
     document = {
-        **_made_v3("subscription", subscription.key),
+        **made_v3("subscription", subscription.key),
         "name": subscription.key,
         "active_from": instant(subscription.active_from),
         "active_to": instant(subscription.active_to) if subscription.active_to else None,
@@ -290,36 +290,6 @@ def subscription_v3(catalog: Catalog, subscription: Subscription) -> Document:
         "phases": [],
     }
     return _without_nothing(document)
-
-
-def whole_subscription_v3(catalog: Catalog, subscription: Subscription) -> Document:
-    """A subscription with those of its items as they are now that v3 spells as v1 does: unit prices."""
-    items = [
-        {
-            "id": item["id"],
-            "active_from": item["activeFrom"],
-            "rate_card": {
-                "name": item["name"],
-                "key": item["key"],
-                "price": {"type": "unit", "amount": item["price"]["amount"]},
-                **_unit_config_v3(card),
-            },
-        }
-        for item, card in _versions(catalog, subscription)
-        if item["price"]["type"] == "unit"
-    ]
-    phase = {
-        **_made_v3("phase", subscription.key),
-        "key": "default",
-        "name": "Default",
-        "active_from": instant(subscription.active_from),
-        "items": items,
-    }
-    return {**subscription_v3(catalog, subscription), "phases": [phase]}
-
-
-def _unit_config_v3(card: RateCard) -> Document:
-    return {} if card.unit_config is None else {"unit_config": _plain(card.unit_config)}
 
 
 def listed_subscription_v1(catalog: Catalog, subscription: Subscription) -> Document:
@@ -347,7 +317,7 @@ def listed_subscription_v1(catalog: Catalog, subscription: Subscription) -> Docu
 def subscription_v1(catalog: Catalog, subscription: Subscription) -> Document:
     """A subscription with its items: the plan's rate cards, or the subscription's own in their place."""
     timelines: dict[str, list[Document]] = {}
-    for item, _ in _versions(catalog, subscription):
+    for item, _ in versions(catalog, subscription):
         timelines.setdefault(item["key"], []).append(item)
     phase = {
         **_made_v1("phase", subscription.key),
@@ -360,18 +330,18 @@ def subscription_v1(catalog: Catalog, subscription: Subscription) -> Document:
     return {**listed_subscription_v1(catalog, subscription), "phases": [phase]}
 
 
-def _versions(catalog: Catalog, subscription: Subscription) -> list[tuple[Document, RateCard]]:
+def versions(catalog: Catalog, subscription: Subscription) -> list[tuple[Document, RateCard]]:
     """Every version of every item, each with the rate card it is made of."""
     plan, _, cadence = _subscription_terms(catalog, subscription)
     found: list[tuple[Document, RateCard]] = []
-    versions: dict[str, list[RateCard]] = {}
+    by_key: dict[str, list[RateCard]] = {}
     own = {card.key for card in subscription.rate_cards}
     for card in (
         *(c for c in (plan.rate_cards if plan else ()) if c.key not in own),
         *subscription.rate_cards,
     ):
-        versions.setdefault(card.key, []).append(card)
-    for cards in versions.values():
+        by_key.setdefault(card.key, []).append(card)
+    for cards in by_key.values():
         cards.sort(key=lambda card: card.valid_from or subscription.active_from)
         begins = [
             max(card.valid_from or subscription.active_from, subscription.active_from) for card in cards
@@ -403,4 +373,4 @@ def _item(
             "discounts": _discounts_v1(card),
         }
     )
-    return described | {"billingCadence": _cadence(card, cadence)}
+    return described | {"billingCadence": cadence_of(card, cadence)}
