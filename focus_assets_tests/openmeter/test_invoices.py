@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from focus_assets.billing.purchase_lines import asks_for_credit, purchase_lines
 from focus_assets.catalog.invoices import Invoice
 from focus_assets.openmeter import asked_once, invoices_now
 from focus_assets.openmeter.errors import MalformedResponse, UnsupportedInvoice
@@ -16,7 +17,7 @@ from focus_assets_tests.billing.invoiced_company import WEEK, configuration, pla
 from focus_assets_tests.openmeter.company import validated
 from focus_assets_tests.openmeter_server.app import Company, application
 from focus_assets_tests.openmeter_server.documents import Document, ulid
-from focus_assets_tests.openmeter_server.invoices import invoice, line, totals
+from focus_assets_tests.openmeter_server.invoices import detailed, invoice, line, totals
 from focus_assets_tests.openmeter_server.running import SourceSettings, connected_to
 
 DAY = dt.date(2026, 8, 1)
@@ -57,6 +58,34 @@ def test_a_line_of_a_part_of_a_period_says_what_was_metered_before() -> None:
     lines = {each.name: each for each in read(split())["EVE-0002"].lines}
     assert (lines["Tokens"].metered_before, lines["Tokens"].metered) == (80, 50)
     assert lines["Tokens"].start == dt.datetime(2026, 8, 4, 13, 45, tzinfo=dt.UTC)
+
+
+def test_a_purchase_of_credit_is_a_fee_of_an_instant_and_its_grant_s() -> None:
+    """As ``billing/creditgrant/service`` makes it: no subscription, an empty period, managed by hand."""
+    at = "2026-08-03T10:00:00Z"
+    price = {"type": "flat", "amount": "100", "paymentTerm": "in_advance"}
+    bought = line(
+        "Pack (100 USD credits)",
+        (at, at),
+        [detailed("Pack", "100", "1", totals("100"))],
+        price=price,
+        by_hand=True,
+    )
+    found = read([invoice("BUY-0001", "bob", [bought], made=at)])["BUY-0001"]
+    [own] = found.lines
+    assert (own.start, own.is_fee, own.subscription) == (own.end, True, None)
+    assert found.booked_on(own) == dt.date(2026, 8, 3)
+    grant = {
+        "key": "pack",
+        "customer": "bob",
+        "funding_method": "invoice",
+        "amount": "100",
+        "effective_at": at,
+    }
+    known = FocusFile.model_validate(configuration() | {"credits": [grant]}).catalog
+    known = known.model_copy(update={"invoices": (found,)})
+    assert purchase_lines(known, "bob") == {"pack": (found, own)}
+    assert asks_for_credit(known, found, own)
 
 
 def test_every_page_is_read_and_what_is_gathered_is_not_asked_for() -> None:
