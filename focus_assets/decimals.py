@@ -45,10 +45,12 @@ SOURCE_VALUE: Final = pl.Decimal(38, 19)
 
 UTC_INSTANT: Final = pl.Datetime("us", "UTC")
 
+EXACT: Final = Context(prec=76)
+"""Products of any two of these decimals lose no digit in it."""
+
 QUANTITY_LIMIT: Final = Decimal(10) ** 16
 """Quantities are smaller than this, in either direction."""
 
-_ROUNDING: Final = Context(prec=76)
 _COST_LIMIT: Final = Decimal(10) ** 20
 _WHOLE: Final = pl.Decimal(38, 0)
 _FINE: Final = pl.Decimal(38, 28)
@@ -113,8 +115,8 @@ def round_to(value: pl.Expr, unit: pl.Expr) -> pl.Expr:
 
 def round_amount(amount: Decimal, unit: Decimal) -> Decimal:
     """As :func:`round_to`, of one amount."""
-    whole = _ROUNDING.divide(amount, unit).quantize(Decimal(1), ROUND_HALF_UP, _ROUNDING)
-    return _ROUNDING.multiply(whole, unit)
+    whole = EXACT.divide(amount, unit).quantize(Decimal(1), ROUND_HALF_UP, EXACT)
+    return EXACT.multiply(whole, unit)
 
 
 def floor_to(value: pl.Expr, unit: pl.Expr) -> pl.Expr:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
@@ -40,12 +40,11 @@ from focus_assets.billing.rounding import FIRST_ROW, ROUNDING, Settled, adjustme
 from focus_assets.catalog.charges import ChargeSlice
 from focus_assets.catalog.invoices import InvoiceDetail
 from focus_assets.catalog.snapshot import Catalog
-from focus_assets.decimals import COST, UTC_INSTANT, minor_unit, round_amount
+from focus_assets.decimals import COST, EXACT, UTC_INSTANT, minor_unit, round_amount
 from focus_assets.focus.schema import internal_schema
 from focus_assets.focus.unpriced import OF_ONE_BUYER, WITHOUT_PRICE
 from focus_assets.rating.lines import CREDIT_EXPIRY_COMPONENT
 
-_EXACT: Final = Context(prec=76)
 _IS_CREDIT: Final = pl.col("ChargeCategory") == "Credit"
 _COSTS: Final = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost", "PricingCurrencyEffectiveCost")
 
@@ -317,7 +316,7 @@ def _share(tax: Decimal, base: Decimal, net: Decimal, smallest: Decimal) -> Deci
     """The tax of another base at the rate of the invoice's, in whole minor units."""
     if net == 0 or abs(base - net) < smallest:
         return tax
-    return round_amount(_EXACT.divide(_EXACT.multiply(tax, base), net), smallest)
+    return round_amount(EXACT.divide(EXACT.multiply(tax, base), net), smallest)
 
 
 def _smallest(bill: Bill) -> Decimal:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Final
 
 import polars as pl
@@ -19,11 +19,9 @@ from focus_assets.billing.paid_in_advance import IS_COVERED
 from focus_assets.catalog.charges import midnight
 from focus_assets.catalog.credit_charges import money_for_one
 from focus_assets.catalog.invoices import Invoice
-from focus_assets.decimals import minor_unit
+from focus_assets.decimals import EXACT, minor_unit
 
 CREDIT_ALLOCATION: Final = "credit_allocation"
-
-_EXACT: Final = Context(prec=76)
 
 
 def allocated_otherwise(bills: Sequence[Bill], used: pl.DataFrame, start: dt.date) -> set[str]:
@@ -51,7 +49,7 @@ def _credit_of(rows: pl.DataFrame, rate: Decimal) -> Decimal:
     priced = covered.filter(pl.col("PricingCurrency") != pl.col("BillingCurrency"))
     given = rows.filter(pl.col("ChargeCategory") == "Credit")["BilledCost"]
     amounts = [*money.to_list(), *(-each for each in given.to_list())]
-    amounts += [_EXACT.multiply(each, rate) for each in priced["PricingCurrencyEffectiveCost"].to_list()]
+    amounts += [EXACT.multiply(each, rate) for each in priced["PricingCurrencyEffectiveCost"].to_list()]
     return sum(amounts, Decimal(0))
 
 

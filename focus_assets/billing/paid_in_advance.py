@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Final
 
 import polars as pl
@@ -20,7 +20,7 @@ import polars as pl
 from focus_assets.billing.bills import Bill
 from focus_assets.billing.invoice_rows import credit_id
 from focus_assets.catalog.credit_charges import money_for_one
-from focus_assets.decimals import minor_unit, round_amount
+from focus_assets.decimals import EXACT, minor_unit, round_amount
 from focus_assets.rating.lines import CREDIT_EXPIRY_COMPONENT, CREDIT_PURCHASE_COMPONENT
 
 IS_COVERED: Final = (
@@ -31,7 +31,6 @@ IS_COVERED: Final = (
 """Rows that bought credit pays for."""
 
 _ZERO: Final = Decimal(0)
-_EXACT: Final = Context(prec=76)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def less_prepaid(bills: Sequence[Bill], rows: pl.LazyFrame) -> list[Bill]:
 def _less(bill: Bill, sums: Mapping[str, _Sums]) -> Bill:
     unit = minor_unit(bill.invoice.currency)
     covered = {
-        detail.id: _EXACT.add(found.covered, _EXACT.multiply(found.priced, money_for_one(bill.last)))
+        detail.id: EXACT.add(found.covered, EXACT.multiply(found.priced, money_for_one(bill.last)))
         for detail in bill.details
         for found in [sums.get(detail.id, _Sums())]
     }

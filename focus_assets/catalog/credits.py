@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -17,9 +17,9 @@ from pydantic import Field, model_validator
 from focus_assets.catalog.currencies import CurrencyCode, PriceCurrencyCode
 from focus_assets.catalog.entry import Amount, Entry
 from focus_assets.catalog.models import Instant, Slug
+from focus_assets.decimals import EXACT
 
 _DAY = dt.timedelta(days=1)
-_EXACT = Context(prec=76)
 
 
 class CreditFilters(Entry):
@@ -114,7 +114,7 @@ class CreditGrant(Entry):
     def price(self) -> Decimal:
         """What it costs where it was bought, exactly."""
         return (
-            _EXACT.multiply(self.amount, self.purchase.per_unit_cost_basis) if self.purchase else self.amount
+            EXACT.multiply(self.amount, self.purchase.per_unit_cost_basis) if self.purchase else self.amount
         )
 
     @property

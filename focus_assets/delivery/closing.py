@@ -4,8 +4,8 @@ What belongs here: asking the periods of a scope. What does not: when a period c
 due then (``due``).
 
 A month is closed for all where no row of it is an estimate any more, which its records say. Where one is, because a
-year that began in it is billed to somebody, the rows say whose. They are read once for each content of a month. Who has
-no row is in the Billing Period dataset, as far as he could have been charged.
+year that began in it is billed to somebody, the rows say whose. They are read once for each content of a month. Of
+customers without a row the Billing Period dataset has those that could have been charged.
 """
 
 from __future__ import annotations
